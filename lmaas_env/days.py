@@ -1,0 +1,84 @@
+"""Selling days: which seeds may be used for what, whole days drawn at once, and the record of days that were sold.
+
+Training, tuning and held-out days come from disjoint ranges of seeds, so that no result is measured on a day that a
+seller was fitted to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from lmaas_env.market import Draws, Market, MarketState, stack
+from lmaas_env.types import FloatArray
+
+TRAINING_STRIDE = 1_000_000  # training seed k owns the day seeds k * stride .. (k + 1) * stride - 1
+TUNING_START = 500_000_000
+HELD_OUT_START = 900_000_000
+_LARGEST_TRAINING_SEED = TUNING_START // TRAINING_STRIDE - 1
+
+
+def training_seeds(training_seed: int, count: int) -> range:
+    """Return the first day seeds of a training seed (1 to 499)."""
+    if not 1 <= training_seed <= _LARGEST_TRAINING_SEED:
+        raise ValueError(f"training seed = {training_seed} must be in 1..{_LARGEST_TRAINING_SEED}")
+    return _seeds(training_seed * TRAINING_STRIDE, count, TRAINING_STRIDE)
+
+
+def tuning_seeds(count: int) -> range:
+    """Return day seeds for tuning reference sellers and hyper-parameters."""
+    return _seeds(TUNING_START, count, HELD_OUT_START - TUNING_START)
+
+
+def held_out_seeds(count: int) -> range:
+    """Return day seeds for evaluation, the same for every seller."""
+    return _seeds(HELD_OUT_START, count, 2**31 - HELD_OUT_START)
+
+
+def _seeds(start: int, count: int, limit: int) -> range:
+    if not 1 <= count <= limit:
+        raise ValueError(f"number of days = {count} must be in 1..{limit}")
+    return range(start, start + count)
+
+
+def draw_days(market: Market, seeds: Sequence[int]) -> tuple[MarketState, list[Draws]]:
+    """Draw one day per seed, as lanes: the first state and the draws of each period.
+
+    Lane i is the day that ``reset(seed=seeds[i])`` gives in the environment.
+    """
+    days = [market.day(np.random.default_rng(seed)) for seed in seeds]
+    periods = range(market.scenario.periods)
+    return stack([state for state, _ in days]), [stack([draws[t] for _, draws in days]) for t in periods]
+
+
+class Days(NamedTuple):
+    """K days of one seller on one market; money in $, H periods, M models.
+
+    Attributes
+    ----------
+    seeds : (K,), day seeds
+    profit, revenue : (K, H), the seller's
+    customer_profit, worst_case_profit : (K, H), summed over customers
+    prices : (K, H, M), $/h
+    customers_per_model, hours_per_model : (K, H, M)
+    charge : (K, H + 1), mean charge of the batteries as a share of their capacity, before each period and at the end
+    seconds_per_decision : float, mean time that the seller took for one market and period
+    """
+
+    seeds: FloatArray
+    profit: FloatArray
+    revenue: FloatArray
+    customer_profit: FloatArray
+    worst_case_profit: FloatArray
+    prices: FloatArray
+    customers_per_model: FloatArray
+    hours_per_model: FloatArray
+    charge: FloatArray
+    seconds_per_decision: float
+
+    @property
+    def day_profit(self) -> FloatArray:
+        """The seller's profit of each day, (K,) $."""
+        return self.profit.sum(axis=1)

@@ -1,0 +1,180 @@
+"""LMaaSEnv: the market as a Gymnasium environment (a thin shell, no formulas)."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import Any, ClassVar
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lmaas_env.market import Market, MarketState, Settlement
+from lmaas_env.scenario import Scenario
+from lmaas_env.spaces import (
+    Float32Array,
+    action_space,
+    checked_action,
+    first_sale,
+    observation_from_state,
+    observation_space,
+    prices_from_action,
+    sale_of,
+)
+from lmaas_env.types import FloatArray
+
+
+class LMaaSEnv(gym.Env[Float32Array, NDArray[np.float32]]):
+    """A seller posts hourly prices for several large models; customers on fading links and finite batteries rent them.
+
+    ## Description
+    Each period (one hour) the seller posts a price per rented hour for each of M large models. Each of N customers
+    then selects one model, or none, by a two-stage robust optimisation (RSR): it knows its own channel, battery and tasks
+    but not which of the period's L slots will be in deep fade. Nature reveals the fades, the customers rent the hours that
+    are best for them, payoffs are booked, batteries drain and recharge, shadowing and demand move on. An hour sold now
+    drains a battery that cannot buy at the evening peak: selling well means looking ahead. The market is that of
+    arXiv 2401.02675, fully specified in the project's documentation.
+
+    ## Action Space
+    `Box(-1, 1, (M,), float32)`, one number per model: the price, log-linear from the price floor (-1) to the price cap (+1).
+    Numbers outside are clipped (the clipped share is in info); NaN and wrong shapes are refused.
+
+    ## Observation Space
+    `Box(-10, 10, (D,), float32)`, clipped. With `observation="full"`, D = 3 N + 3:
+
+    | Index | Meaning | Min | Max |
+    |---|---|---|---|
+    | 0 .. N-1 | shadowing of each customer, in standard deviations (0 where that is 0) | -10 | 10 |
+    | N .. 2N-1 | battery of each customer, from empty (-1) to full (1) | -1 | 1 |
+    | 2N .. 3N-1 | log demand of each customer, in standard deviations (0 where that is 0) | -10 | 10 |
+    | 3N, 3N+1 | sine and cosine of the hour of day | -1 | 1 |
+    | 3N+2 | share of the day that is left | 0 | 1 |
+
+    With `observation="public"`, D = 3 M + 4, zeros before the first sale:
+
+    | Index | Meaning | Min | Max |
+    |---|---|---|---|
+    | 0, 1 | sine and cosine of the hour of day | -1 | 1 |
+    | 2 | share of the day that is left | 0 | 1 |
+    | 3 .. M+2 | last action, clipped | -1 | 1 |
+    | M+3 .. 2M+2 | hours last rented of each model, divided by N | 0 | 1 |
+    | 2M+3 .. 3M+2 | customers of each model in the last period, divided by N | 0 | 1 |
+    | 3M+3 | last profit, divided by N | -10 | 10 |
+
+    ## Rewards
+    The seller's profit of the period divided by N, in $ per customer: revenue less the costs of serving, adapting and
+    pre-training. The sum over a day is the day's profit per customer.
+
+    ## Starting State
+    Hour 0; shadowing and demand from their stationary distributions; batteries at U(0.3, 1) of their capacity (the scenario
+    holds these numbers). All of the day's randomness is drawn at reset, so two sellers on one seed meet the same day.
+
+    ## Episode End
+    - Termination: after the last period of the selling day (24; one for `LMaaS-Static-v0`). The horizon is part of the
+      task and the observation shows it.
+    - Truncation: never.
+
+    ## Arguments
+    >>> import gymnasium as gym
+    >>> import lmaas_env
+    >>> env = gym.make("LMaaS-v0")
+    >>> observation, info = env.reset(seed=0)
+    >>> observation.shape
+    (75,)
+    >>> observation, reward, terminated, truncated, info = env.step([0.2, 0.2, 0.2, 0.2])
+    >>> round(float(reward), 6), info["customers_per_model"].tolist()
+    (DOCTEST)
+
+    | Name | Type | Default | Meaning |
+    |---|---|---|---|
+    | `scenario` | str, path or `Scenario` | `"day"` | a preset (`day`, `static`, `scarce`, `abundant`, `public`, `city`), a YAML file or a Scenario |
+    | `population_seed` | int | `0` | which customers; 0 reads those that ship with the package |
+    | `observation` | `"full"`, `"public"` or None | None | what the seller sees; None leaves it to the scenario |
+    | `render_mode` | `"ansi"`, `"rgb_array"` or None | None | a table, or a picture, of the last period |
+
+    `info` holds, of the period that ended, `profit`, `revenue`, `cost` ($), `prices` ($/h), `customers_per_model`,
+    `hours_per_model`, `customer_profit` and `worst_case_profit` ($, summed over customers), `faded_share` (of slots) and
+    `clipped_share` (of the action's entries).
+
+    ## Version History
+    - v0: first version.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 2}  # pyright: ignore
+
+    def __init__(
+        self,
+        scenario: Scenario | str | os.PathLike[str] = "day",
+        population_seed: int = 0,
+        observation: str | None = None,
+        render_mode: str | None = None,
+    ) -> None:
+        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
+            raise ValueError(f"render_mode = {render_mode!r} must be one of {', '.join(self.metadata['render_modes'])}")
+        numbers = Scenario.load(scenario)
+        if observation is not None:
+            numbers = dataclasses.replace(numbers, observation=observation)
+        self.market = Market(numbers, seed=population_seed)
+        self.observation_space = observation_space(self.market)
+        self.action_space = action_space(self.market)
+        self.render_mode = render_mode
+        self.state: MarketState | None = None
+        self.settlement: Settlement | None = None
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Float32Array, dict[str, Any]]:
+        """Start a day; options are not used."""
+        super().reset(seed=seed)
+        self.state, self._day = self.market.day(self.np_random)
+        self.settlement = None
+        return observation_from_state(self.market, self.state, first_sale(self.market)), {}
+
+    def step(self, action: ArrayLike) -> tuple[Float32Array, float, bool, bool, dict[str, Any]]:
+        """Post prices for one period.
+
+        Raises
+        ------
+        ValueError
+            If the action has a wrong shape or is not finite.
+        gymnasium.error.ResetNeeded
+            Before the first reset and after the last period.
+        """
+        checked = checked_action(action, (self.market.catalogue.size,))
+        if self.state is None or self.state.hour >= self.market.scenario.periods:
+            raise gym.error.ResetNeeded("Call reset() before step(): no day has started, or it is over")
+        prices = prices_from_action(self.market, checked)
+        self.settlement, self.state = self.market.settle(prices, self.state, self._day[int(self.state.hour)])
+        observation = observation_from_state(self.market, self.state, sale_of(self.market, self.settlement))
+        reward = float(self.settlement.profit) / self.market.population.size
+        terminated = bool(self.state.hour >= self.market.scenario.periods)
+        return observation, reward, terminated, False, info_of(self.settlement, checked)
+
+    def render(self) -> str | NDArray[np.uint8] | None:  # pyright: ignore
+        """Return a table (``ansi``) or a picture (``rgb_array``, (H, W, 3) uint8) of the last period."""
+        if self.render_mode is None:
+            gym.logger.warn('render() does nothing without a render_mode, e.g. gym.make("LMaaS-v0", render_mode="ansi")')
+            return None
+        if self.state is None:
+            raise gym.error.ResetNeeded("Call reset() before render()")
+        from lmaas_env import viewer
+
+        draw = viewer.table if self.render_mode == "ansi" else viewer.frame
+        return draw(self.market, self.state, self.settlement)
+
+
+def info_of(settlement: Settlement, action: FloatArray) -> dict[str, Any]:
+    """Return the info of a period; with lanes, every value has a leading lane axis."""
+    return {
+        "profit": settlement.profit,
+        "revenue": settlement.revenue,
+        "cost": settlement.cost,
+        "prices": settlement.prices,
+        "customers_per_model": settlement.customers_per_model,
+        "hours_per_model": settlement.hours_per_model,
+        "customer_profit": settlement.customer_profit.sum(axis=-1),
+        "worst_case_profit": settlement.worst_case_profit.sum(axis=-1),
+        "faded_share": settlement.faded.mean(axis=(-2, -1)),
+        "clipped_share": (np.abs(action) > 1.0).mean(axis=-1),
+    }

@@ -1,0 +1,382 @@
+"""Compiled inner loops: free functions on arrays, nothing else.
+
+Symbols are those of the market's definition: V task value, kappa saturation, q quality, c airtime cost, g device power,
+beta price, tau hours, mu the shadow price of energy, E the charge, W the worst-case profit. The last axis of q, c, g and
+cap is the fade state (0 nominal, 1 faded). Rows are customers; a batch of K markets is a market of K * N customers whose
+prices have K rows.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from lmaas_env.channel import data_rate, similarity
+from lmaas_env.types import BoolArray, FloatArray, IntArray
+
+SELECTION_THRESHOLD = 1e-12  # $; a customer selects a model only if it promises more
+
+
+@njit(cache=True, error_model="numpy")
+def energy_price(
+    value: FloatArray,
+    faded: BoolArray,
+    saturation: float,
+    price: float,
+    quality: FloatArray,
+    airtime_cost: FloatArray,
+    power: FloatArray,
+    max_hours: FloatArray,
+    energy: float,
+) -> float:
+    """Return mu >= 0 ($/Wh), the multiplier of the energy constraint, exactly up to rounding.
+
+    With x_s = mu + r_s and r_s = (beta + c_s) / g_s, a slot of fade state s rents
+
+        tau = clip(V / (g_s x_s) - 1 / (kappa q_s), 0, cap_s),
+
+    so it is full while V full_s >= x_s and open while V open_s > x_s (the two ratios below). Between such breakpoints
+    the energy is  fixed + S_0 / x_0 + S_1 / x_1  with S_s the value of the slots that are neither full nor closed:
+    the root is that of a quadratic. Each pass solves the piece at mu, and either the root lies inside or one end of
+    the bracket moves to the end of the piece; there are at most 2 L pieces.
+    """
+    slots = value.shape[0]
+    kappa_q = (saturation * quality[0], saturation * quality[1])
+    ratio_open = (kappa_q[0] / power[0], kappa_q[1] / power[1])
+    ratio_full = (ratio_open[0] / (1.0 + kappa_q[0] * max_hours[0]), ratio_open[1] / (1.0 + kappa_q[1] * max_hours[1]))
+    r = ((price + airtime_cost[0]) / power[0], (price + airtime_cost[1]) / power[1])
+    near = 0 if r[0] <= r[1] else 1  # the fade state of the smaller x_s
+    distance = abs(r[0] - r[1])
+
+    low, high = 0.0, 0.0
+    for slot in range(slots):
+        s = 1 if faded[slot] else 0
+        high = max(high, value[slot] * ratio_open[s] - r[s])
+    mu = 0.0
+    while low < high:
+        left, right = low, high
+        fixed = 0.0
+        s_near, s_far = 0.0, 0.0
+        for slot in range(slots):
+            s = 1 if faded[slot] else 0
+            fills = value[slot] * ratio_full[s] - r[s]
+            closes = value[slot] * ratio_open[s] - r[s]
+            if fills > mu:
+                fixed += power[s] * max_hours[s]
+                right = min(right, fills)
+            elif closes > mu:
+                fixed -= 1.0 / ratio_open[s]
+                if s == near:
+                    s_near += value[slot]
+                else:
+                    s_far += value[slot]
+                left = max(left, fills)
+                right = min(right, closes)
+            else:
+                left = max(left, closes)
+        rest = energy - fixed  # solve S_near / x + S_far / (x + distance) = rest for x > 0
+        total = s_near + s_far
+        if mu == 0.0 and low == 0.0:  # the first pass also tells whether the constraint binds at all
+            used = fixed
+            if s_near > 0.0:
+                used += s_near / r[near]
+            if s_far > 0.0:
+                used += s_far / r[1 - near]
+            if used <= energy:
+                return 0.0
+        if total == 0.0:
+            root = -1.0 if rest >= 0.0 else math.inf
+        elif rest <= 0.0:
+            root = math.inf
+        else:
+            b = total - rest * distance
+            square = math.sqrt(b * b + 4.0 * rest * s_near * distance)
+            if b >= 0.0:
+                root = (b + square) / (2.0 * rest) - r[near]
+            else:
+                root = 2.0 * s_near * distance / (square - b) - r[near]
+        if root < left:
+            high = left
+        elif root > right:
+            low = right
+        else:
+            return root
+        mu = root if low <= root < high else 0.5 * (low + high)
+    return low
+
+
+@njit(cache=True, error_model="numpy")
+def recourse(
+    value: FloatArray,
+    faded: BoolArray,
+    saturation: float,
+    price: float,
+    quality: FloatArray,
+    airtime_cost: FloatArray,
+    power: FloatArray,
+    max_hours: FloatArray,
+    energy: float,
+    hours: FloatArray,
+) -> tuple[float, float, float]:
+    """Fill ``hours`` (L,) with the best rental for one fade pattern (water-filling).
+
+    Returns the profit in $ before the setup cost, the hours and the energy in Wh.
+    """
+    mu = energy_price(value, faded, saturation, price, quality, airtime_cost, power, max_hours, energy)
+    profit, rented, used = 0.0, 0.0, 0.0
+    for slot in range(value.shape[0]):
+        s = 1 if faded[slot] else 0
+        kappa_q = saturation * quality[s]
+        cost = price + airtime_cost[s]
+        tau = min(max(value[slot] / (cost + mu * power[s]) - 1.0 / kappa_q, 0.0), max_hours[s])
+        hours[slot] = tau
+        profit += value[slot] * math.log1p(kappa_q * tau) - cost * tau
+        rented += tau
+        used += power[s] * tau
+    return profit, rented, min(used, energy)
+
+
+@njit(cache=True)
+def worst_fades(fade_budget: int, slots: int) -> BoolArray:
+    """Return the fade pattern (L,) that hurts most: the budget on the most valuable slots (Theorem 1)."""
+    faded = np.zeros(slots, dtype=np.bool_)
+    faded[: min(fade_budget, slots)] = True
+    return faded
+
+
+@njit(cache=True)
+def select(worst_case_profit: FloatArray) -> int:
+    """Return the model (M,) of largest worst-case profit, the first of equals, or -1 if none promises a profit."""
+    best = 0
+    for m in range(1, worst_case_profit.shape[0]):
+        if worst_case_profit[m] > worst_case_profit[best]:
+            best = m
+    return best if worst_case_profit[best] > SELECTION_THRESHOLD else -1
+
+
+@njit(cache=True, error_model="numpy")
+def solve_rows(
+    task_value: FloatArray,
+    fade_budget: IntArray,
+    saturation: FloatArray,
+    energy: FloatArray,
+    setup_cost: FloatArray,
+    quality: FloatArray,
+    airtime_cost: FloatArray,
+    power: FloatArray,
+    max_hours: FloatArray,
+    prices: FloatArray,
+) -> tuple[IntArray, FloatArray, FloatArray]:
+    """RSR's first stage for every customer: choice (N,), worst-case profit (N, M) and planned hours (N, M, L)."""
+    rows, slots = task_value.shape
+    models = quality.shape[1]
+    rows_per_market = rows // prices.shape[0]
+    choice = np.empty(rows, dtype=np.int64)
+    worst_case_profit = np.empty((rows, models))
+    planned_hours = np.empty((rows, models, slots))
+    for n in range(rows):
+        faded = worst_fades(fade_budget[n], slots)
+        for m in range(models):
+            profit, _, _ = recourse(
+                task_value[n],
+                faded,
+                saturation[n],
+                prices[n // rows_per_market, m],
+                quality[n, m],
+                airtime_cost[n, m],
+                power[n, m],
+                max_hours[n, m],
+                energy[n],
+                planned_hours[n, m],
+            )
+            worst_case_profit[n, m] = profit - setup_cost[n, m]
+        choice[n] = select(worst_case_profit[n])
+    return choice, worst_case_profit, planned_hours
+
+
+@njit(cache=True, error_model="numpy")
+def rent_rows(
+    task_value: FloatArray,
+    saturation: FloatArray,
+    energy: FloatArray,
+    setup_cost: FloatArray,
+    quality: FloatArray,
+    airtime_cost: FloatArray,
+    power: FloatArray,
+    max_hours: FloatArray,
+    choice: IntArray,
+    prices: FloatArray,
+    faded: BoolArray,
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """RSR's second stage: hours (N, L), profit net of the setup cost (N,) and energy (N,) once the fades are known."""
+    rows, slots = task_value.shape
+    rows_per_market = rows // prices.shape[0]
+    hours = np.zeros((rows, slots))
+    profit = np.zeros(rows)
+    used = np.zeros(rows)
+    for n in range(rows):
+        m = choice[n]
+        if m >= 0:
+            gain, _, used[n] = recourse(
+                task_value[n],
+                faded[n],
+                saturation[n],
+                prices[n // rows_per_market, m],
+                quality[n, m],
+                airtime_cost[n, m],
+                power[n, m],
+                max_hours[n, m],
+                energy[n],
+                hours[n],
+            )
+            profit[n] = gain - setup_cost[n, m]
+    return hours, profit, used
+
+
+@njit(cache=True, error_model="numpy")
+def keep_plan_rows(
+    task_value: FloatArray,
+    saturation: FloatArray,
+    setup_cost: FloatArray,
+    quality: FloatArray,
+    airtime_cost: FloatArray,
+    power: FloatArray,
+    choice: IntArray,
+    prices: FloatArray,
+    planned_hours: FloatArray,
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Settle the robust plan in nominal slots (settlement "plan"): hours, profit and energy as `rent_rows`."""
+    rows, slots = task_value.shape
+    rows_per_market = rows // prices.shape[0]
+    hours = np.zeros((rows, slots))
+    profit = np.zeros(rows)
+    used = np.zeros(rows)
+    for n in range(rows):
+        m = choice[n]
+        if m >= 0:
+            profit[n] = -setup_cost[n, m]
+            for slot in range(slots):
+                tau = planned_hours[n, m, slot]
+                hours[n, slot] = tau
+                application = task_value[n, slot] * math.log1p(saturation[n] * quality[n, m, 0] * tau)
+                profit[n] += application - (prices[n // rows_per_market, m] + airtime_cost[n, m, 0]) * tau
+                used[n] += power[n, m, 0] * tau
+    return hours, profit, used
+
+
+@njit(cache=True, error_model="numpy")
+def fill_terms(
+    snr: FloatArray,
+    bandwidth: FloatArray,
+    fade_depth: FloatArray,
+    transmit_power: float,
+    airtime_price: float,
+    quality_low: FloatArray,
+    quality_high: FloatArray,
+    quality_slope: FloatArray,
+    quality_offset: FloatArray,
+    bit_rate: FloatArray,
+    compute_power: FloatArray,
+    slots: int,
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Return q, c ($/h), g (W) and cap (h), each (N, M, 2), from each customer's nominal SNR (N,) in dB."""
+    rows, models = snr.shape[0], bit_rate.shape[0]
+    quality = np.empty((rows, models, 2))
+    airtime_cost = np.empty((rows, models, 2))
+    power = np.empty((rows, models, 2))
+    max_hours = np.empty((rows, models, 2))
+    customers = bandwidth.shape[0]
+    for row in range(rows):
+        n = row % customers
+        for s in range(2):
+            gamma = snr[row] - s * fade_depth[n]
+            rate = data_rate(gamma, bandwidth[n])
+            for m in range(models):
+                airtime = bit_rate[m] / rate  # a, hours of airtime per rented hour
+                quality[row, m, s] = similarity(
+                    gamma, quality_low[m], quality_high[m], quality_slope[m], quality_offset[m]
+                )
+                airtime_cost[row, m, s] = airtime_price * airtime
+                power[row, m, s] = transmit_power * airtime + compute_power[m]
+                max_hours[row, m, s] = min(1.0, 1.0 / airtime) / slots
+    return quality, airtime_cost, power, max_hours
+
+
+@njit(cache=True, error_model="numpy")
+def book(
+    choice: IntArray,
+    hours: FloatArray,
+    prices: FloatArray,
+    serving_cost: FloatArray,
+    adaptation_cost: FloatArray,
+    training_cost: FloatArray,
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Book the seller's period: revenue (K,), cost (K,), customers and hours per model (K, M), of K markets."""
+    markets, models = prices.shape
+    rows_per_market = choice.shape[0] // markets
+    revenue = np.zeros(markets)
+    cost = np.full(markets, training_cost.sum())
+    customers_per_model = np.zeros((markets, models))
+    hours_per_model = np.zeros((markets, models))
+    for n in range(choice.shape[0]):
+        m = choice[n]
+        if m >= 0:
+            k = n // rows_per_market
+            rented = hours[n].sum()
+            customers_per_model[k, m] += 1.0
+            hours_per_model[k, m] += rented
+            revenue[k] += prices[k, m] * rented
+            cost[k] += serving_cost[m] * rented + adaptation_cost[m]
+    return revenue, cost, customers_per_model, hours_per_model
+
+
+@njit(cache=True)
+def first_offence(
+    task_value: FloatArray,
+    fade_budget: IntArray,
+    saturation: FloatArray,
+    energy: FloatArray,
+    setup_cost: FloatArray,
+    quality: FloatArray,
+    airtime_cost: FloatArray,
+    power: FloatArray,
+    max_hours: FloatArray,
+) -> tuple[int, int, int]:
+    """Return (code, customer, slot or model) of the first broken rule of rental terms, code 0 if none is broken."""
+    rows, slots = task_value.shape
+    models = quality.shape[1]
+    for n in range(rows):
+        if fade_budget[n] < 0:
+            return 1, n, 0
+        if not (0.0 < saturation[n] < math.inf):
+            return 2, n, 0
+        if not (0.0 <= energy[n] < math.inf):
+            return 3, n, 0
+        for slot in range(slots):
+            if not (0.0 <= task_value[n, slot] < math.inf):
+                return 4, n, slot
+            if slot > 0 and task_value[n, slot] > task_value[n, slot - 1]:
+                return 5, n, slot
+        for m in range(models):
+            if not (0.0 <= setup_cost[n, m] < math.inf):
+                return 6, n, m
+            for s in range(2):
+                if not (0.0 < quality[n, m, s] < math.inf):
+                    return 7, n, m
+                if not (-math.inf < airtime_cost[n, m, s] < math.inf):
+                    return 8, n, m
+                if not (0.0 < power[n, m, s] < math.inf):
+                    return 9, n, m
+                if not (0.0 <= max_hours[n, m, s] < math.inf):
+                    return 10, n, m
+            if quality[n, m, 1] > quality[n, m, 0]:
+                return 11, n, m
+            if airtime_cost[n, m, 1] < airtime_cost[n, m, 0]:
+                return 12, n, m
+            if power[n, m, 1] < power[n, m, 0]:
+                return 13, n, m
+            if max_hours[n, m, 1] > max_hours[n, m, 0]:
+                return 14, n, m
+    return 0, 0, 0

@@ -1,0 +1,173 @@
+"""RSR, the customer's two-stage robust selection and rental.
+
+A customer selects a model before it knows which slots will fade, and rents hours when it knows (market.md, section 3):
+
+    W(beta) = min_{z in Z} max_{tau feasible for z} sum_l [ V_l log(1 + kappa q(z_l) tau_l) - (beta + c(z_l)) tau_l ] - f
+
+over the fade patterns Z = {z in {0,1}^L : sum z <= Gamma} (cardinality budget of Bertsimas and Sim, 2004), with
+0 <= tau_l <= cap(z_l) and sum_l g(z_l) tau_l <= E.
+
+**Theorem 1.** The worst z puts min(Gamma, L) fades on the slots of largest V, whatever the model, the price, the energy and
+its multiplier mu. *Proof.* The inner problem is concave with affine constraints, so its value is
+min_{mu >= 0} [ mu E + sum_l phi(V_l, mu, z_l) ], phi(V, mu, s) = max_{0 <= tau <= cap_s} V log(1 + kappa q_s tau) - p_s tau with
+p_s = beta + c_s + mu g_s. Let Delta(V) = phi(V, mu, 0) - phi(V, mu, 1) >= 0. By the envelope theorem
+dDelta/dV = log(1 + u_0) - log(1 + u_1), u_s = clip(kappa q_s V / p_s - 1, 0, kappa q_s cap_s). A fade lowers q_s and cap_s and raises
+p_s, so u_0 >= u_1 and Delta does not decrease in V, for every mu. Fading the most valuable slots therefore minimises the
+bracket for every mu at once, hence also its minimum over mu. QED.
+
+So RSR is exact with one recourse per model: no enumeration and no solver.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from lmaas_env import kernels
+from lmaas_env.terms import RentalTerms
+from lmaas_env.types import BoolArray, FloatArray, IntArray
+
+
+class RSRResult(NamedTuple):
+    """What each customer selects and plans.
+
+    Attributes
+    ----------
+    choice : (N,) int, the selected model, -1 for none
+    worst_case_profit : (N, M), $, setup cost taken off
+    planned_hours : (N, M, L), the rental of the worst fade pattern, h
+    """
+
+    choice: IntArray
+    worst_case_profit: FloatArray
+    planned_hours: FloatArray
+
+
+class Rental(NamedTuple):
+    """What each customer rents once the fades are known.
+
+    Attributes
+    ----------
+    hours : (N, L), h
+    profit : (N,), $, net of the setup cost; 0 for customers that selected none
+    energy : (N,), Wh
+    """
+
+    hours: FloatArray
+    profit: FloatArray
+    energy: FloatArray
+
+
+def solve(terms: RentalTerms, prices: ArrayLike) -> RSRResult:
+    """Select a model for every customer, robustly.
+
+    Parameters
+    ----------
+    terms : RentalTerms
+        The period's terms of N customers and M models.
+    prices : (M,) or (K, M) array_like
+        $ per rented hour. K rows price K markets of N / K consecutive customers each.
+
+    Raises
+    ------
+    ValueError
+        If prices have another shape, are not finite, or a price plus its airtime cost is not positive.
+    """
+    return RSRResult(*_solve_rows(terms, price_rows(terms, prices)))
+
+
+def rent(terms: RentalTerms, choice: ArrayLike, prices: ArrayLike, faded: ArrayLike) -> Rental:
+    """Rent the hours of the selected models when the fades are known (the recourse).
+
+    Parameters
+    ----------
+    terms, prices
+        As in `solve`.
+    choice : (N,) array_like of int
+        The selected model of each customer, -1 for none.
+    faded : (N, L) array_like of bool
+        Which slots are in deep fade.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, a choice is not a model, or prices are refused as in `solve`.
+    """
+    return rent_rows(terms, checked_choice(terms, choice), price_rows(terms, prices), checked_fades(terms, faded))
+
+
+def rent_rows(terms: RentalTerms, choice: IntArray, prices: FloatArray, faded: BoolArray) -> Rental:
+    """As `rent`, for arguments that were checked."""
+    return Rental(
+        *kernels.rent_rows(
+            terms.task_value,
+            terms.saturation,
+            terms.energy,
+            terms.setup_cost,
+            terms.quality,
+            terms.airtime_cost,
+            terms.power,
+            terms.max_hours,
+            choice,
+            prices,
+            faded,
+        )
+    )
+
+
+def price_rows(terms: RentalTerms, prices: ArrayLike) -> FloatArray:
+    """Return prices as rows (K, M), or say which one cannot be used with these terms."""
+    rows = np.ascontiguousarray(prices, dtype=np.float64)
+    models = terms.setup_cost.shape[1]
+    if rows.ndim not in (1, 2) or rows.shape[-1] != models:
+        raise ValueError(f"prices have shape {rows.shape}, they must be ({models},) or (markets, {models})")
+    rows = rows.reshape(-1, models)
+    if not rows.shape[0] or terms.size % rows.shape[0]:
+        raise ValueError(f"prices have {rows.shape[0]} rows, which do not divide the {terms.size} customers")
+    if not np.isfinite(rows).all():
+        raise ValueError(f"prices = {rows.tolist()} must be finite ($/h)")
+    cheapest = terms.airtime_cost[:, :, 0].reshape(rows.shape[0], -1, models).min(axis=1)
+    if (rows + cheapest <= 0.0).any():
+        k, m = np.argwhere(rows + cheapest <= 0.0)[0]
+        raise ValueError(f"prices[{m}] = {rows[k, m]} plus the airtime cost must be > 0 $/h, it is {rows[k, m] + cheapest[k, m]}")
+    return rows
+
+
+def checked_choice(terms: RentalTerms, choice: ArrayLike) -> IntArray:
+    """Return the choice as an integer array, or say what is wrong with it."""
+    chosen = np.ascontiguousarray(choice)
+    models = terms.setup_cost.shape[1]
+    if chosen.shape != (terms.size,) or chosen.dtype.kind not in "iu":
+        raise ValueError(f"choice has shape {chosen.shape} and dtype {chosen.dtype}, it must be ({terms.size},) integers")
+    wrong = (chosen < -1) | (chosen >= models)
+    if wrong.any():
+        n = int(np.argmax(wrong))
+        raise ValueError(f"choice[{n}] = {chosen[n]} must be -1 (none) or a model 0..{models - 1}")
+    return chosen.astype(np.int64, copy=False)
+
+
+def checked_fades(terms: RentalTerms, faded: ArrayLike) -> BoolArray:
+    """Return the fades as a boolean array, or say what is wrong with them."""
+    pattern = np.ascontiguousarray(faded)
+    if pattern.shape != terms.task_value.shape or pattern.dtype != np.bool_:
+        raise ValueError(
+            f"faded has shape {pattern.shape} and dtype {pattern.dtype}, it must be {terms.task_value.shape} booleans"
+        )
+    return pattern
+
+
+def _solve_rows(terms: RentalTerms, prices: FloatArray) -> tuple[IntArray, FloatArray, FloatArray]:
+    return kernels.solve_rows(
+        terms.task_value,
+        terms.fade_budget,
+        terms.saturation,
+        terms.energy,
+        terms.setup_cost,
+        terms.quality,
+        terms.airtime_cost,
+        terms.power,
+        terms.max_hours,
+        prices,
+    )

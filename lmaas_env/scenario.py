@@ -1,0 +1,267 @@
+"""Scenario: every number of a market, with its unit, default and valid range.
+
+The defaults are the scenario ``day``; the other presets change only what they name.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+
+TINY = 1e-9  # the smallest value of a number that has to be positive
+
+
+def _number(default: Any, unit: str, low: float, high: float, meaning: str, *, customers: bool = False) -> Any:
+    """Declare a field with its unit and valid range (``customers``: it shapes the drawn population)."""
+    metadata = {"unit": unit, "low": low, "high": high, "meaning": meaning, "customers": customers}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def _option(default: str, options: tuple[str, ...], meaning: str) -> Any:
+    return dataclasses.field(default=default, metadata={"options": options, "meaning": meaning, "customers": False})
+
+
+@dataclasses.dataclass(frozen=True)
+class Scenario:
+    """One market's numbers, checked on construction (so ``dataclasses.replace`` checks too).
+
+    ``dataclasses.fields(Scenario)`` carries each number's ``unit``, ``low``, ``high`` and ``meaning`` in its metadata.
+
+    Raises
+    ------
+    ValueError
+        If a number leaves its range, is not finite, or two numbers contradict each other; the message names the
+        field, the value and the allowed range.
+    """
+
+    name: str = dataclasses.field(default="day", metadata={"meaning": "a label", "customers": False})
+    # Sizes
+    customers: int = _number(24, "customers", 1, 1_000_000, "number of customers N", customers=True)
+    slots: int = _number(6, "slots", 1, 96, "slots L in one period", customers=True)
+    periods: int = _number(24, "h", 1, 8760, "periods H of one hour in a selling day")
+    # Prices
+    price_floor: float = _number(1.0, "$/h", 1e-6, 1e6, "lowest price that may be posted")
+    price_cap: float = _number(40.0, "$/h", 1e-6, 1e6, "highest price that may be posted")
+    # Customers, drawn once per population
+    distance_min: float = _number(60.0, "m", 1.0, 1e5, "distance to the base station, log-uniform", customers=True)
+    distance_max: float = _number(1000.0, "m", 1.0, 1e5, "distance to the base station, log-uniform", customers=True)
+    bandwidth_min: float = _number(0.1e6, "Hz", 1.0, 1e10, "bandwidth, uniform", customers=True)
+    bandwidth_max: float = _number(0.4e6, "Hz", 1.0, 1e10, "bandwidth, uniform", customers=True)
+    capacity_min: float = _number(20.0, "Wh", TINY, 1e6, "battery capacity, uniform", customers=True)
+    capacity_max: float = _number(120.0, "Wh", TINY, 1e6, "battery capacity, uniform", customers=True)
+    task_value_median: float = _number(5.0, "$", 1e-6, 1e6, "task value per period, lognormal", customers=True)
+    task_value_sigma: float = _number(0.6, "1", 0.0, 5.0, "spread of the log task value", customers=True)
+    slot_concentration: float = _number(4.0, "1", 0.01, 1e6, "Dirichlet split of the value over slots", customers=True)
+    saturation_min: float = _number(15.0, "1/h", 1e-6, 1e6, "kappa, how soon an hour saturates, uniform", customers=True)
+    saturation_max: float = _number(40.0, "1/h", 1e-6, 1e6, "kappa, how soon an hour saturates, uniform", customers=True)
+    fade_depth_min: float = _number(6.0, "dB", 0.0, 100.0, "depth delta of a deep fade, uniform", customers=True)
+    fade_depth_max: float = _number(15.0, "dB", 0.0, 100.0, "depth delta of a deep fade, uniform", customers=True)
+    fade_budgets: tuple[int, ...] = _number((1, 2, 3), "slots", 0, 96, "budgets Gamma, each as likely", customers=True)
+    # Radio, battery and demand, common to all customers
+    transmit_power: float = _number(0.2, "W", 1e-6, 1e3, "transmit power P")
+    airtime_price: float = _number(0.8, "$/h", 0.0, 1e6, "price of an hour of airtime")
+    fade_probability: float = _number(0.15, "1", 0.0, 1.0, "probability pi that a slot fades")
+    shadowing_memory: float = _number(0.9, "1", 0.0, 1.0, "hourly correlation rho of the shadowing")
+    shadowing_sigma: float = _number(4.0, "dB", 0.0, 20.0, "standard deviation of the shadowing")
+    demand_memory: float = _number(0.8, "1", 0.0, 1.0, "hourly correlation rho_d of the log demand")
+    demand_sigma: float = _number(0.25, "1", 0.0, 3.0, "standard deviation of the log demand")
+    demand_peak: float = _number(0.9, "1", 0.0, 10.0, "height of the daily demand wave")
+    demand_rise: float = _number(9.0, "h", 0.0, 24.0, "hour at which the demand wave rises through its mean")
+    demand_trough: float = _number(0.05, "1", 1e-6, 1.0, "lowest hourly demand factor")
+    charge_start_min: float = _number(0.3, "of capacity", 0.0, 1.0, "charge at the start of a day, uniform")
+    charge_start_max: float = _number(1.0, "of capacity", 0.0, 1.0, "charge at the start of a day, uniform")
+    harvest: float = _number(0.04, "of capacity per h", 0.0, 10.0, "mean harvested energy")
+    harvest_spread: float = _number(0.5, "1", 0.0, 1.0, "harvest varies by the factor U(1 - spread, 1 + spread)")
+    # Large models, one entry each
+    models: tuple[str, ...] = dataclasses.field(
+        default=("small", "base", "large", "xlarge"), metadata={"meaning": "names of the models", "customers": False}
+    )
+    quality_low: tuple[float, ...] = _number((0.15, 0.22, 0.30, 0.37), "1", TINY, 1.0, "A1, similarity at very low SNR")
+    quality_high: tuple[float, ...] = _number((0.80, 0.88, 0.94, 0.98), "1", TINY, 1.0, "A2, similarity at very high SNR")
+    quality_slope: tuple[float, ...] = _number((0.30, 0.28, 0.26, 0.2525), "1/dB", 0.0, 10.0, "C1 of the logistic fit")
+    quality_offset: tuple[float, ...] = _number((-2.4, -1.8, -1.2, -0.7895), "1", -100.0, 100.0, "C2 of the logistic fit")
+    bit_rate: tuple[float, ...] = _number((400e3, 250e3, 160e3, 100e3), "bit/s", 1.0, 1e12, "semantic bit rate D")
+    compute_power: tuple[float, ...] = _number((4.0, 9.0, 20.0, 45.0), "W", 0.0, 1e6, "device power e while renting")
+    serving_cost: tuple[float, ...] = _number((0.05, 0.15, 0.45, 1.2), "$/h", 0.0, 1e6, "s, serving one rented hour")
+    adaptation_cost: tuple[float, ...] = _number((0.02, 0.04, 0.08, 0.15), "$", 0.0, 1e6, "G, fine-tuning per customer")
+    training_cost: tuple[float, ...] = _number((0.2, 0.5, 1.2, 3.0), "$", 0.0, 1e6, "F, pre-training per period")
+    setup_cost: tuple[float, ...] = _number((0.02, 0.04, 0.06, 0.10), "$", 0.0, 1e6, "f, customer's cost to commit")
+    # Rules
+    settlement: str = _option("recourse", ("recourse", "plan"), "rent with recourse, or the hours of the robust plan")
+    observation: str = _option("full", ("full", "public"), "what sellers see")
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            object.__setattr__(self, field.name, _checked(field, getattr(self, field.name)))
+        for low, high in _ORDERED:
+            if getattr(self, low) > getattr(self, high):
+                raise ValueError(f"{low} = {getattr(self, low)} must not exceed {high} = {getattr(self, high)}")
+        if self.price_floor == self.price_cap:
+            raise ValueError(f"price_floor = {self.price_floor} must be lower than price_cap = {self.price_cap}")
+        if not self.models or len(set(self.models)) != len(self.models):
+            raise ValueError(f"models = {self.models} must name at least one model, each once")
+        for name in MODEL_FIELDS:
+            if len(getattr(self, name)) != len(self.models):
+                raise ValueError(
+                    f"{name} = {getattr(self, name)} must have one entry for each of the {len(self.models)} models"
+                )
+        for name, low, high in zip(self.models, self.quality_low, self.quality_high, strict=True):
+            if low > high:
+                raise ValueError(f"quality_low = {low} of model {name!r} must not exceed its quality_high = {high}")
+
+    @classmethod
+    def preset(cls, name: str) -> Scenario:
+        """Return a preset by name: ``day``, ``static``, ``scarce``, ``abundant``, ``public`` or ``city``."""
+        if name not in PRESETS:
+            raise ValueError(f"scenario = {name!r} is unknown{_hint(name, PRESETS)}; presets: {', '.join(PRESETS)}")
+        return cls(name=name, **PRESETS[name])
+
+    @classmethod
+    def load(cls, scenario: Scenario | str | os.PathLike[str]) -> Scenario:
+        """Return the scenario itself, a preset by name, or the content of a YAML file (a name with a suffix)."""
+        if isinstance(scenario, Scenario):
+            return scenario
+        if isinstance(scenario, str) and not scenario.endswith((".yaml", ".yml")):
+            return cls.preset(scenario)
+        return cls.from_yaml(scenario)
+
+    @classmethod
+    def from_dict(cls, numbers: Mapping[str, Any]) -> Scenario:
+        """Build a scenario from a mapping; keys that are left out keep the value of ``base`` (a preset, default day)."""
+        changes = dict(numbers)
+        base = cls.preset(str(changes.pop("base", "day")))
+        known = [field.name for field in dataclasses.fields(cls)]
+        for key in changes:
+            if key not in known:
+                raise ValueError(f"scenario key {key!r} is unknown{_hint(str(key), known)}")
+        return dataclasses.replace(base, **changes)
+
+    @classmethod
+    def from_yaml(cls, path: str | os.PathLike[str]) -> Scenario:
+        """Read a scenario from a YAML mapping; errors name the file."""
+        try:
+            content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ValueError(f"scenario file {os.fspath(path)!r} cannot be read: {error.strerror}") from error
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ValueError(f"scenario file {os.fspath(path)!r} is not valid YAML: {error}") from error
+        if not isinstance(content, dict):
+            raise ValueError(
+                f"scenario file {os.fspath(path)!r} must hold a mapping of names to numbers, not {type(content).__name__}"
+            )
+        try:
+            return cls.from_dict(cast("dict[str, Any]", content))
+        except ValueError as error:
+            raise ValueError(f"scenario file {os.fspath(path)!r}: {error}") from error
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all numbers as plain Python values (tuples become lists)."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in dataclasses.asdict(self).items()}
+
+    def to_yaml(self, path: str | os.PathLike[str]) -> None:
+        """Write all numbers to a YAML file, whole or not at all."""
+        write_text(path, yaml.safe_dump(self.to_dict(), sort_keys=False))
+
+
+MODEL_FIELDS = (
+    "quality_low",
+    "quality_high",
+    "quality_slope",
+    "quality_offset",
+    "bit_rate",
+    "compute_power",
+    "serving_cost",
+    "adaptation_cost",
+    "training_cost",
+    "setup_cost",
+)
+
+_ORDERED = [("price_floor", "price_cap"), ("charge_start_min", "charge_start_max")] + [
+    (f"{name}_min", f"{name}_max") for name in ("distance", "bandwidth", "capacity", "saturation", "fade_depth")
+]
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "day": {},
+    # The paper's one-shot game: one period, everything at its nominal value, the robust plan is what is rented.
+    "static": {
+        "periods": 1,
+        "shadowing_sigma": 0.0,
+        "demand_sigma": 0.0,
+        "demand_peak": 0.0,
+        "charge_start_min": 1.0,
+        "fade_probability": 0.0,
+        "settlement": "plan",
+    },
+    "scarce": {"harvest": 0.02},
+    "abundant": {"harvest": 0.3},
+    "public": {"observation": "public"},
+    "city": {"customers": 1000},
+}
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write a file whole or not at all: into a temporary neighbour first, then renamed."""
+    target = Path(path)
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, target)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _hint(name: str, known: Any) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f", did you mean {close[0]!r}?" if close else ""
+
+
+def _checked(field: dataclasses.Field[Any], value: Any) -> Any:
+    """Return the value in the type of the field, or say what is wrong with it."""
+    if "options" in field.metadata:
+        if value not in field.metadata["options"]:
+            raise ValueError(f"{field.name} = {value!r} must be one of {', '.join(field.metadata['options'])}")
+        return value
+    if field.type == "str":
+        return _text(field.name, value)
+    if field.type == "tuple[str, ...]":
+        return _each(field.name, value, _text)
+    kind = int if "int" in str(field.type) else float
+    low, high, unit = field.metadata["low"], field.metadata["high"], field.metadata["unit"]
+
+    def number(name: str, entry: Any) -> int | float:
+        return _in_range(name, entry, kind, low, high, unit)
+
+    return _each(field.name, value, number) if str(field.type).startswith("tuple") else number(field.name, value)
+
+
+def _each(name: str, values: Any, check: Callable[[str, Any], Any]) -> tuple[Any, ...]:
+    if isinstance(values, str) or not hasattr(values, "__iter__") or not tuple(values):
+        raise ValueError(f"{name} = {values!r} must be a list with at least one entry")
+    return tuple(check(f"{name}[{i}]", value) for i, value in enumerate(values))
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"{name} = {value!r} must be a text that is not empty")
+    return value
+
+
+def _in_range(name: str, value: Any, kind: type, low: float, high: float, unit: str) -> int | float:
+    expected = f"{name} = {value!r} must be {'a whole number' if kind is int else 'a number'} in [{low:g}, {high:g}] {unit}"
+    if isinstance(value, bool) or not hasattr(value, "__float__"):
+        raise ValueError(expected)
+    number = float(value)
+    if not math.isfinite(number) or not low <= number <= high or (kind is int and number != int(number)):
+        raise ValueError(expected)
+    return kind(number)

@@ -1,0 +1,146 @@
+"""Price ↔ action and state ↔ observation, both directions in one place.
+
+Every function takes one market's arrays or, with a leading axis, those of K lanes.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import ArrayLike, NDArray
+
+from lmaas_env.market import Market, MarketState, Settlement
+from lmaas_env.types import FloatArray
+
+CLIP = 10.0  # observations are clipped to [-CLIP, CLIP]
+ASSUMED_CHARGE = 0.4  # of capacity, where the charge cannot be observed
+
+Float32Array = NDArray[np.float32]
+
+
+class Sale(NamedTuple):
+    """What a seller with public information remembers of the last period (zeros before the first sale).
+
+    Attributes
+    ----------
+    action : (M,), the prices it posted, as an action
+    hours, customers : (M,), rented hours and customers per model, divided by N
+    profit : seller's profit divided by N, $
+    """
+
+    action: FloatArray
+    hours: FloatArray
+    customers: FloatArray
+    profit: FloatArray
+
+
+def action_space(market: Market) -> spaces.Box:
+    """Return the space of actions: one number in [-1, 1] per model, from price floor to price cap."""
+    return spaces.Box(-1.0, 1.0, (market.catalogue.size,), np.float32)
+
+
+def observation_space(market: Market) -> spaces.Box:
+    """Return the space of observations of the market's scenario, full or public."""
+    full = market.scenario.observation == "full"
+    size = 3 * market.population.size + 3 if full else 3 * market.catalogue.size + 4
+    return spaces.Box(-CLIP, CLIP, (size,), np.float32)
+
+
+def prices_from_action(market: Market, action: ArrayLike) -> FloatArray:
+    """Return prices in $/h: log-linear in the action, which is clipped to [-1, 1]."""
+    floor, cap = market.scenario.price_floor, market.scenario.price_cap
+    share = 0.5 * (np.clip(np.asarray(action, dtype=np.float64), -1.0, 1.0) + 1.0)
+    return np.clip(floor * (cap / floor) ** share, floor, cap)
+
+
+def action_from_prices(market: Market, prices: ArrayLike) -> Float32Array:
+    """Return the action that posts these prices (clipped to floor and cap), up to float32."""
+    floor, cap = market.scenario.price_floor, market.scenario.price_cap
+    share = np.log(np.clip(np.asarray(prices, dtype=np.float64), floor, cap) / floor) / np.log(cap / floor)
+    return (2.0 * share - 1.0).astype(np.float32)
+
+
+def first_sale(market: Market, lanes: tuple[int, ...] = ()) -> Sale:
+    """Return what a seller remembers before its first sale: zeros."""
+    per_model = np.zeros((*lanes, market.catalogue.size))
+    return Sale(per_model, per_model, per_model, np.zeros(lanes))
+
+
+def sale_of(market: Market, settlement: Settlement) -> Sale:
+    """Return what a seller with public information remembers of a settlement."""
+    n = market.population.size
+    return Sale(
+        action=action_from_prices(market, settlement.prices).astype(np.float64),
+        hours=settlement.hours_per_model / n,
+        customers=settlement.customers_per_model / n,
+        profit=settlement.profit / n,
+    )
+
+
+def observation_from_state(market: Market, state: MarketState, sale: Sale) -> Float32Array:
+    """Return what a seller sees: the state in full, or the clock and its own last sale (scenario ``observation``)."""
+    scenario = market.scenario
+    hour = np.asarray(state.hour, dtype=np.float64)[..., None]
+    angle = 2.0 * np.pi * hour / 24.0
+    clock = [np.sin(angle), np.cos(angle), 1.0 - hour / scenario.periods]
+    if scenario.observation == "full":
+        parts = [
+            _scaled(state.shadowing, scenario.shadowing_sigma),
+            2.0 * state.charge / market.population.capacity - 1.0,
+            _scaled(state.demand, scenario.demand_sigma),
+            *clock,
+        ]
+    else:
+        parts = [*clock, sale.action, sale.hours, sale.customers, np.asarray(sale.profit)[..., None]]
+    return np.clip(np.concatenate(parts, axis=-1), -CLIP, CLIP).astype(np.float32)
+
+
+def state_from_observation(market: Market, observation: ArrayLike) -> MarketState:
+    """Return the state that an observation shows, up to float32 and clipping.
+
+    A public observation shows only the hour; shadowing and demand are then assumed at their mean and the batteries at
+    40 % of their capacity.
+
+    Raises
+    ------
+    ValueError
+        If the observation has another shape or is not finite.
+    """
+    scenario, n = market.scenario, market.population.size
+    seen = np.asarray(observation, dtype=np.float64)
+    size = observation_space(market).shape[0]
+    if seen.ndim not in (1, 2) or seen.shape[-1] != size:
+        raise ValueError(f"observation has shape {seen.shape}, it must be ({size},) or (lanes, {size})")
+    if not np.isfinite(seen).all():
+        raise ValueError("observation must be finite")
+    share_left = seen[..., 3 * n + 2] if scenario.observation == "full" else seen[..., 2]
+    hour = np.rint(scenario.periods * (1.0 - share_left)).astype(np.int64)[()]
+    if scenario.observation == "public":
+        zeros = np.zeros((*seen.shape[:-1], n))
+        return MarketState(hour, zeros, zeros, zeros + ASSUMED_CHARGE * market.population.capacity)
+    charge = 0.5 * (seen[..., n : 2 * n] + 1.0) * market.population.capacity
+    return MarketState(
+        hour=hour,
+        shadowing=seen[..., :n] * scenario.shadowing_sigma,
+        demand=seen[..., 2 * n : 3 * n] * scenario.demand_sigma,
+        charge=np.clip(charge, 0.0, market.population.capacity),
+    )
+
+
+def checked_action(action: ArrayLike, shape: tuple[int, ...]) -> FloatArray:
+    """Return the action as float64, or say what is wrong with it (its range is not: it is clipped)."""
+    try:
+        checked = np.asarray(action, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"action = {action!r} must be an array of numbers") from error
+    if checked.shape != shape:
+        raise ValueError(f"action has shape {checked.shape}, it must be {shape}")
+    if not np.isfinite(checked).all():
+        raise ValueError(f"action = {checked.tolist()} must be finite, in [-1, 1]")
+    return checked
+
+
+def _scaled(value: FloatArray, sigma: float) -> FloatArray:
+    return value / sigma if sigma > 0.0 else np.zeros_like(value)
