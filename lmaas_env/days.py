@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lmaas_env.market import Draws, Market, MarketState, stack
-from lmaas_env.types import FloatArray
+from lmaas_env.types import FloatArray, IntArray
 
 TRAINING_STRIDE = 1_000_000  # training seed k owns the day seeds k * stride .. (k + 1) * stride - 1
 TUNING_START = 500_000_000
@@ -67,7 +67,7 @@ class Days(NamedTuple):
     seconds_per_decision : float, mean time that the seller took for one market and period
     """
 
-    seeds: FloatArray
+    seeds: IntArray
     profit: FloatArray
     revenue: FloatArray
     customer_profit: FloatArray

@@ -9,6 +9,7 @@ prices have K rows.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -19,19 +20,23 @@ from lmaas_env.types import BoolArray, FloatArray, IntArray
 SELECTION_THRESHOLD = 1e-12  # $; a customer selects a model only if it promises more
 
 
+class TermArrays(NamedTuple):
+    """The arrays of `RentalTerms`, in the form that kernels take."""
+
+    task_value: FloatArray
+    fade_budget: IntArray
+    saturation: FloatArray
+    energy: FloatArray
+    setup_cost: FloatArray
+    quality: FloatArray
+    airtime_cost: FloatArray
+    power: FloatArray
+    max_hours: FloatArray
+
+
 @njit(cache=True, error_model="numpy")
-def energy_price(
-    value: FloatArray,
-    faded: BoolArray,
-    saturation: float,
-    price: float,
-    quality: FloatArray,
-    airtime_cost: FloatArray,
-    power: FloatArray,
-    max_hours: FloatArray,
-    energy: float,
-) -> float:
-    """Return mu >= 0 ($/Wh), the multiplier of the energy constraint, exactly up to rounding.
+def energy_price(terms: TermArrays, n: int, m: int, price: float, faded: BoolArray) -> float:
+    """Return mu >= 0 ($/Wh), the multiplier of customer n's energy constraint when renting model m, up to rounding.
 
     With x_s = mu + r_s and r_s = (beta + c_s) / g_s, a slot of fade state s rents
 
@@ -42,16 +47,17 @@ def energy_price(
     the root is that of a quadratic. Each pass solves the piece at mu, and either the root lies inside or one end of
     the bracket moves to the end of the piece; there are at most 2 L pieces.
     """
-    slots = value.shape[0]
-    kappa_q = (saturation * quality[0], saturation * quality[1])
+    value, energy = terms.task_value[n], terms.energy[n]
+    power, max_hours = terms.power[n, m], terms.max_hours[n, m]
+    kappa_q = (terms.saturation[n] * terms.quality[n, m, 0], terms.saturation[n] * terms.quality[n, m, 1])
+    r = ((price + terms.airtime_cost[n, m, 0]) / power[0], (price + terms.airtime_cost[n, m, 1]) / power[1])
     ratio_open = (kappa_q[0] / power[0], kappa_q[1] / power[1])
     ratio_full = (ratio_open[0] / (1.0 + kappa_q[0] * max_hours[0]), ratio_open[1] / (1.0 + kappa_q[1] * max_hours[1]))
-    r = ((price + airtime_cost[0]) / power[0], (price + airtime_cost[1]) / power[1])
     near = 0 if r[0] <= r[1] else 1  # the fade state of the smaller x_s
     distance = abs(r[0] - r[1])
 
     low, high = 0.0, 0.0
-    for slot in range(slots):
+    for slot in range(value.shape[0]):
         s = 1 if faded[slot] else 0
         high = max(high, value[slot] * ratio_open[s] - r[s])
     mu = 0.0
@@ -59,7 +65,7 @@ def energy_price(
         left, right = low, high
         fixed = 0.0
         s_near, s_far = 0.0, 0.0
-        for slot in range(slots):
+        for slot in range(value.shape[0]):
             s = 1 if faded[slot] else 0
             fills = value[slot] * ratio_full[s] - r[s]
             closes = value[slot] * ratio_open[s] - r[s]
@@ -78,7 +84,7 @@ def energy_price(
                 left = max(left, closes)
         rest = energy - fixed  # solve S_near / x + S_far / (x + distance) = rest for x > 0
         total = s_near + s_far
-        if mu == 0.0 and low == 0.0:  # the first pass also tells whether the constraint binds at all
+        if low == 0.0 and mu == 0.0:  # the first pass also tells whether the constraint binds at all
             used = fixed
             if s_near > 0.0:
                 used += s_near / r[near]
@@ -93,10 +99,8 @@ def energy_price(
         else:
             b = total - rest * distance
             square = math.sqrt(b * b + 4.0 * rest * s_near * distance)
-            if b >= 0.0:
-                root = (b + square) / (2.0 * rest) - r[near]
-            else:
-                root = 2.0 * s_near * distance / (square - b) - r[near]
+            x = (b + square) / (2.0 * rest) if b >= 0.0 else 2.0 * s_near * distance / (square - b)
+            root = x - r[near]
         if root < left:
             high = left
         elif root > right:
@@ -108,34 +112,32 @@ def energy_price(
 
 
 @njit(cache=True, error_model="numpy")
-def recourse(
-    value: FloatArray,
-    faded: BoolArray,
-    saturation: float,
-    price: float,
-    quality: FloatArray,
-    airtime_cost: FloatArray,
-    power: FloatArray,
-    max_hours: FloatArray,
-    energy: float,
-    hours: FloatArray,
-) -> tuple[float, float, float]:
-    """Fill ``hours`` (L,) with the best rental for one fade pattern (water-filling).
+def slot_hours(value: float, kappa_q: float, slope: float, max_hours: float) -> float:
+    """Return tau, the hours that equate the marginal profit of a slot to its marginal cost beta + c + mu g (the slope)."""
+    return min(max(value / slope - 1.0 / kappa_q, 0.0), max_hours)
 
-    Returns the profit in $ before the setup cost, the hours and the energy in Wh.
+
+@njit(cache=True, error_model="numpy")
+def recourse(
+    terms: TermArrays, n: int, m: int, price: float, faded: BoolArray, hours: FloatArray
+) -> tuple[float, float, float]:
+    """Fill ``hours`` (L,) with customer n's best rental of model m for one fade pattern (water-filling).
+
+    Returns the profit in $ net of the setup cost, the hours and the energy in Wh.
     """
-    mu = energy_price(value, faded, saturation, price, quality, airtime_cost, power, max_hours, energy)
-    profit, rented, used = 0.0, 0.0, 0.0
-    for slot in range(value.shape[0]):
+    mu = energy_price(terms, n, m, price, faded)
+    profit, rented, used = -terms.setup_cost[n, m], 0.0, 0.0
+    for slot in range(hours.shape[0]):
         s = 1 if faded[slot] else 0
-        kappa_q = saturation * quality[s]
-        cost = price + airtime_cost[s]
-        tau = min(max(value[slot] / (cost + mu * power[s]) - 1.0 / kappa_q, 0.0), max_hours[s])
+        value, power = terms.task_value[n, slot], terms.power[n, m, s]
+        kappa_q = terms.saturation[n] * terms.quality[n, m, s]
+        cost = price + terms.airtime_cost[n, m, s]
+        tau = slot_hours(value, kappa_q, cost + mu * power, terms.max_hours[n, m, s])
         hours[slot] = tau
-        profit += value[slot] * math.log1p(kappa_q * tau) - cost * tau
+        profit += value * math.log1p(kappa_q * tau) - cost * tau
         rented += tau
-        used += power[s] * tau
-    return profit, rented, min(used, energy)
+        used += power * tau
+    return profit, rented, min(used, terms.energy[n])
 
 
 @njit(cache=True)
@@ -157,61 +159,29 @@ def select(worst_case_profit: FloatArray) -> int:
 
 
 @njit(cache=True, error_model="numpy")
-def solve_rows(
-    task_value: FloatArray,
-    fade_budget: IntArray,
-    saturation: FloatArray,
-    energy: FloatArray,
-    setup_cost: FloatArray,
-    quality: FloatArray,
-    airtime_cost: FloatArray,
-    power: FloatArray,
-    max_hours: FloatArray,
-    prices: FloatArray,
-) -> tuple[IntArray, FloatArray, FloatArray]:
+def solve_rows(terms: TermArrays, prices: FloatArray) -> tuple[IntArray, FloatArray, FloatArray]:
     """RSR's first stage for every customer: choice (N,), worst-case profit (N, M) and planned hours (N, M, L)."""
-    rows, slots = task_value.shape
-    models = quality.shape[1]
+    rows, slots = terms.task_value.shape
+    models = terms.setup_cost.shape[1]
     rows_per_market = rows // prices.shape[0]
     choice = np.empty(rows, dtype=np.int64)
     worst_case_profit = np.empty((rows, models))
     planned_hours = np.empty((rows, models, slots))
     for n in range(rows):
-        faded = worst_fades(fade_budget[n], slots)
+        faded = worst_fades(terms.fade_budget[n], slots)
         for m in range(models):
-            profit, _, _ = recourse(
-                task_value[n],
-                faded,
-                saturation[n],
-                prices[n // rows_per_market, m],
-                quality[n, m],
-                airtime_cost[n, m],
-                power[n, m],
-                max_hours[n, m],
-                energy[n],
-                planned_hours[n, m],
-            )
-            worst_case_profit[n, m] = profit - setup_cost[n, m]
+            price = prices[n // rows_per_market, m]
+            worst_case_profit[n, m] = recourse(terms, n, m, price, faded, planned_hours[n, m])[0]
         choice[n] = select(worst_case_profit[n])
     return choice, worst_case_profit, planned_hours
 
 
 @njit(cache=True, error_model="numpy")
 def rent_rows(
-    task_value: FloatArray,
-    saturation: FloatArray,
-    energy: FloatArray,
-    setup_cost: FloatArray,
-    quality: FloatArray,
-    airtime_cost: FloatArray,
-    power: FloatArray,
-    max_hours: FloatArray,
-    choice: IntArray,
-    prices: FloatArray,
-    faded: BoolArray,
+    terms: TermArrays, choice: IntArray, prices: FloatArray, faded: BoolArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """RSR's second stage: hours (N, L), profit net of the setup cost (N,) and energy (N,) once the fades are known."""
-    rows, slots = task_value.shape
+    """RSR's second stage: hours (N, L), profit (N,) and energy (N,) once the fades are known."""
+    rows, slots = terms.task_value.shape
     rows_per_market = rows // prices.shape[0]
     hours = np.zeros((rows, slots))
     profit = np.zeros(rows)
@@ -219,36 +189,16 @@ def rent_rows(
     for n in range(rows):
         m = choice[n]
         if m >= 0:
-            gain, _, used[n] = recourse(
-                task_value[n],
-                faded[n],
-                saturation[n],
-                prices[n // rows_per_market, m],
-                quality[n, m],
-                airtime_cost[n, m],
-                power[n, m],
-                max_hours[n, m],
-                energy[n],
-                hours[n],
-            )
-            profit[n] = gain - setup_cost[n, m]
+            profit[n], _, used[n] = recourse(terms, n, m, prices[n // rows_per_market, m], faded[n], hours[n])
     return hours, profit, used
 
 
 @njit(cache=True, error_model="numpy")
 def keep_plan_rows(
-    task_value: FloatArray,
-    saturation: FloatArray,
-    setup_cost: FloatArray,
-    quality: FloatArray,
-    airtime_cost: FloatArray,
-    power: FloatArray,
-    choice: IntArray,
-    prices: FloatArray,
-    planned_hours: FloatArray,
+    terms: TermArrays, choice: IntArray, prices: FloatArray, planned_hours: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Settle the robust plan in nominal slots (settlement "plan"): hours, profit and energy as `rent_rows`."""
-    rows, slots = task_value.shape
+    rows, slots = terms.task_value.shape
     rows_per_market = rows // prices.shape[0]
     hours = np.zeros((rows, slots))
     profit = np.zeros(rows)
@@ -256,13 +206,14 @@ def keep_plan_rows(
     for n in range(rows):
         m = choice[n]
         if m >= 0:
-            profit[n] = -setup_cost[n, m]
+            cost = prices[n // rows_per_market, m] + terms.airtime_cost[n, m, 0]
+            kappa_q = terms.saturation[n] * terms.quality[n, m, 0]
+            profit[n] = -terms.setup_cost[n, m]
             for slot in range(slots):
                 tau = planned_hours[n, m, slot]
                 hours[n, slot] = tau
-                application = task_value[n, slot] * math.log1p(saturation[n] * quality[n, m, 0] * tau)
-                profit[n] += application - (prices[n // rows_per_market, m] + airtime_cost[n, m, 0]) * tau
-                used[n] += power[n, m, 0] * tau
+                profit[n] += terms.task_value[n, slot] * math.log1p(kappa_q * tau) - cost * tau
+                used[n] += terms.power[n, m, 0] * tau
     return hours, profit, used
 
 
@@ -333,50 +284,40 @@ def book(
 
 
 @njit(cache=True)
-def first_offence(
-    task_value: FloatArray,
-    fade_budget: IntArray,
-    saturation: FloatArray,
-    energy: FloatArray,
-    setup_cost: FloatArray,
-    quality: FloatArray,
-    airtime_cost: FloatArray,
-    power: FloatArray,
-    max_hours: FloatArray,
-) -> tuple[int, int, int]:
+def first_offence(terms: TermArrays) -> tuple[int, int, int]:
     """Return (code, customer, slot or model) of the first broken rule of rental terms, code 0 if none is broken."""
-    rows, slots = task_value.shape
-    models = quality.shape[1]
+    rows, slots = terms.task_value.shape
+    models = terms.quality.shape[1]
     for n in range(rows):
-        if fade_budget[n] < 0:
+        if terms.fade_budget[n] < 0:
             return 1, n, 0
-        if not (0.0 < saturation[n] < math.inf):
+        if not (0.0 < terms.saturation[n] < math.inf):
             return 2, n, 0
-        if not (0.0 <= energy[n] < math.inf):
+        if not (0.0 <= terms.energy[n] < math.inf):
             return 3, n, 0
         for slot in range(slots):
-            if not (0.0 <= task_value[n, slot] < math.inf):
+            if not (0.0 <= terms.task_value[n, slot] < math.inf):
                 return 4, n, slot
-            if slot > 0 and task_value[n, slot] > task_value[n, slot - 1]:
+            if slot > 0 and terms.task_value[n, slot] > terms.task_value[n, slot - 1]:
                 return 5, n, slot
         for m in range(models):
-            if not (0.0 <= setup_cost[n, m] < math.inf):
+            if not (0.0 <= terms.setup_cost[n, m] < math.inf):
                 return 6, n, m
             for s in range(2):
-                if not (0.0 < quality[n, m, s] < math.inf):
+                if not (0.0 < terms.quality[n, m, s] < math.inf):
                     return 7, n, m
-                if not (-math.inf < airtime_cost[n, m, s] < math.inf):
+                if not (-math.inf < terms.airtime_cost[n, m, s] < math.inf):
                     return 8, n, m
-                if not (0.0 < power[n, m, s] < math.inf):
+                if not (0.0 < terms.power[n, m, s] < math.inf):
                     return 9, n, m
-                if not (0.0 <= max_hours[n, m, s] < math.inf):
+                if not (0.0 <= terms.max_hours[n, m, s] < math.inf):
                     return 10, n, m
-            if quality[n, m, 1] > quality[n, m, 0]:
+            if terms.quality[n, m, 1] > terms.quality[n, m, 0]:
                 return 11, n, m
-            if airtime_cost[n, m, 1] < airtime_cost[n, m, 0]:
+            if terms.airtime_cost[n, m, 1] < terms.airtime_cost[n, m, 0]:
                 return 12, n, m
-            if power[n, m, 1] < power[n, m, 0]:
+            if terms.power[n, m, 1] < terms.power[n, m, 0]:
                 return 13, n, m
-            if max_hours[n, m, 1] > max_hours[n, m, 0]:
+            if terms.max_hours[n, m, 1] > terms.max_hours[n, m, 0]:
                 return 14, n, m
     return 0, 0, 0

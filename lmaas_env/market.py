@@ -18,7 +18,7 @@ from lmaas_env import kernels
 from lmaas_env.catalogue import Catalogue
 from lmaas_env.channel import mean_snr
 from lmaas_env.population import Population
-from lmaas_env.rsr import Rental, price_rows, rent_rows, solve
+from lmaas_env.rsr import Rental, price_rows, rent, solve
 from lmaas_env.scenario import Scenario
 from lmaas_env.terms import RentalTerms
 from lmaas_env.types import BoolArray, FloatArray, IntArray
@@ -240,20 +240,8 @@ class Market:
         self, terms: RentalTerms, choice: IntArray, prices: FloatArray, planned_hours: FloatArray, faded: BoolArray
     ) -> Rental:
         if self.scenario.settlement == "recourse":
-            return rent_rows(terms, choice, prices, faded.reshape(terms.task_value.shape))
-        return Rental(
-            *kernels.keep_plan_rows(
-                terms.task_value,
-                terms.saturation,
-                terms.setup_cost,
-                terms.quality,
-                terms.airtime_cost,
-                terms.power,
-                choice,
-                prices,
-                planned_hours,
-            )
-        )
+            return rent(terms, choice, prices, faded.reshape(terms.task_value.shape))
+        return Rental(*kernels.keep_plan_rows(terms.arrays, choice, prices, planned_hours))
 
     def _next_state(self, state: MarketState, draws: Draws, used: FloatArray) -> tuple[MarketState, FloatArray]:
         """Return the state one hour later (market.md, section 6) and the spilled energy."""

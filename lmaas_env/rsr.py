@@ -75,7 +75,7 @@ def solve(terms: RentalTerms, prices: ArrayLike) -> RSRResult:
     ValueError
         If prices have another shape, are not finite, or a price plus its airtime cost is not positive.
     """
-    return RSRResult(*_solve_rows(terms, price_rows(terms, prices)))
+    return RSRResult(*kernels.solve_rows(terms.arrays, price_rows(terms, prices)))
 
 
 def rent(terms: RentalTerms, choice: ArrayLike, prices: ArrayLike, faded: ArrayLike) -> Rental:
@@ -95,26 +95,8 @@ def rent(terms: RentalTerms, choice: ArrayLike, prices: ArrayLike, faded: ArrayL
     ValueError
         If shapes disagree, a choice is not a model, or prices are refused as in `solve`.
     """
-    return rent_rows(terms, checked_choice(terms, choice), price_rows(terms, prices), checked_fades(terms, faded))
-
-
-def rent_rows(terms: RentalTerms, choice: IntArray, prices: FloatArray, faded: BoolArray) -> Rental:
-    """As `rent`, for arguments that were checked."""
-    return Rental(
-        *kernels.rent_rows(
-            terms.task_value,
-            terms.saturation,
-            terms.energy,
-            terms.setup_cost,
-            terms.quality,
-            terms.airtime_cost,
-            terms.power,
-            terms.max_hours,
-            choice,
-            prices,
-            faded,
-        )
-    )
+    chosen, pattern = _checked_choice(terms, choice), _checked_fades(terms, faded)
+    return Rental(*kernels.rent_rows(terms.arrays, chosen, price_rows(terms, prices), pattern))
 
 
 def price_rows(terms: RentalTerms, prices: ArrayLike) -> FloatArray:
@@ -135,7 +117,7 @@ def price_rows(terms: RentalTerms, prices: ArrayLike) -> FloatArray:
     return rows
 
 
-def checked_choice(terms: RentalTerms, choice: ArrayLike) -> IntArray:
+def _checked_choice(terms: RentalTerms, choice: ArrayLike) -> IntArray:
     """Return the choice as an integer array, or say what is wrong with it."""
     chosen = np.ascontiguousarray(choice)
     models = terms.setup_cost.shape[1]
@@ -148,7 +130,7 @@ def checked_choice(terms: RentalTerms, choice: ArrayLike) -> IntArray:
     return chosen.astype(np.int64, copy=False)
 
 
-def checked_fades(terms: RentalTerms, faded: ArrayLike) -> BoolArray:
+def _checked_fades(terms: RentalTerms, faded: ArrayLike) -> BoolArray:
     """Return the fades as a boolean array, or say what is wrong with them."""
     pattern = np.ascontiguousarray(faded)
     if pattern.shape != terms.task_value.shape or pattern.dtype != np.bool_:
@@ -156,18 +138,3 @@ def checked_fades(terms: RentalTerms, faded: ArrayLike) -> BoolArray:
             f"faded has shape {pattern.shape} and dtype {pattern.dtype}, it must be {terms.task_value.shape} booleans"
         )
     return pattern
-
-
-def _solve_rows(terms: RentalTerms, prices: FloatArray) -> tuple[IntArray, FloatArray, FloatArray]:
-    return kernels.solve_rows(
-        terms.task_value,
-        terms.fade_budget,
-        terms.saturation,
-        terms.energy,
-        terms.setup_cost,
-        terms.quality,
-        terms.airtime_cost,
-        terms.power,
-        terms.max_hours,
-        prices,
-    )

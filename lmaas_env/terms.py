@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from lmaas_env.kernels import first_offence
+from lmaas_env.kernels import TermArrays, first_offence
 from lmaas_env.types import FloatArray, IntArray
 
 _SHAPES = {
@@ -88,11 +88,16 @@ class RentalTerms:
             expected = tuple(sizes[axis] for axis in axes)
             if array.shape != expected or not array.size:
                 raise ValueError(f"{name} has shape {array.shape}, it must be {expected} and not empty")
-        code, row, column = first_offence(*arrays)
+        code, row, column = first_offence(self.arrays)
         if code:
             name, rule = _RULES[code]
             index = (row,) if len(_SHAPES[name]) == 1 else (row, column)
             raise ValueError(f"{name}[{', '.join(map(str, index))}] = {getattr(self, name)[index]} {rule}")
+
+    @property
+    def arrays(self) -> TermArrays:
+        """The arrays in the form that kernels take."""
+        return TermArrays(*(getattr(self, name) for name in _SHAPES))
 
     @property
     def size(self) -> int:

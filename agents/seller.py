@@ -1,0 +1,48 @@
+"""What sellers share: the protocol of Stable-Baselines3's ``predict``, and a base for sellers that price a state."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from lmaas_env.market import Market, MarketState
+from lmaas_env.spaces import Float32Array, action_from_prices, state_from_observation
+from lmaas_env.types import FloatArray
+
+
+class Seller(Protocol):
+    """Anything that turns observations into actions; SB3's policies do too."""
+
+    def predict(
+        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = True
+    ) -> tuple[Any, Any]:
+        """Return (action, state) for one observation (D,) or a batch (K, D)."""
+        ...
+
+
+class PricingSeller(ABC):
+    """A seller that knows the market's constants and prices the state that its observation shows."""
+
+    def __init__(self, market: Market) -> None:
+        self.market = market
+
+    @abstractmethod
+    def prices(self, state: MarketState) -> FloatArray:
+        """Return the prices for one market's state, (M,) $/h."""
+
+    def predict(
+        self,
+        observation: ArrayLike,
+        state: Any = None,
+        episode_start: ArrayLike | None = None,
+        deterministic: bool = True,
+    ) -> tuple[Float32Array, Any]:
+        """Return (action, state) for one observation (D,) or a batch (K, D), as SB3's policies do."""
+        seen = state_from_observation(self.market, observation)
+        if seen.charge.ndim == 1:
+            return action_from_prices(self.market, self.prices(seen)), state
+        lanes = [MarketState(*lane) for lane in zip(*seen, strict=True)]
+        return action_from_prices(self.market, np.stack([self.prices(lane) for lane in lanes])), state
