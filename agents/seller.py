@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -46,3 +46,26 @@ class PricingSeller(ABC):
             return action_from_prices(self.market, self.prices(seen)), state
         lanes = [MarketState(*lane) for lane in zip(*seen, strict=True)]
         return action_from_prices(self.market, np.stack([self.prices(lane) for lane in lanes])), state
+
+
+class SearchResult(NamedTuple):
+    """What a search over the prices of one period found.
+
+    Attributes
+    ----------
+    prices : (M,), $/h
+    profit : anticipated profit of the period, $
+    bound : proven upper bound on it, $ (inf if none)
+    status : how the search ended
+    evaluations : profits looked at (for IMP: points of its line searches)
+    seconds : wall time
+    history : profit after each sweep or improvement, $
+    """
+
+    prices: FloatArray
+    profit: float
+    bound: float
+    status: str
+    evaluations: int
+    seconds: float
+    history: FloatArray

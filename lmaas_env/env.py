@@ -154,7 +154,9 @@ class LMaaSEnv(gym.Env[Float32Array, NDArray[np.float32]]):
     def render(self) -> str | NDArray[np.uint8] | None:  # pyright: ignore
         """Return a table (``ansi``) or a picture (``rgb_array``, (H, W, 3) uint8) of the last period."""
         if self.render_mode is None:
-            gym.logger.warn('render() does nothing without a render_mode, e.g. gym.make("LMaaS-v0", render_mode="ansi")')
+            gym.logger.warn(
+                'render() does nothing without a render_mode, e.g. gym.make("LMaaS-v0", render_mode="ansi")'
+            )
             return None
         if self.state is None:
             raise gym.error.ResetNeeded("Call reset() before render()")

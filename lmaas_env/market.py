@@ -125,7 +125,9 @@ class Market:
         )
 
     def __repr__(self) -> str:
-        return f"Market(scenario={self.scenario.name!r}, customers={self.population.size}, models={self.catalogue.size})"
+        return (
+            f"Market(scenario={self.scenario.name!r}, customers={self.population.size}, models={self.catalogue.size})"
+        )
 
     def initial_state(self, rng: np.random.Generator) -> MarketState:
         """Draw the state at the start of a day: stationary shadowing and demand, partly charged batteries."""

@@ -131,7 +131,9 @@ def _parsed(entry: str, column: str, where: str) -> float:
         number = float(entry)
     except ValueError:
         number = np.nan
-    valid = np.isfinite(number) and (number >= 0 if zero_allowed else number > 0) and (not whole or number == int(number))
+    valid = (
+        np.isfinite(number) and (number >= 0 if zero_allowed else number > 0) and (not whole or number == int(number))
+    )
     if not valid:
         allowed = f"a {'whole number' if whole else 'number'} {'>= 0' if zero_allowed else '> 0'}"
         raise ValueError(f"{where}: {column} = {entry!r} must be {allowed}")

@@ -113,7 +113,9 @@ def price_rows(terms: RentalTerms, prices: ArrayLike) -> FloatArray:
     cheapest = terms.airtime_cost[:, :, 0].reshape(rows.shape[0], -1, models).min(axis=1)
     if (rows + cheapest <= 0.0).any():
         k, m = np.argwhere(rows + cheapest <= 0.0)[0]
-        raise ValueError(f"prices[{m}] = {rows[k, m]} plus the airtime cost must be > 0 $/h, it is {rows[k, m] + cheapest[k, m]}")
+        raise ValueError(
+            f"prices[{m}] = {rows[k, m]} plus the airtime cost must be > 0 $/h, it is {rows[k, m] + cheapest[k, m]}"
+        )
     return rows
 
 
@@ -122,7 +124,9 @@ def _checked_choice(terms: RentalTerms, choice: ArrayLike) -> IntArray:
     chosen = np.ascontiguousarray(choice)
     models = terms.setup_cost.shape[1]
     if chosen.shape != (terms.size,) or chosen.dtype.kind not in "iu":
-        raise ValueError(f"choice has shape {chosen.shape} and dtype {chosen.dtype}, it must be ({terms.size},) integers")
+        raise ValueError(
+            f"choice has shape {chosen.shape} and dtype {chosen.dtype}, it must be ({terms.size},) integers"
+        )
     wrong = (chosen < -1) | (chosen >= models)
     if wrong.any():
         n = int(np.argmax(wrong))

@@ -60,8 +60,12 @@ class Scenario:
     task_value_median: float = _number(5.0, "$", 1e-6, 1e6, "task value per period, lognormal", customers=True)
     task_value_sigma: float = _number(0.6, "1", 0.0, 5.0, "spread of the log task value", customers=True)
     slot_concentration: float = _number(4.0, "1", 0.01, 1e6, "Dirichlet split of the value over slots", customers=True)
-    saturation_min: float = _number(15.0, "1/h", 1e-6, 1e6, "kappa, how soon an hour saturates, uniform", customers=True)
-    saturation_max: float = _number(40.0, "1/h", 1e-6, 1e6, "kappa, how soon an hour saturates, uniform", customers=True)
+    saturation_min: float = _number(
+        15.0, "1/h", 1e-6, 1e6, "kappa, how soon an hour saturates, uniform", customers=True
+    )
+    saturation_max: float = _number(
+        40.0, "1/h", 1e-6, 1e6, "kappa, how soon an hour saturates, uniform", customers=True
+    )
     fade_depth_min: float = _number(6.0, "dB", 0.0, 100.0, "depth delta of a deep fade, uniform", customers=True)
     fade_depth_max: float = _number(15.0, "dB", 0.0, 100.0, "depth delta of a deep fade, uniform", customers=True)
     fade_budgets: tuple[int, ...] = _number((1, 2, 3), "slots", 0, 96, "budgets Gamma, each as likely", customers=True)
@@ -85,9 +89,13 @@ class Scenario:
         default=("small", "base", "large", "xlarge"), metadata={"meaning": "names of the models", "customers": False}
     )
     quality_low: tuple[float, ...] = _number((0.15, 0.22, 0.30, 0.37), "1", TINY, 1.0, "A1, similarity at very low SNR")
-    quality_high: tuple[float, ...] = _number((0.80, 0.88, 0.94, 0.98), "1", TINY, 1.0, "A2, similarity at very high SNR")
+    quality_high: tuple[float, ...] = _number(
+        (0.80, 0.88, 0.94, 0.98), "1", TINY, 1.0, "A2, similarity at very high SNR"
+    )
     quality_slope: tuple[float, ...] = _number((0.30, 0.28, 0.26, 0.2525), "1/dB", 0.0, 10.0, "C1 of the logistic fit")
-    quality_offset: tuple[float, ...] = _number((-2.4, -1.8, -1.2, -0.7895), "1", -100.0, 100.0, "C2 of the logistic fit")
+    quality_offset: tuple[float, ...] = _number(
+        (-2.4, -1.8, -1.2, -0.7895), "1", -100.0, 100.0, "C2 of the logistic fit"
+    )
     bit_rate: tuple[float, ...] = _number((400e3, 250e3, 160e3, 100e3), "bit/s", 1.0, 1e12, "semantic bit rate D")
     compute_power: tuple[float, ...] = _number((4.0, 9.0, 20.0, 45.0), "W", 0.0, 1e6, "device power e while renting")
     serving_cost: tuple[float, ...] = _number((0.05, 0.15, 0.45, 1.2), "$/h", 0.0, 1e6, "s, serving one rented hour")
@@ -164,7 +172,9 @@ class Scenario:
 
     def to_dict(self) -> dict[str, Any]:
         """Return all numbers as plain Python values (tuples become lists)."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in dataclasses.asdict(self).items()}
+        return {
+            key: list(value) if isinstance(value, tuple) else value for key, value in dataclasses.asdict(self).items()
+        }
 
     def to_yaml(self, path: str | os.PathLike[str]) -> None:
         """Write all numbers to a YAML file, whole or not at all."""
@@ -258,7 +268,9 @@ def _text(name: str, value: Any) -> str:
 
 
 def _in_range(name: str, value: Any, kind: type, low: float, high: float, unit: str) -> int | float:
-    expected = f"{name} = {value!r} must be {'a whole number' if kind is int else 'a number'} in [{low:g}, {high:g}] {unit}"
+    expected = (
+        f"{name} = {value!r} must be {'a whole number' if kind is int else 'a number'} in [{low:g}, {high:g}] {unit}"
+    )
     if isinstance(value, bool) or not hasattr(value, "__float__"):
         raise ValueError(expected)
     number = float(value)

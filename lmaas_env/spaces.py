@@ -43,9 +43,13 @@ def action_space(market: Market) -> spaces.Box:
 
 def observation_space(market: Market) -> spaces.Box:
     """Return the space of observations of the market's scenario, full or public."""
+    return spaces.Box(-CLIP, CLIP, (observation_size(market),), np.float32)
+
+
+def observation_size(market: Market) -> int:
+    """Return the length D of an observation."""
     full = market.scenario.observation == "full"
-    size = 3 * market.population.size + 3 if full else 3 * market.catalogue.size + 4
-    return spaces.Box(-CLIP, CLIP, (size,), np.float32)
+    return 3 * market.population.size + 3 if full else 3 * market.catalogue.size + 4
 
 
 def prices_from_action(market: Market, action: ArrayLike) -> FloatArray:
@@ -109,12 +113,7 @@ def state_from_observation(market: Market, observation: ArrayLike) -> MarketStat
         If the observation has another shape or is not finite.
     """
     scenario, n = market.scenario, market.population.size
-    seen = np.asarray(observation, dtype=np.float64)
-    size = observation_space(market).shape[0]
-    if seen.ndim not in (1, 2) or seen.shape[-1] != size:
-        raise ValueError(f"observation has shape {seen.shape}, it must be ({size},) or (lanes, {size})")
-    if not np.isfinite(seen).all():
-        raise ValueError("observation must be finite")
+    seen = checked_observation(market, observation)
     share_left = seen[..., 3 * n + 2] if scenario.observation == "full" else seen[..., 2]
     hour = np.rint(scenario.periods * (1.0 - share_left)).astype(np.int64)[()]
     if scenario.observation == "public":
@@ -127,6 +126,17 @@ def state_from_observation(market: Market, observation: ArrayLike) -> MarketStat
         demand=seen[..., 2 * n : 3 * n] * scenario.demand_sigma,
         charge=np.clip(charge, 0.0, market.population.capacity),
     )
+
+
+def checked_observation(market: Market, observation: ArrayLike) -> FloatArray:
+    """Return one observation (D,) or a batch (K, D) as float64, or say what is wrong with it."""
+    seen = np.asarray(observation, dtype=np.float64)
+    size = observation_size(market)
+    if seen.ndim not in (1, 2) or seen.shape[-1] != size:
+        raise ValueError(f"observation has shape {seen.shape}, it must be ({size},) or (lanes, {size})")
+    if not np.isfinite(seen).all():
+        raise ValueError(f"observation[{int(np.argwhere(~np.isfinite(seen))[0][-1])}] must be finite")
+    return seen
 
 
 def checked_action(action: ArrayLike, shape: tuple[int, ...]) -> FloatArray:

@@ -1,0 +1,149 @@
+"""Sellers that do not look at the state: random, cost-plus and the best fixed prices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.optimize import minimize, minimize_scalar
+
+from agents.seller import PricingSeller
+from lmaas_env.days import draw_days, tuning_seeds
+from lmaas_env.market import Draws, Market, MarketState
+from lmaas_env.spaces import Float32Array, checked_observation
+from lmaas_env.types import FloatArray
+
+TUNING_DAYS = 48
+Progress = Callable[[], None]
+
+
+class RandomPrice:
+    """Post log-uniform prices between floor and cap, drawn anew every period.
+
+    Parameters
+    ----------
+    market : Market
+    seed : int
+        Two sellers of one seed post the same prices.
+    """
+
+    def __init__(self, market: Market, seed: int = 0) -> None:
+        self.market = market
+        self._rng = np.random.default_rng(seed)
+
+    def predict(
+        self,
+        observation: ArrayLike,
+        state: Any = None,
+        episode_start: ArrayLike | None = None,
+        deterministic: bool = True,
+    ) -> tuple[Float32Array, Any]:
+        """Return (action, state) for one observation (D,) or a batch (K, D); always random."""
+        lanes = checked_observation(self.market, observation).shape[:-1]
+        return self._rng.uniform(-1.0, 1.0, (*lanes, self.market.catalogue.size)).astype(np.float32), state
+
+
+class FixedPrice(PricingSeller):
+    """Post the same prices in every period.
+
+    Parameters
+    ----------
+    market : Market
+    prices : (M,) array_like, optional
+        $/h within the scenario's range; left out, the best on tuning days (`tune_prices`, some seconds).
+
+    Raises
+    ------
+    ValueError
+        If there is not one finite price per model, or one lies outside the price range.
+    """
+
+    def __init__(self, market: Market, prices: ArrayLike | None = None) -> None:
+        super().__init__(market)
+        self._prices = tune_prices(market) if prices is None else np.array(prices, dtype=np.float64)
+        scenario = market.scenario
+        low, high = scenario.price_floor, scenario.price_cap
+        inside = (self._prices >= low) & (self._prices <= high)
+        if self._prices.shape != (market.catalogue.size,) or not inside.all():
+            raise ValueError(f"prices = {self._prices.tolist()} must be {market.catalogue.size} in [{low}, {high}] $/h")
+
+    def prices(self, state: MarketState) -> FloatArray:
+        """Return the prices, whatever the state."""
+        return self._prices.copy()
+
+
+class CostPlus(FixedPrice):
+    """Post each model's serving cost plus one markup.
+
+    Parameters
+    ----------
+    market : Market
+    markup : float, optional
+        $/h; left out, the best on tuning days (`tune_markup`).
+
+    Raises
+    ------
+    ValueError
+        If the markup is not finite.
+    """
+
+    def __init__(self, market: Market, markup: float | None = None) -> None:
+        self.markup = tune_markup(market) if markup is None else float(markup)
+        if not np.isfinite(self.markup):
+            raise ValueError(f"markup = {markup} must be finite ($/h)")
+        super().__init__(market, cost_plus_prices(market, self.markup))
+
+
+def cost_plus_prices(market: Market, markup: float) -> FloatArray:
+    """Return serving cost plus markup, kept within the price range, (M,) $/h."""
+    scenario = market.scenario
+    return np.clip(market.catalogue.serving_cost + markup, scenario.price_floor, scenario.price_cap)
+
+
+def mean_day_profit(market: Market, prices: FloatArray, state: MarketState, draws: list[Draws]) -> float:
+    """Return the seller's mean profit per day, $, of fixed prices on the days of `draw_days`."""
+    posted = np.broadcast_to(prices, (len(state.charge), market.catalogue.size))
+    total = 0.0
+    for period in draws:
+        settlement, state = market.settle(posted, state, period)
+        total += settlement.profit.mean()
+    return float(total)
+
+
+def tune_markup(market: Market, days: int = TUNING_DAYS) -> float:
+    """Return the markup in $/h of largest mean day profit on tuning days."""
+    state, draws = draw_days(market, tuning_seeds(days))
+
+    def loss(log_markup: float) -> float:
+        return -mean_day_profit(market, cost_plus_prices(market, float(np.exp(log_markup))), state, draws)
+
+    low, high = np.log(market.scenario.price_floor), np.log(market.scenario.price_cap)
+    coarse = np.linspace(low, high, 12)
+    best = int(np.argmin([loss(x) for x in coarse]))
+    inside = minimize_scalar(
+        loss, bounds=(coarse[max(best - 1, 0)], coarse[min(best + 1, 11)]), method="bounded", options={"xatol": 1e-3}
+    )
+    return float(np.exp(inside.x))
+
+
+def tune_prices(market: Market, days: int = TUNING_DAYS, progress: Progress | None = None) -> FloatArray:
+    """Return the fixed prices of largest mean day profit on tuning days, (M,) $/h.
+
+    Nelder and Mead's simplex on log prices, from the best cost-plus prices and again from where it ends.
+    """
+    state, draws = draw_days(market, tuning_seeds(days))
+    floor, cap = market.scenario.price_floor, market.scenario.price_cap
+
+    def loss(log_prices: FloatArray) -> float:
+        if progress is not None:
+            progress()
+        return -mean_day_profit(market, np.clip(np.exp(log_prices), floor, cap), state, draws)
+
+    best = np.log(cost_plus_prices(market, tune_markup(market, days)))
+    for size in (0.5, 0.15):
+        simplex = np.vstack([best, best + size * np.diag(np.where(best + size <= np.log(cap), 1.0, -1.0))])
+        options = {"initial_simplex": simplex, "xatol": 1e-3, "fatol": 1e-3, "maxfev": 60 * len(best)}
+        best = minimize(loss, best, method="Nelder-Mead", options=options).x
+    return np.clip(np.exp(best), floor, cap)
