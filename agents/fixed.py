@@ -120,12 +120,11 @@ def tune_markup(market: Market, days: int = TUNING_DAYS) -> float:
         return -mean_day_profit(market, cost_plus_prices(market, float(np.exp(log_markup))), state, draws)
 
     low, high = np.log(market.scenario.price_floor), np.log(market.scenario.price_cap)
-    coarse = np.linspace(low, high, 12)
-    best = int(np.argmin([loss(x) for x in coarse]))
-    inside = minimize_scalar(
-        loss, bounds=(coarse[max(best - 1, 0)], coarse[min(best + 1, 11)]), method="bounded", options={"xatol": 1e-3}
-    )
-    return float(np.exp(inside.x))
+    step = (high - low) / 11.0
+    coarse: list[float] = [low + i * step for i in range(12)]
+    best = min(coarse, key=loss)
+    bounds = (max(best - step, low), min(best + step, high))
+    return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-3}).x))
 
 
 def tune_prices(market: Market, days: int = TUNING_DAYS, progress: Progress | None = None) -> FloatArray:
@@ -143,7 +142,7 @@ def tune_prices(market: Market, days: int = TUNING_DAYS, progress: Progress | No
 
     best = np.log(cost_plus_prices(market, tune_markup(market, days)))
     for size in (0.5, 0.15):
-        simplex = np.vstack([best, best + size * np.diag(np.where(best + size <= np.log(cap), 1.0, -1.0))])
-        options = {"initial_simplex": simplex, "xatol": 1e-3, "fatol": 1e-3, "maxfev": 60 * len(best)}
-        best = minimize(loss, best, method="Nelder-Mead", options=options).x
+        corners = np.diag(np.where(best + size <= np.log(cap), size, -size))
+        options: Any = {"initial_simplex": best + np.vstack([0.0 * best, corners]), "xatol": 1e-3, "fatol": 1e-3}
+        best = np.asarray(minimize(loss, best, method="Nelder-Mead", options=options).x, dtype=np.float64)
     return np.clip(np.exp(best), floor, cap)

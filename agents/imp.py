@@ -1,13 +1,13 @@
 """IMP, the seller's reference algorithm: iterate prices by reasoning through the customers' choices.
 
-One price moves at a time. With the other prices fixed, customer n selects model m exactly while its price is below the
-threshold theta_n at which W_nm (convex and decreasing in the price) falls to the best other offer. Between sorted thresholds the
-set of buyers is fixed and the profit is continuous and piecewise smooth; at a threshold it jumps: down where the seller loses a
-sale, up where the customer's next choice earns it more. The line search looks at every threshold from the left, and from the
-right and inside at every interval that its bound cannot exclude.
+One price moves at a time. With the other prices fixed, customer n selects model m exactly while its price is below
+the threshold theta_n at which W_nm (convex and decreasing in the price) falls to the best other offer. Between sorted
+thresholds the set of buyers is fixed and the profit is continuous and piecewise smooth; at a threshold it jumps: down
+where the seller loses a sale, up where the customer's next choice earns it more. The line search looks at every
+threshold from the left, and from the right and inside at every interval that its bound cannot exclude.
 
-**Theorem 2.** A price moves only for a gain, and profit is bounded, so IMP stops after finitely many moves, at prices that no
-single price improves by more than the tolerance (plus what the margin below a threshold costs).
+**Theorem 2.** A price moves only for a gain, and profit is bounded, so IMP stops after finitely many moves, at prices
+that no single price improves by more than the tolerance (plus what the margin beside a threshold costs).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from agents.line_search import MAX_SWEEPS, Anticipation, SellerConstants, antici
 from agents.seller import PricingSeller, SearchResult
 from lmaas_env.kernels import worst_fades
 from lmaas_env.market import Market, MarketState
+from lmaas_env.spaces import assumed_state
 from lmaas_env.terms import RentalTerms
 from lmaas_env.types import FloatArray
 
@@ -96,6 +97,21 @@ class IMP(PricingSeller):
     def profit(self, terms: RentalTerms, prices: FloatArray) -> float:
         """Return the anticipated profit of one period at given prices, $: what IMP maximises."""
         return float(anticipated_profit(terms.arrays, self._anticipation, self._constants, np.array(prices, float)))
+
+
+class PublicIMP(IMP):
+    """IMP that sees only the clock and assumes the rest of the state (`lmaas_env.spaces.assumed_state`)."""
+
+    def __init__(self, market: Market, anticipate: str | None = None) -> None:
+        super().__init__(market, anticipate)
+        self._by_hour: dict[int, FloatArray] = {}
+
+    def prices(self, state: MarketState) -> FloatArray:
+        """Return the prices for the hour of the state, (M,) $/h."""
+        hour = int(state.hour)
+        if hour not in self._by_hour:
+            self._by_hour[hour] = self.solve(assumed_state(self.market, hour)).prices
+        return self._by_hour[hour].copy()
 
 
 def common_scenarios(customers: int, slots: int, fade_probability: float, count: int = SCENARIOS) -> Anticipation:

@@ -189,7 +189,7 @@ def _best_price(
         threshold[n] = _threshold(terms, n, m, faded, offer, floor, cap, scratch)
     order = np.argsort(threshold)
     first = np.searchsorted(threshold[order], floor, side="right")
-    best_price, best = cap, elsewhere.sum()  # nobody buys m
+    best_price, best = cap, float(elsewhere.sum())  # nobody buys m
     if threshold[order[-1]] == cap:
         best = -np.inf
     evaluations = 0
@@ -205,14 +205,14 @@ def _best_price(
     count = 0
     k = first
     while k < customers:
-        right = threshold[order[k]]
+        right = float(threshold[order[k]])
         buyers = order[k:]
         price = max(floor, right * (1.0 - MARGIN)) if right < cap else cap
         profit, _, hours = _buyers(terms, anticipation, seller, m, price, buyers)
         evaluations += 1
         if rest + profit > best:
             best, best_price = rest + profit, price
-        bound = (right - seller.serving_cost[m]) * hours_left - seller.adaptation_cost[m] * buyers.shape[0]
+        bound = max(right - seller.serving_cost[m], 0.0) * hours_left - seller.adaptation_cost[m] * buyers.shape[0]
         starts[count], lefts[count], rests[count], bounds[count] = k, left, rest, rest + bound
         count += 1
         left, hours_left = right, hours
@@ -226,9 +226,10 @@ def _best_price(
         if bounds[i] <= best + tolerance:
             break
         buyers = order[starts[i] :]
-        right = threshold[buyers[0]] * (1.0 - MARGIN) if threshold[buyers[0]] < cap else cap
+        right = float(threshold[buyers[0]])
+        right = right * (1.0 - MARGIN) if right < cap else cap
         price, profit, looked = _best_inside(
-            terms, anticipation, seller, m, buyers, lefts[i] * (1.0 + MARGIN), right, best + tolerance - rests[i]
+            terms, anticipation, seller, m, buyers, float(lefts[i]) * (1.0 + MARGIN), right, best + tolerance - rests[i]
         )
         evaluations += looked
         if rests[i] + profit > best:
@@ -263,7 +264,7 @@ def _best_inside(
     while size > 0:
         size -= 1
         left, slope_left, hours_left, right, slope_right = stack[size]
-        if (right - seller.serving_cost[m]) * hours_left - costs <= max(best, target):
+        if max(right - seller.serving_cost[m], 0.0) * hours_left - costs <= max(best, target):
             continue
         if right - left <= LEAF * right:
             if slope_left > 0.0 > slope_right:
@@ -302,7 +303,7 @@ def _best_inside(
 def iterate(
     terms: TermArrays, anticipation: Anticipation, seller: SellerConstants, start: FloatArray
 ) -> tuple[FloatArray, FloatArray, int]:
-    """Move one price at a time while that gains; returns prices, profit before and after each sweep, and evaluations."""
+    """Move one price at a time while that gains; returns prices, profit before and after each sweep, evaluations."""
     prices = start.copy()
     customers, models = terms.setup_cost.shape
     worst = np.empty((customers, models))
@@ -337,6 +338,7 @@ def iterate(
 def anticipated_profit(
     terms: TermArrays, anticipation: Anticipation, seller: SellerConstants, prices: FloatArray
 ) -> float:
+    """Return the profit of a period at given prices, $."""
     worst = np.empty(terms.setup_cost.shape)
     sale = np.empty(terms.setup_cost.shape)
     for m in range(prices.shape[0]):

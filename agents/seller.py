@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lmaas_env.market import Market, MarketState
+from lmaas_env.market import Market, MarketState, unstack
 from lmaas_env.spaces import Float32Array, action_from_prices, state_from_observation
 from lmaas_env.types import FloatArray
 
@@ -44,8 +44,8 @@ class PricingSeller(ABC):
         seen = state_from_observation(self.market, observation)
         if seen.charge.ndim == 1:
             return action_from_prices(self.market, self.prices(seen)), state
-        lanes = [MarketState(*lane) for lane in zip(*seen, strict=True)]
-        return action_from_prices(self.market, np.stack([self.prices(lane) for lane in lanes])), state
+        prices = [self.prices(lane) for lane in unstack(seen)]
+        return action_from_prices(self.market, np.stack(prices)), state
 
 
 class SearchResult(NamedTuple):

@@ -29,7 +29,7 @@ ENVIRONMENTS = {
 def _register() -> None:
     for env_id, scenario in ENVIRONMENTS.items():
         if env_id not in gym.registry:
-            gym.register(env_id, entry_point="lmaas_env.env:LMaaSEnv", kwargs={"scenario": scenario})
+            gym.register(env_id, entry_point="lmaas_env.env:LMaaSEnv", kwargs={"scenario": scenario})  # pyright: ignore
 
 
 _register()

@@ -25,20 +25,20 @@ from lmaas_env.spaces import (
 from lmaas_env.types import FloatArray
 
 
-class LMaaSEnv(gym.Env[Float32Array, NDArray[np.float32]]):
-    """A seller posts hourly prices for several large models; customers on fading links and finite batteries rent them.
+class LMaaSEnv(gym.Env[Any, Any]):
+    """A seller posts hourly prices for several large models; customers on fading links and batteries rent them.
 
     ## Description
     Each period (one hour) the seller posts a price per rented hour for each of M large models. Each of N customers
-    then selects one model, or none, by a two-stage robust optimisation (RSR): it knows its own channel, battery and tasks
-    but not which of the period's L slots will be in deep fade. Nature reveals the fades, the customers rent the hours that
-    are best for them, payoffs are booked, batteries drain and recharge, shadowing and demand move on. An hour sold now
-    drains a battery that cannot buy at the evening peak: selling well means looking ahead. The market is that of
-    arXiv 2401.02675, fully specified in the project's documentation.
+    then selects one model, or none, by a two-stage robust optimisation (RSR): it knows its own channel, battery and
+    tasks but not which of the period's L slots will be in deep fade. Nature reveals the fades, the customers rent the
+    hours that are best for them, payoffs are booked, batteries drain and recharge, shadowing and demand move on. An
+    hour sold now drains a battery that cannot buy at the evening peak: selling well means looking ahead. The market is
+    that of arXiv 2401.02675, fully specified in the project's documentation.
 
     ## Action Space
-    `Box(-1, 1, (M,), float32)`, one number per model: the price, log-linear from the price floor (-1) to the price cap (+1).
-    Numbers outside are clipped (the clipped share is in info); NaN and wrong shapes are refused.
+    `Box(-1, 1, (M,), float32)`, one number per model: the price, log-linear from the price floor (-1) to the price cap
+    (+1). Numbers outside are clipped (the clipped share is in info); NaN and wrong shapes are refused.
 
     ## Observation Space
     `Box(-10, 10, (D,), float32)`, clipped. With `observation="full"`, D = 3 N + 3:
@@ -67,8 +67,9 @@ class LMaaSEnv(gym.Env[Float32Array, NDArray[np.float32]]):
     pre-training. The sum over a day is the day's profit per customer.
 
     ## Starting State
-    Hour 0; shadowing and demand from their stationary distributions; batteries at U(0.3, 1) of their capacity (the scenario
-    holds these numbers). All of the day's randomness is drawn at reset, so two sellers on one seed meet the same day.
+    Hour 0; shadowing and demand from their stationary distributions; batteries at U(0.3, 1) of their capacity (the
+    scenario holds these numbers). All of the day's randomness is drawn at reset: two sellers on one seed meet the same
+    day.
 
     ## Episode End
     - Termination: after the last period of the selling day (24; one for `LMaaS-Static-v0`). The horizon is part of the
@@ -84,18 +85,20 @@ class LMaaSEnv(gym.Env[Float32Array, NDArray[np.float32]]):
     (75,)
     >>> observation, reward, terminated, truncated, info = env.step([0.2, 0.2, 0.2, 0.2])
     >>> round(float(reward), 6), info["customers_per_model"].tolist()
-    (DOCTEST)
+    (0.7943, [0, 0, 2, 10])
 
     | Name | Type | Default | Meaning |
     |---|---|---|---|
-    | `scenario` | str, path or `Scenario` | `"day"` | a preset (`day`, `static`, `scarce`, `abundant`, `public`, `city`), a YAML file or a Scenario |
+    | `scenario` | str, path or `Scenario` | `"day"` | a preset's name, a YAML file or a Scenario |
     | `population_seed` | int | `0` | which customers; 0 reads those that ship with the package |
-    | `observation` | `"full"`, `"public"` or None | None | what the seller sees; None leaves it to the scenario |
+    | `observation` | `"full"`, `"public"` or None | None | what the seller sees; None: as the scenario says |
     | `render_mode` | `"ansi"`, `"rgb_array"` or None | None | a table, or a picture, of the last period |
 
+    Presets are `day`, `static`, `scarce`, `abundant`, `public` and `city`.
+
     `info` holds, of the period that ended, `profit`, `revenue`, `cost` ($), `prices` ($/h), `customers_per_model`,
-    `hours_per_model`, `customer_profit` and `worst_case_profit` ($, summed over customers), `faded_share` (of slots) and
-    `clipped_share` (of the action's entries).
+    `hours_per_model`, `customer_profit` and `worst_case_profit` ($, summed over customers), `faded_share` (of slots)
+    and `clipped_share` (of the action's entries).
 
     ## Version History
     - v0: first version.

@@ -1,9 +1,9 @@
 """Compiled inner loops: free functions on arrays, nothing else.
 
-Symbols are those of the market's definition: V task value, kappa saturation, q quality, c airtime cost, g device power,
-beta price, tau hours, mu the shadow price of energy, E the charge, W the worst-case profit. The last axis of q, c, g and
-cap is the fade state (0 nominal, 1 faded). Rows are customers; a batch of K markets is a market of K * N customers whose
-prices have K rows.
+Symbols are those of the market's definition: V task value, kappa saturation, q quality, c airtime cost, g device
+power, beta price, tau hours, mu the shadow price of energy, E the charge, W the worst-case profit. The last axis of q,
+c, g and cap is the fade state (0 nominal, 1 faded). Rows are customers; a batch of K markets is a market of K * N
+customers whose prices have K rows.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def energy_price(terms: TermArrays, n: int, m: int, price: float, faded: BoolArr
 
 @njit(cache=True, error_model="numpy")
 def slot_hours(value: float, kappa_q: float, slope: float, max_hours: float) -> float:
-    """Return tau, the hours that equate the marginal profit of a slot to its marginal cost beta + c + mu g (the slope)."""
+    """Return tau, the hours at which a slot's marginal profit falls to the marginal cost beta + c + mu g (slope)."""
     return min(max(value / slope - 1.0 / kappa_q, 0.0), max_hours)
 
 
@@ -189,7 +189,7 @@ def rent_rows(
     for n in range(rows):
         m = choice[n]
         if m >= 0:
-            profit[n], _, used[n] = recourse(terms, n, m, prices[n // rows_per_market, m], faded[n], hours[n])
+            profit[n], _, used[n] = recourse(terms, n, m, float(prices[n // rows_per_market, m]), faded[n], hours[n])
     return hours, profit, used
 
 
@@ -243,7 +243,7 @@ def fill_terms(
         n = row % customers
         for s in range(2):
             gamma = snr[row] - s * fade_depth[n]
-            rate = data_rate(gamma, bandwidth[n])
+            rate = data_rate(gamma, float(bandwidth[n]))
             for m in range(models):
                 airtime = bit_rate[m] / rate  # a, hours of airtime per rented hour
                 quality[row, m, s] = similarity(
@@ -263,20 +263,20 @@ def book(
     serving_cost: FloatArray,
     adaptation_cost: FloatArray,
     training_cost: FloatArray,
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+) -> tuple[FloatArray, FloatArray, IntArray, FloatArray]:
     """Book the seller's period: revenue (K,), cost (K,), customers and hours per model (K, M), of K markets."""
     markets, models = prices.shape
     rows_per_market = choice.shape[0] // markets
     revenue = np.zeros(markets)
     cost = np.full(markets, training_cost.sum())
-    customers_per_model = np.zeros((markets, models))
+    customers_per_model = np.zeros((markets, models), dtype=np.int64)
     hours_per_model = np.zeros((markets, models))
     for n in range(choice.shape[0]):
         m = choice[n]
         if m >= 0:
             k = n // rows_per_market
             rented = hours[n].sum()
-            customers_per_model[k, m] += 1.0
+            customers_per_model[k, m] += 1
             hours_per_model[k, m] += rented
             revenue[k] += prices[k, m] * rented
             cost[k] += serving_cost[m] * rented + adaptation_cost[m]

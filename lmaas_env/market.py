@@ -1,8 +1,8 @@
 """Market: one leasing period after another, as pure functions of prices, state and draws.
 
-scenario → population + catalogue → state → rental terms → RSR → settlement → next state. Nothing is hidden: a market holds
-constants only. Every state, draw, price and settlement may carry a leading axis of K markets (lanes) that share those
-constants; shapes below are for one market.
+scenario → population + catalogue → state → rental terms → RSR → settlement → next state. Nothing is hidden: a market
+holds constants only. Every state, draw, price and settlement may carry a leading axis of K markets (lanes) that share
+those constants; shapes below are for one market.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Settlement(NamedTuple):
     worst_case_profit : (N,), what each customer's selection guaranteed
     energy_used, spilled : (N,), Wh drained by the rental, and harvested but not stored
     faded : (N, L) bool
-    customers_per_model, hours_per_model : (M,)
+    customers_per_model, hours_per_model : (M,), the first int
     """
 
     prices: FloatArray
@@ -84,7 +84,7 @@ class Settlement(NamedTuple):
     energy_used: FloatArray
     spilled: FloatArray
     faded: BoolArray
-    customers_per_model: FloatArray
+    customers_per_model: IntArray
     hours_per_model: FloatArray
 
 
@@ -113,7 +113,7 @@ class Market:
         expected = (self.scenario.customers, self.scenario.slots)
         if self.population.task_value.shape != expected:
             raise ValueError(
-                f"the population has (customers, slots) = {self.population.task_value.shape}, the scenario says {expected}"
+                f"population has (customers, slots) = {self.population.task_value.shape}, the scenario says {expected}"
             )
         wave = np.sin(2.0 * np.pi * (np.arange(24) - self.scenario.demand_rise) / 24.0)
         self._demand_factor = np.maximum(self.scenario.demand_trough, 1.0 + self.scenario.demand_peak * wave)
@@ -270,3 +270,9 @@ Lanes = TypeVar("Lanes", MarketState, Draws)
 def stack(lanes: Sequence[Lanes]) -> Lanes:
     """Stack the states or the draws of K markets along a new leading axis."""
     return type(lanes[0])(*(np.stack(column) for column in zip(*lanes, strict=True)))
+
+
+def unstack(state: MarketState) -> list[MarketState]:
+    """Return the states of the K lanes."""
+    hours = np.broadcast_to(state.hour, len(state.charge))
+    return [MarketState(int(hours[k]), state.shadowing[k], state.demand[k], state.charge[k]) for k in range(len(hours))]

@@ -54,7 +54,7 @@ class Population(NamedTuple):
         Seed 0 reads the frozen customers that ship with the package where the scenario draws customers as ``day`` or
         ``city`` do; every other seed, and every other scenario, draws them anew.
         """
-        if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:  # pyright: ignore
             raise ValueError(f"population_seed = {seed!r} must be a whole number >= 0")
         if seed == 0:
             for name in SHIPPED:
@@ -120,8 +120,8 @@ class Population(NamedTuple):
             for j, entry in enumerate(row):
                 numbers[i, j] = _parsed(entry, expected[j], f"customers file {source!r}, line {i + 2}")
         values = -np.sort(-numbers[:, len(_COLUMNS) :], axis=1)
-        columns = [np.ascontiguousarray(column) for column in numbers[:, : len(_COLUMNS)].T]
-        return cls(*columns[:-1], columns[-1].astype(np.int64), values)
+        distance, bandwidth, capacity, saturation, fade_depth, budget = numbers[:, : len(_COLUMNS)].T.copy()
+        return cls(distance, bandwidth, capacity, saturation, fade_depth, budget.astype(np.int64), values)
 
 
 def _parsed(entry: str, column: str, where: str) -> float:

@@ -2,18 +2,21 @@
 
 A customer selects a model before it knows which slots will fade, and rents hours when it knows (market.md, section 3):
 
-    W(beta) = min_{z in Z} max_{tau feasible for z} sum_l [ V_l log(1 + kappa q(z_l) tau_l) - (beta + c(z_l)) tau_l ] - f
+    W(beta) = min_z max_tau sum_l [ V_l log(1 + kappa q(z_l) tau_l) - (beta + c(z_l)) tau_l ] - f
 
-over the fade patterns Z = {z in {0,1}^L : sum z <= Gamma} (cardinality budget of Bertsimas and Sim, 2004), with
-0 <= tau_l <= cap(z_l) and sum_l g(z_l) tau_l <= E.
+over the fade patterns z in {0, 1}^L with sum z <= Gamma (the cardinality budget of Bertsimas and Sim, 2004) and the
+hours 0 <= tau_l <= cap(z_l) with sum_l g(z_l) tau_l <= E.
 
-**Theorem 1.** The worst z puts min(Gamma, L) fades on the slots of largest V, whatever the model, the price, the energy and
-its multiplier mu. *Proof.* The inner problem is concave with affine constraints, so its value is
-min_{mu >= 0} [ mu E + sum_l phi(V_l, mu, z_l) ], phi(V, mu, s) = max_{0 <= tau <= cap_s} V log(1 + kappa q_s tau) - p_s tau with
-p_s = beta + c_s + mu g_s. Let Delta(V) = phi(V, mu, 0) - phi(V, mu, 1) >= 0. By the envelope theorem
-dDelta/dV = log(1 + u_0) - log(1 + u_1), u_s = clip(kappa q_s V / p_s - 1, 0, kappa q_s cap_s). A fade lowers q_s and cap_s and raises
-p_s, so u_0 >= u_1 and Delta does not decrease in V, for every mu. Fading the most valuable slots therefore minimises the
-bracket for every mu at once, hence also its minimum over mu. QED.
+**Theorem 1.** The worst z puts min(Gamma, L) fades on the slots of largest V, whatever the model, the price, the energy
+and its multiplier mu.
+
+*Proof.* The inner problem is concave with affine constraints, so its value is
+min_{mu >= 0} [ mu E + sum_l phi(V_l, mu, z_l) ] with
+phi(V, mu, s) = max_{0 <= tau <= cap_s} V log(1 + kappa q_s tau) - p_s tau and p_s = beta + c_s + mu g_s.
+Let Delta(V) = phi(V, mu, 0) - phi(V, mu, 1) >= 0. By the envelope theorem dDelta/dV = log(1 + u_0) - log(1 + u_1),
+where u_s = clip(kappa q_s V / p_s - 1, 0, kappa q_s cap_s). A fade lowers q_s and cap_s and raises p_s, so u_0 >= u_1
+and Delta does not decrease in V, for every mu. Fading the most valuable slots therefore minimises the bracket for every
+mu at once, hence also its minimum over mu. QED.
 
 So RSR is exact with one recourse per model: no enumeration and no solver.
 """

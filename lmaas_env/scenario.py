@@ -10,7 +10,7 @@ import difflib
 import math
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -129,7 +129,9 @@ class Scenario:
     def preset(cls, name: str) -> Scenario:
         """Return a preset by name: ``day``, ``static``, ``scarce``, ``abundant``, ``public`` or ``city``."""
         if name not in PRESETS:
-            raise ValueError(f"scenario = {name!r} is unknown{_hint(name, PRESETS)}; presets: {', '.join(PRESETS)}")
+            raise ValueError(
+                f"scenario = {name!r} is unknown{close_match(name, PRESETS)}; presets: {', '.join(PRESETS)}"
+            )
         return cls(name=name, **PRESETS[name])
 
     @classmethod
@@ -143,13 +145,13 @@ class Scenario:
 
     @classmethod
     def from_dict(cls, numbers: Mapping[str, Any]) -> Scenario:
-        """Build a scenario from a mapping; keys that are left out keep the value of ``base`` (a preset, default day)."""
+        """Build a scenario from a mapping; what is left out is as in ``base``, a preset (default day)."""
         changes = dict(numbers)
         base = cls.preset(str(changes.pop("base", "day")))
         known = [field.name for field in dataclasses.fields(cls)]
         for key in changes:
             if key not in known:
-                raise ValueError(f"scenario key {key!r} is unknown{_hint(str(key), known)}")
+                raise ValueError(f"scenario key {key!r} is unknown{close_match(str(key), known)}")
         return dataclasses.replace(base, **changes)
 
     @classmethod
@@ -163,7 +165,7 @@ class Scenario:
             raise ValueError(f"scenario file {os.fspath(path)!r} is not valid YAML: {error}") from error
         if not isinstance(content, dict):
             raise ValueError(
-                f"scenario file {os.fspath(path)!r} must hold a mapping of names to numbers, not {type(content).__name__}"
+                f"scenario file {os.fspath(path)!r} must map names to numbers, it holds a {type(content).__name__}"
             )
         try:
             return cls.from_dict(cast("dict[str, Any]", content))
@@ -172,9 +174,8 @@ class Scenario:
 
     def to_dict(self) -> dict[str, Any]:
         """Return all numbers as plain Python values (tuples become lists)."""
-        return {
-            key: list(value) if isinstance(value, tuple) else value for key, value in dataclasses.asdict(self).items()
-        }
+        values: dict[str, Any] = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {name: [*value] if isinstance(value, tuple) else value for name, value in values.items()}
 
     def to_yaml(self, path: str | os.PathLike[str]) -> None:
         """Write all numbers to a YAML file, whole or not at all."""
@@ -231,7 +232,8 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
         raise
 
 
-def _hint(name: str, known: Any) -> str:
+def close_match(name: str, known: Iterable[str]) -> str:
+    """Return ", did you mean 'x'?" for the known name closest to a misspelt one, or nothing."""
     close = difflib.get_close_matches(name, list(known), n=1)
     return f", did you mean {close[0]!r}?" if close else ""
 

@@ -12,7 +12,7 @@ from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
 
 from lmaas_env.market import Market, MarketState, Settlement
-from lmaas_env.types import FloatArray
+from lmaas_env.types import FloatArray, IntArray
 
 CLIP = 10.0  # observations are clipped to [-CLIP, CLIP]
 ASSUMED_CHARGE = 0.4  # of capacity, where the charge cannot be observed
@@ -104,8 +104,7 @@ def observation_from_state(market: Market, state: MarketState, sale: Sale) -> Fl
 def state_from_observation(market: Market, observation: ArrayLike) -> MarketState:
     """Return the state that an observation shows, up to float32 and clipping.
 
-    A public observation shows only the hour; shadowing and demand are then assumed at their mean and the batteries at
-    40 % of their capacity.
+    A public observation shows only the hour; the rest is then assumed (`assumed_state`).
 
     Raises
     ------
@@ -117,8 +116,7 @@ def state_from_observation(market: Market, observation: ArrayLike) -> MarketStat
     share_left = seen[..., 3 * n + 2] if scenario.observation == "full" else seen[..., 2]
     hour = np.rint(scenario.periods * (1.0 - share_left)).astype(np.int64)[()]
     if scenario.observation == "public":
-        zeros = np.zeros((*seen.shape[:-1], n))
-        return MarketState(hour, zeros, zeros, zeros + ASSUMED_CHARGE * market.population.capacity)
+        return assumed_state(market, hour)
     charge = 0.5 * (seen[..., n : 2 * n] + 1.0) * market.population.capacity
     return MarketState(
         hour=hour,
@@ -126,6 +124,12 @@ def state_from_observation(market: Market, observation: ArrayLike) -> MarketStat
         demand=seen[..., 2 * n : 3 * n] * scenario.demand_sigma,
         charge=np.clip(charge, 0.0, market.population.capacity),
     )
+
+
+def assumed_state(market: Market, hour: int | IntArray) -> MarketState:
+    """Return the state to assume when only the hour is known: mean shadowing and demand, batteries at 40 %."""
+    zeros = np.zeros((*np.shape(hour), market.population.size))
+    return MarketState(hour, zeros, zeros, zeros + ASSUMED_CHARGE * market.population.capacity)
 
 
 def checked_observation(market: Market, observation: ArrayLike) -> FloatArray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from lmaas_env.market import Market
 from lmaas_env.spaces import first_sale, observation_from_state, prices_from_action, sale_of
 
 
-def rollout(market: Market, seller: Seller, seeds: Sequence[int]) -> Days:
+def rollout(market: Market, seller: Seller, seeds: Sequence[int], progress: Callable[[], None] | None = None) -> Days:
     """Sell one day per seed, all days in lockstep, and return the record.
 
     Parameters
@@ -24,6 +24,8 @@ def rollout(market: Market, seller: Seller, seeds: Sequence[int]) -> Days:
         Anything with SB3's ``predict``; it is asked for deterministic actions.
     seeds : sequence of int
         Day seeds, e.g. ``lmaas_env.days.held_out_seeds(40)``.
+    progress : callable, optional
+        Called after every hour.
     """
     state, draws = draw_days(market, seeds)
     sale = first_sale(market, (len(seeds),))
@@ -40,6 +42,8 @@ def rollout(market: Market, seller: Seller, seeds: Sequence[int]) -> Days:
         sale = sale_of(market, settlement)
         settlements.append(settlement)
         charge.append(_mean_charge(market, state.charge))
+        if progress is not None:
+            progress()
 
     def hourly(name: str) -> np.ndarray:
         return np.stack([getattr(settlement, name) for settlement in settlements], axis=1)

@@ -14,6 +14,7 @@ from tests.certificates.oracle import (
     best_profit,
     dual_bound,
     fade_patterns,
+    optimality_gap,
     random_prices,
     random_terms,
     recourse_problem,
@@ -131,20 +132,36 @@ def test_duality_gap_of_planned_and_realised_hours_is_below_1e_9(slots: int) -> 
                 assert abs(bound - primal) <= tolerance(primal, 1e-9), (problem, hours)
 
 
+def test_the_oracle_certificate_bounds_the_loss_of_any_feasible_hours() -> None:
+    rng = np.random.default_rng(11)
+    for terms, prices in instances(0):
+        slots = terms.task_value.shape[1]
+        problem = recourse_problem(terms, 0, 0, prices[0], rng.random(slots) < 0.5)
+        weight, rate = problem.power * problem.cap, problem.kq * problem.cap
+        share = rng.random(slots) * min(1.0, problem.energy / weight.sum())
+        gradient = problem.value * rate / (1.0 + rate * share) - problem.cost * problem.cap
+        curvature = problem.value * (rate / (1.0 + rate)) ** 2
+        loss = best_profit(problem) - problem.profit(share * problem.cap)
+        assert loss <= optimality_gap(gradient, curvature, share, weight, problem.energy) + 1e-9, problem
+
+
 def test_random_terms_reach_the_edges_that_the_certificates_claim() -> None:
     seen: dict[str, int] = {}
     for chunk in range(CHUNKS):
         for terms, prices in instances(chunk):
             result = solve(terms, prices)
             slots = terms.task_value.shape[1]
-            drained = (result.planned_hours[:, 0] * terms.power[:, 0, :1]).sum(axis=1) >= 0.999 * terms.energy
-            nominal_full = result.planned_hours[:, 0] == terms.max_hours[:, 0, :1]
+            planned = result.planned_hours[:, 0]
+            worst = np.arange(slots) < terms.fade_budget[:, None]
+            power = np.where(worst, terms.power[:, 0, 1:], terms.power[:, 0, :1])
+            drained = (power * planned).sum(axis=1) >= (1.0 - 1e-9) * terms.energy
+            full = planned == np.where(worst, terms.max_hours[:, 0, 1:], terms.max_hours[:, 0, :1])
             cases = {
                 "one slot": np.full(terms.size, slots == 1),
                 "no energy": terms.energy == 0.0,
-                "energy binds": drained & (terms.energy > 0.0) & (terms.fade_budget == 0),
-                "energy is slack": (result.planned_hours[:, 0] > 0.0).any(axis=1) & ~drained,
-                "a cap is active": nominal_full.any(axis=1),
+                "energy binds": drained & (terms.energy > 0.0),
+                "energy is slack": (planned > 0.0).any(axis=1) & ~drained,
+                "a cap is active": full.any(axis=1) & ~drained,
                 "no fade": terms.fade_budget == 0,
                 "every slot may fade": terms.fade_budget >= slots,
                 "tie in value": (np.diff(terms.task_value, axis=1) == 0.0).any(axis=1),

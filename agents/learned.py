@@ -1,0 +1,275 @@
+"""Learned policies: a folder of weights and a description, and the seller that acts from it with NumPy alone.
+
+A stored policy is two files. ``policy.safetensors`` holds the actor's weights and the observation normaliser,
+``policy.json`` says what they are (`About`). Both are plain data: loading runs no code that came with them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from lmaas_env.market import Market
+from lmaas_env.scenario import Scenario, close_match
+from lmaas_env.spaces import Float32Array, observation_size
+from lmaas_env.types import FloatArray
+
+WEIGHTS, ABOUT = "policy.safetensors", "policy.json"
+SHIPPED = Path(__file__).parent / "policies"
+ACTIVATIONS: dict[str, Callable[[FloatArray], FloatArray]] = {"tanh": np.tanh, "relu": lambda x: np.maximum(x, 0.0)}
+
+
+@dataclasses.dataclass(frozen=True)
+class About:
+    """What ``policy.json`` says about the weights.
+
+    Attributes
+    ----------
+    scenario : the scenario it was trained on, every number
+    population_seed : which customers
+    observation_size, action_size : lengths D and M of what it sees and does
+    activation : ``tanh`` or ``relu``, after every layer but the last
+    observation_clip : normalised observations are clipped to plus or minus this
+    algorithm, steps, training_seed : how it was trained
+    command, versions : how to train it again
+    scores : what it earned, where and when that was measured
+    """
+
+    scenario: dict[str, Any]
+    population_seed: int
+    observation_size: int
+    action_size: int
+    activation: str
+    observation_clip: float
+    algorithm: str
+    steps: int
+    training_seed: int
+    command: str
+    versions: dict[str, str]
+    scores: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        kinds = {"int": int, "float": float, "str": str, "dict[str, Any]": dict, "dict[str, str]": dict}
+        for field in dataclasses.fields(self):
+            value, kind = getattr(self, field.name), kinds[str(field.type)]
+            whole_as_float = kind is float and isinstance(value, int)
+            if isinstance(value, bool) or not (isinstance(value, kind) or whole_as_float):
+                raise ValueError(f"{field.name} = {value!r} must be of type {kind.__name__}")
+        for name in ("observation_size", "action_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} = {getattr(self, name)} must be at least 1")
+        if self.activation not in ACTIVATIONS:
+            raise ValueError(f"activation = {self.activation!r} must be one of {', '.join(ACTIVATIONS)}")
+        try:
+            Scenario.from_dict(self.scenario)
+        except ValueError as error:
+            raise ValueError(f"scenario: {error}") from error
+        if not (math.isfinite(self.observation_clip) and self.observation_clip > 0.0):
+            raise ValueError(f"observation_clip = {self.observation_clip} must be finite and positive")
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> About:
+        """Build from a mapping with exactly the attributes as keys."""
+        known = [field.name for field in dataclasses.fields(cls)]
+        for key in content:
+            if key not in known:
+                raise ValueError(f"key {key!r} is unknown{close_match(key, known)}")
+        for key in known:
+            if key not in content:
+                raise ValueError(f"key {key!r} is missing")
+        return cls(**content)
+
+
+class LearnedSeller:
+    """Act as a trained actor does: normalise, a multi-layer perceptron, clip to [-1, 1].
+
+    Parameters
+    ----------
+    weights : mapping of str to array
+        ``layer<i>.weight`` (out, in) and ``layer<i>.bias`` (out,) from the first layer on, ``log_std`` (M,),
+        ``observation_mean`` and ``observation_variance`` (D,).
+    about : About
+    seed : int
+        Of the noise of actions that are not deterministic.
+
+    Raises
+    ------
+    ValueError
+        If an array is missing, unexpected, of a wrong shape or not finite; the message names it.
+    """
+
+    def __init__(self, weights: Mapping[str, NDArray[Any]], about: About, seed: int = 0) -> None:
+        self.about = about
+        self.weights = dict(weights)
+        self.scenario = Scenario.from_dict(about.scenario)
+        self._layers = _layers(weights, about)
+        self._deviation = np.exp(_array(weights, "log_std", (about.action_size,)))
+        self._mean = _array(weights, "observation_mean", (about.observation_size,))
+        variance = _array(weights, "observation_variance", (about.observation_size,))
+        if not (variance > 0.0).all():
+            raise ValueError("observation_variance must be positive")
+        self._scale = np.sqrt(variance)
+        self._rng = np.random.default_rng(seed)
+        known = {"log_std", "observation_mean", "observation_variance"}
+        known |= {f"layer{i}.{part}" for i in range(len(self._layers)) for part in ("weight", "bias")}
+        for name in weights:
+            if name not in known:
+                raise ValueError(f"{name} is unexpected{close_match(name, known)}")
+
+    def __repr__(self) -> str:
+        about = self.about
+        return (
+            f"LearnedSeller({about.algorithm}, {self.scenario.name!r}, seed {about.training_seed}, {about.steps} steps)"
+        )
+
+    def predict(
+        self,
+        observation: ArrayLike,
+        state: Any = None,
+        episode_start: ArrayLike | None = None,
+        deterministic: bool = True,
+    ) -> tuple[Float32Array, Any]:
+        """Return (action, state) for one observation (D,) or a batch (K, D)."""
+        seen = np.asarray(observation, dtype=np.float64)
+        size = self.about.observation_size
+        if seen.ndim not in (1, 2) or seen.shape[-1] != size:
+            raise ValueError(f"observation has shape {seen.shape}, it must be ({size},) or (lanes, {size})")
+        if not np.isfinite(seen).all():
+            raise ValueError(f"observation[{int(np.argwhere(~np.isfinite(seen))[0][-1])}] must be finite")
+        clip = self.about.observation_clip
+        action: FloatArray = np.clip((seen - self._mean) / self._scale, -clip, clip)
+        for i, (weight, bias) in enumerate(self._layers):
+            action = (action if i == 0 else ACTIVATIONS[self.about.activation](action)) @ weight.T + bias
+        if not deterministic:
+            action = action + self._deviation * self._rng.standard_normal(action.shape)
+        return np.clip(action, -1.0, 1.0).astype(np.float32), state
+
+    def check(self, market: Market) -> None:
+        """Raise ValueError unless the policy sees and prices what this market shows and sells."""
+        size, models = observation_size(market), market.catalogue.size
+        if (self.about.observation_size, self.about.action_size) != (size, models):
+            raise ValueError(
+                f"{self!r} sees {self.about.observation_size} numbers and prices {self.about.action_size} models; "
+                f"this market (scenario {market.scenario.name!r}, {market.population.size} customers, observation "
+                f"{market.scenario.observation!r}) shows {size} and has {models}"
+            )
+
+
+def save_policy(folder: str | os.PathLike[str], seller: LearnedSeller) -> Path:
+    """Write a seller's two files into a folder (made if need be) and return the folder.
+
+    Both files are written in full before either is put in place; a pair that a crash tore apart is refused on loading,
+    since the description holds the weights' digest.
+    """
+    target = Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    weights = save({name: np.ascontiguousarray(array) for name, array in seller.weights.items()})
+    about = {**dataclasses.asdict(seller.about), "weights_sha256": hashlib.sha256(weights).hexdigest()}
+    with tempfile.TemporaryDirectory(dir=target, prefix=".policy-") as temporary:
+        (Path(temporary) / WEIGHTS).write_bytes(weights)
+        (Path(temporary) / ABOUT).write_text(json.dumps(about, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        for name in (WEIGHTS, ABOUT):
+            os.replace(Path(temporary) / name, target / name)
+    return target
+
+
+def load_policy(name_or_folder: str | os.PathLike[str], seed: int = 0) -> LearnedSeller:
+    """Load a policy that ships with the package, by name, or any other by its folder.
+
+    Parameters
+    ----------
+    name_or_folder : str or path
+        A name such as ``"day-ppo"``, or the folder of a training run or checkpoint.
+    seed : int
+        Of the noise of actions that are not deterministic.
+
+    Raises
+    ------
+    ValueError
+        If there is no such policy, or one of its files is broken; the message names the file and what is wrong.
+    """
+    folder = _find(name_or_folder)
+    data = _read(folder / WEIGHTS)
+    try:
+        content = json.loads(_read(folder / ABOUT).decode("utf-8"))
+        if not isinstance(content, dict):
+            raise ValueError(f"must hold a mapping, not {type(content).__name__}")
+        described = cast("dict[str, Any]", content)
+        digest = described.pop("weights_sha256", None)
+        about = About.from_dict(described)
+    except ValueError as error:  # also what json and utf-8 raise
+        raise ValueError(f"{folder / ABOUT}: {error}") from error
+    try:
+        seller = LearnedSeller(load(data), about, seed)
+        if digest != hashlib.sha256(data).hexdigest():
+            raise ValueError(f"these are not the weights that the {ABOUT} beside them describes (weights_sha256)")
+        return seller
+    except (SafetensorError, ValueError) as error:
+        raise ValueError(f"{folder / WEIGHTS}: {error}") from error
+
+
+def shipped_policies() -> list[str]:
+    """Return the names of the policies that ship with the package."""
+    return sorted(path.parent.name for path in SHIPPED.glob(f"*/{ABOUT}"))
+
+
+def _find(name_or_folder: str | os.PathLike[str]) -> Path:
+    """Return the folder of a shipped policy's name, or the folder that a path names."""
+    name, folder = os.fspath(name_or_folder), Path(name_or_folder)
+    shipped = shipped_policies()
+    if name in shipped:
+        return SHIPPED / name
+    if folder.is_dir():
+        return folder
+    exist = ", ".join(shipped) if shipped else "none yet"
+    raise ValueError(
+        f"policy = {name!r} is neither a folder nor shipped{close_match(name, shipped)}; shipped policies: {exist}"
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _layers(weights: Mapping[str, NDArray[Any]], about: About) -> list[tuple[FloatArray, FloatArray]]:
+    """Return the perceptron's (weight, bias) pairs, each fitting the one before it."""
+    layers: list[tuple[FloatArray, FloatArray]] = []
+    inputs = about.observation_size
+    while not layers or f"layer{len(layers)}.weight" in weights:
+        weight = _array(weights, f"layer{len(layers)}.weight", (None, inputs))
+        layers.append((weight, _array(weights, f"layer{len(layers)}.bias", (len(weight),))))
+        inputs = len(weight)
+    if inputs != about.action_size:
+        raise ValueError(
+            f"layer{len(layers) - 1} has {inputs} outputs, it must have {about.action_size}, one per model"
+        )
+    return layers
+
+
+def _array(weights: Mapping[str, NDArray[Any]], name: str, shape: tuple[int | None, ...]) -> FloatArray:
+    """Return one array as float64, or say what is wrong with it; None in a shape stands for any size."""
+    if name not in weights:
+        raise ValueError(f"{name} is missing")
+    array = weights[name]
+    fits = array.ndim == len(shape) and all(want in (None, size) for want, size in zip(shape, array.shape, strict=True))
+    if not fits or array.size == 0:
+        wanted = tuple("any" if want is None else want for want in shape)
+        raise ValueError(f"{name} has shape {array.shape}, it must be {wanted}")
+    if array.dtype.kind != "f" or not np.isfinite(array).all():
+        raise ValueError(f"{name} must hold finite floating-point numbers")
+    return array.astype(np.float64)

@@ -1,0 +1,158 @@
+"""IMP's certificates: its objective, monotone sweeps, and no single price that gains."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize_scalar
+
+from agents import IMP, PublicIMP
+from agents.line_search import MARGIN
+from lmaas_env import Market, MarketState, Scenario
+from lmaas_env.rsr import rent, solve
+from lmaas_env.spaces import action_from_prices, first_sale, observation_from_state, prices_from_action
+
+STATES = [(population, day) for population in range(3) for day in range(2)]
+
+
+def some_state(market: Market, day: int) -> MarketState:
+    state, draws = market.day(np.random.default_rng(day))
+    prices = np.full(market.catalogue.size, 12.0)
+    for period in draws[: 7 * (day + 1)]:
+        _, state = market.settle(prices, state, period)
+    return state
+
+
+def profit_by_hand(imp: IMP, state: MarketState, prices: np.ndarray) -> float:
+    """The anticipated profit from the public solve and rent alone."""
+    market, terms = imp.market, imp.market.terms(state)
+    choice, _, planned = solve(terms, prices)
+    buyers = np.flatnonzero(choice >= 0)
+    if imp.anticipate == "worst_case":
+        hours = planned[buyers, choice[buyers]].sum(axis=1)
+    else:
+        drawn = np.random.default_rng(0).random((16, *terms.task_value.shape)) < market.scenario.fade_probability
+        hours = np.mean([rent(terms, choice, prices, faded).hours.sum(axis=1) for faded in drawn], axis=0)[buyers]
+    models = market.catalogue
+    margin = (prices - models.serving_cost)[choice[buyers]]
+    return float((margin * hours - models.adaptation_cost[choice[buyers]]).sum() - models.training_cost.sum())
+
+
+@pytest.mark.parametrize("anticipate", ["expected", "worst_case"])
+@pytest.mark.parametrize(("population", "day"), STATES)
+def test_profit_rises_with_every_sweep_to_what_the_customers_choices_give(
+    population: int, day: int, anticipate: str
+) -> None:
+    market = Market("day", seed=population)
+    imp = IMP(market, anticipate)
+    state = some_state(market, day)
+    result = imp.solve(state)
+    assert result.status == "converged"
+    assert (np.diff(result.history) >= 0.0).all()
+    assert result.profit == pytest.approx(profit_by_hand(imp, state, result.prices), rel=1e-10)
+    posted = prices_from_action(market, action_from_prices(market, result.prices))
+    assert profit_by_hand(imp, state, posted) == pytest.approx(result.profit, rel=3e-4)
+
+
+@pytest.mark.parametrize("anticipate", ["expected", "worst_case"])
+@pytest.mark.parametrize(("population", "day"), STATES)
+def test_no_single_price_gains_on_a_fine_scan(population: int, day: int, anticipate: str) -> None:
+    market = Market("day", seed=population)
+    imp = IMP(market, anticipate)
+    state = some_state(market, day)
+    terms = market.terms(state)
+    result = imp.solve(state)
+    scan = np.geomspace(market.scenario.price_floor, market.scenario.price_cap, 1500)
+    # What one may lose to the tolerance, and by staying the margin away from a threshold.
+    revenue_or_more = result.profit + 2.0 * market.catalogue.training_cost.sum()
+    allowed = 3.0 * MARGIN * revenue_or_more
+    for m in range(market.catalogue.size):
+        near = result.prices[m] * (1.0 + np.linspace(-0.02, 0.02, 801))
+        for price in np.concatenate([scan, near.clip(1.0, 40.0)]):
+            prices = result.prices.copy()
+            prices[m] = price
+            assert imp.profit(terms, prices) <= result.profit + allowed
+
+
+def one_customer(**changes: object) -> Market:
+    scenario = dataclasses.replace(Scenario.preset("static"), customers=1, **changes)
+    return Market(scenario, seed=5)
+
+
+def first_state(market: Market) -> MarketState:
+    return market.initial_state(np.random.default_rng(0))
+
+
+def test_one_customer_and_one_model_get_the_monopoly_price_of_a_scalar_solver() -> None:
+    only_large = {name: getattr(Scenario(), name)[2:3] for name in Scenario().to_dict() if _per_model(name)}
+    market = one_customer(**only_large)
+    state = first_state(market)
+    result = IMP(market).solve(state)
+    terms = market.terms(state)
+
+    def loss(price: float) -> float:
+        chosen, _, planned = solve(terms, [price])
+        return -(price - market.catalogue.serving_cost[0]) * planned[0, 0].sum() if chosen[0] == 0 else 0.0
+
+    grid = np.linspace(1.0, 40.0, 4000)
+    start = grid[np.argmin([loss(price) for price in grid])]
+    best = minimize_scalar(loss, bounds=(start - 0.02, start + 0.02), method="bounded", options={"xatol": 1e-9})
+    costs = market.catalogue.adaptation_cost[0] + market.catalogue.training_cost[0]
+    assert result.profit == pytest.approx(-best.fun - costs, rel=2e-6)
+
+
+def _per_model(name: str) -> bool:
+    value = getattr(Scenario(), name)
+    return isinstance(value, tuple) and len(value) == 4
+
+
+def test_nobody_rents_leaves_every_price_at_the_cap() -> None:
+    market = one_customer(task_value_median=1e-6, task_value_sigma=0.0)
+    result = IMP(market).solve(first_state(market))
+    assert result.prices.tolist() == [40.0] * 4
+    assert result.profit == pytest.approx(-market.catalogue.training_cost.sum())
+
+
+def test_identical_models_are_no_worse_than_one_of_them() -> None:
+    twins = {n: (getattr(Scenario(), n)[1],) * 2 for n in Scenario().to_dict() if _per_model(n)} | {
+        "models": ("a", "b")
+    }
+    single = {n: getattr(Scenario(), n)[1:2] for n in Scenario().to_dict() if _per_model(n)}
+    base = Scenario.preset("static")
+    two = Market(dataclasses.replace(base, **twins), seed=3)
+    one = Market(dataclasses.replace(base, **single), seed=3)
+    extra = two.catalogue.training_cost[0]
+    profit_of_two, profit_of_one = (IMP(market).solve(first_state(market)).profit for market in (two, one))
+    assert profit_of_two + extra >= profit_of_one - 1e-4
+
+
+def test_predict_prices_a_batch_as_it_prices_each_observation() -> None:
+    market = Market("day")
+    imp = IMP(market)
+    observations = np.stack(
+        [observation_from_state(market, some_state(market, day), first_sale(market)) for day in range(2)]
+    )
+    actions, memory = imp.predict(observations)
+    assert memory is None
+    assert actions.dtype == np.float32
+    assert actions.tolist() == [imp.predict(one)[0].tolist() for one in observations]
+
+
+def test_public_imp_prices_the_hour_alone_as_imp_does_on_a_public_market() -> None:
+    public = Market("public")
+    observation = observation_from_state(public, some_state(public, 0), first_sale(public))
+    seen = Market("day")
+    full = observation_from_state(seen, some_state(seen, 0), first_sale(seen))
+    assert PublicIMP(seen).predict(full)[0].tolist() == IMP(public).predict(observation)[0].tolist()
+
+
+def test_default_anticipation_follows_the_settlement() -> None:
+    assert IMP(Market("day")).anticipate == "expected"
+    assert IMP(Market("static")).anticipate == "worst_case"
+
+
+def test_unknown_anticipation_is_refused() -> None:
+    with pytest.raises(ValueError, match="anticipate = 'best' must be 'expected' or 'worst_case'"):
+        IMP(Market("day"), anticipate="best")

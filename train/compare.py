@@ -1,0 +1,186 @@
+"""`lmaas compare`: any sellers on the same held-out days, beside IMP."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from agents import IMP, CostPlus, FixedPrice, PublicIMP, RandomPrice, Seller, load_policy
+from lmaas_env import Market
+from lmaas_env.days import Days, held_out_seeds
+from lmaas_env.scenario import close_match, write_text
+from train.evaluate import rollout
+from train.runs import new_folder, write_origin
+from train.statistics import Estimate, mean_estimate
+
+REFERENCE = "imp"
+SELLERS: dict[str, Callable[[Market], Seller]] = {
+    "imp": IMP,
+    "public-imp": PublicIMP,
+    "fixed": FixedPrice,
+    "cost-plus": CostPlus,
+    "random": RandomPrice,
+}
+
+
+@dataclasses.dataclass
+class Compare:
+    """Sell the same held-out days with several sellers, beside IMP.
+
+    Prints a table with 95 % intervals (paired differences to IMP) and writes table.csv, days.csv and figure.png.
+
+    Examples
+    --------
+      lmaas compare
+      lmaas compare --scenario scarce --days 100 --sellers fixed random
+      lmaas compare --sellers fixed runs/my-run
+    """
+
+    scenario: str = "day"
+    """Preset (day, static, scarce, abundant, public, city) or YAML file."""
+    sellers: tuple[str, ...] = ("fixed", "public-imp", "cost-plus", "random")
+    """Beside imp: fixed, public-imp, cost-plus, random, a shipped policy or a run folder."""
+    days: int = 40
+    """Number of held-out days."""
+    population_seed: int = 0
+    """Which customers; 0 reads those that ship with the package."""
+    out: Path | None = None
+    """New folder for the results; default runs/compare-SCENARIO-TIME."""
+
+    def main(self) -> None:
+        """Run the comparison."""
+        compare(self)
+
+
+class Row(NamedTuple):
+    """One seller's line of the table; $ per day but the share and the milliseconds."""
+
+    seller: str
+    profit: Estimate
+    difference: Estimate
+    share_of_imp: float
+    customer_profit: float
+    milliseconds_per_decision: float
+
+
+def compare(args: Compare) -> dict[str, Days]:
+    """Compare sellers as `Compare` says; return the days of each by name."""
+    market = Market(args.scenario, seed=args.population_seed)
+    seeds = held_out_seeds(args.days)
+    makers = {_label(name): _maker(name, market) for name in dict.fromkeys([REFERENCE, *args.sellers])}
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    out = new_folder(args.out or Path("runs") / f"compare-{market.scenario.name}-{stamp}")
+    console = Console()
+    days = _sell(market, makers, seeds, console)
+    rows = summary(days)
+    console.print(_table(rows, market, args.days))
+    _write(out, rows, days, market)
+    console.print(
+        f"figure {out / 'figure.png'}\ntable  {out / 'table.csv'}\ndays   {out / 'days.csv'}", highlight=False
+    )
+    return days
+
+
+def summary(days: Mapping[str, Days]) -> list[Row]:
+    """Return one row per seller, best first, with differences paired by day."""
+    reference = days[REFERENCE].day_profit
+    rows = [
+        Row(
+            seller=name,
+            profit=mean_estimate(sold.day_profit),
+            difference=mean_estimate(sold.day_profit - reference),
+            share_of_imp=float(sold.day_profit.mean() / reference.mean()),
+            customer_profit=float(sold.customer_profit.sum(axis=1).mean()),
+            milliseconds_per_decision=1e3 * sold.seconds_per_decision,
+        )
+        for name, sold in days.items()
+    ]
+    return sorted(rows, key=lambda row: -row.profit.mean)
+
+
+def _maker(name: str, market: Market) -> Callable[[], Seller]:
+    """Return what makes the seller of a name; policies are loaded and checked at once, tuning is left for later."""
+    if name in SELLERS:
+        return lambda: SELLERS[name](market)
+    if not Path(name).is_dir() and close_match(name, SELLERS):
+        raise ValueError(f"seller {name!r} is unknown{close_match(name, SELLERS)}; sellers: {', '.join(SELLERS)}")
+    policy = load_policy(name)
+    policy.check(market)
+    return lambda: policy
+
+
+def _label(name: str) -> str:
+    return name if name in SELLERS else Path(name).name
+
+
+def _sell(
+    market: Market, makers: Mapping[str, Callable[[], Seller]], seeds: range, console: Console
+) -> dict[str, Days]:
+    columns = (
+        TextColumn("{task.description:<28}"),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TextColumn("hours"),
+        TimeRemainingColumn(),
+    )
+    days: dict[str, Days] = {}
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        for name, make in makers.items():
+            task = progress.add_task(f"{name}: getting ready", total=None)
+            seller = make()
+            progress.update(task, description=name, total=market.scenario.periods)
+            days[name] = rollout(market, seller, seeds, progress=lambda task=task: progress.advance(task))
+    return days
+
+
+def _table(rows: list[Row], market: Market, days: int) -> Table:
+    table = Table(title=f"{market.scenario.name}: seller's profit, $ per day, {days} held-out days, 95 % intervals")
+    for heading in ("seller", "profit", "minus IMP", "/ IMP", "customers", "ms"):
+        table.add_column(heading, justify="left" if heading == "seller" else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(
+            row.seller,
+            f"{row.profit.mean:.0f} [{row.profit.low:.0f}, {row.profit.high:.0f}]",
+            ""
+            if row.seller == REFERENCE
+            else f"{row.difference.mean:+.0f} [{row.difference.low:+.0f}, {row.difference.high:+.0f}]",
+            f"{row.share_of_imp:.3f}",
+            f"{row.customer_profit:.0f}",
+            f"{row.milliseconds_per_decision:.2f}",
+        )
+    table.caption = "customers: their profit, $ per day; ms: milliseconds per decision"
+    return table
+
+
+def _write(out: Path, rows: list[Row], days: Mapping[str, Days], market: Market) -> None:
+    from lmaas_env import viewer
+
+    headings = ["seller", "profit", "profit_low", "profit_high", "minus_imp", "minus_imp_low", "minus_imp_high"]
+    headings += ["share_of_imp", "customer_profit", "milliseconds_per_decision"]
+    write_text(out / "table.csv", _csv(headings, [[r[0], *r[1], *r[2], *r[3:]] for r in rows]))
+    per_day = [
+        [name, seed, profit, customers]
+        for name, sold in days.items()
+        for seed, profit, customers in zip(
+            sold.seeds.tolist(), sold.day_profit.tolist(), sold.customer_profit.sum(axis=1).tolist(), strict=True
+        )
+    ]
+    write_text(out / "days.csv", _csv(["seller", "day_seed", "profit", "customer_profit"], per_day))
+    viewer.save(viewer.comparison(days, market.catalogue.names), out / "figure.png")
+    write_origin(out)
+
+
+def _csv(headings: list[str], rows: list[list[object]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([headings, *rows])
+    return text.getvalue()

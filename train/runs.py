@@ -1,0 +1,50 @@
+"""What every command that writes results shares: a new folder, the command line and the versions beside them."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+import shlex
+import sys
+from pathlib import Path
+
+from lmaas_env.scenario import write_text
+
+_PACKAGES = ("lmaas", "numpy", "scipy", "numba", "gymnasium", "stable-baselines3", "torch")
+
+
+def new_folder(path: Path) -> Path:
+    """Create a folder and return it.
+
+    Raises
+    ------
+    ValueError
+        If something is there already; it is left as it is.
+    """
+    try:
+        path.mkdir(parents=True)
+    except FileExistsError as error:
+        raise ValueError(f"folder {str(path)!r} exists already; name a new one, nothing was changed") from error
+    return path
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a result depends on."""
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def command_line() -> str:
+    """Return the command that is running, as one would type it."""
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
+def write_origin(folder: Path) -> None:
+    """Write the command and the versions into a results folder."""
+    write_text(folder / "origin.json", json.dumps({"command": command_line(), "versions": versions()}, indent=2) + "\n")
