@@ -18,7 +18,7 @@ from lmaas_env import kernels
 from lmaas_env.catalogue import Catalogue
 from lmaas_env.channel import mean_snr
 from lmaas_env.population import Population
-from lmaas_env.rsr import Rental, price_rows, rent, solve
+from lmaas_env.rsr import price_rows
 from lmaas_env.scenario import Scenario
 from lmaas_env.terms import RentalTerms
 from lmaas_env.types import BoolArray, FloatArray, IntArray
@@ -208,42 +208,38 @@ class Market:
             raise ValueError(f"prices have shape {posted.shape}, they must be {(*shape[:-1], self.catalogue.size)}")
         terms = self.terms(state)
         rows = price_rows(terms, posted)
-        choice, worst_case_profit, planned_hours = solve(terms, rows)
-        rental = self._rental(terms, choice, rows, planned_hours, draws.faded)
+        choice, worst_case_profit, planned_hours = kernels.solve_rows(terms.arrays, rows)
+        if self.scenario.settlement == "recourse":
+            faded = draws.faded.reshape(terms.task_value.shape)
+            hours, customer_profit, energy_used = kernels.rent_rows(terms.arrays, choice, rows, faded)
+        else:
+            hours, customer_profit, energy_used = kernels.keep_plan_rows(terms.arrays, choice, rows, planned_hours)
         selected = np.take_along_axis(worst_case_profit, np.maximum(choice, 0)[:, None], axis=1)[:, 0]
         revenue, cost, customers_per_model, hours_per_model = kernels.book(
             choice,
-            rental.hours,
+            hours,
             rows,
             self.catalogue.serving_cost,
             self.catalogue.adaptation_cost,
             self.catalogue.training_cost,
         )
-        energy_used = rental.energy.reshape(shape)
-        next_state, spilled = self._next_state(state, draws, energy_used)
+        next_state, spilled = self._next_state(state, draws, energy_used.reshape(shape))
         settlement = Settlement(
             prices=posted,
             choice=choice.reshape(shape),
-            hours=rental.hours.reshape(*shape, -1),
+            hours=hours.reshape(*shape, -1),
             revenue=revenue.reshape(shape[:-1])[()],
             cost=cost.reshape(shape[:-1])[()],
             profit=(revenue - cost).reshape(shape[:-1])[()],
-            customer_profit=rental.profit.reshape(shape),
+            customer_profit=customer_profit.reshape(shape),
             worst_case_profit=np.where(choice >= 0, selected, 0.0).reshape(shape),
-            energy_used=energy_used,
+            energy_used=energy_used.reshape(shape),
             spilled=spilled,
             faded=draws.faded,
             customers_per_model=customers_per_model.reshape(posted.shape),
             hours_per_model=hours_per_model.reshape(posted.shape),
         )
         return settlement, next_state
-
-    def _rental(
-        self, terms: RentalTerms, choice: IntArray, prices: FloatArray, planned_hours: FloatArray, faded: BoolArray
-    ) -> Rental:
-        if self.scenario.settlement == "recourse":
-            return rent(terms, choice, prices, faded.reshape(terms.task_value.shape))
-        return Rental(*kernels.keep_plan_rows(terms.arrays, choice, prices, planned_hours))
 
     def _next_state(self, state: MarketState, draws: Draws, used: FloatArray) -> tuple[MarketState, FloatArray]:
         """Return the state one hour later (market.md, section 6) and the spilled energy."""

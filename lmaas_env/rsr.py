@@ -113,12 +113,11 @@ def price_rows(terms: RentalTerms, prices: ArrayLike) -> FloatArray:
         raise ValueError(f"prices have {rows.shape[0]} rows, which do not divide the {terms.size} customers")
     if not np.isfinite(rows).all():
         raise ValueError(f"prices = {rows.tolist()} must be finite ($/h)")
-    cheapest = terms.airtime_cost[:, :, 0].reshape(rows.shape[0], -1, models).min(axis=1)
-    if (rows + cheapest <= 0.0).any():
-        k, m = np.argwhere(rows + cheapest <= 0.0)[0]
-        raise ValueError(
-            f"prices[{m}] = {rows[k, m]} plus the airtime cost must be > 0 $/h, it is {rows[k, m] + cheapest[k, m]}"
-        )
+    if rows.min() + terms.airtime_cost.min() <= 0.0:
+        total = rows + terms.airtime_cost[:, :, 0].reshape(rows.shape[0], -1, models).min(axis=1)
+        if (total <= 0.0).any():
+            k, m = np.argwhere(total <= 0.0)[0]
+            raise ValueError(f"prices[{m}] = {rows[k, m]} plus the airtime cost must be > 0 $/h, it is {total[k, m]}")
     return rows
 
 

@@ -57,6 +57,7 @@ class RentalTerms:
     airtime_cost : (N, M, 2), c in $ per rented hour
     power : (N, M, 2), g in W while renting
     max_hours : (N, M, 2), longest useful rental of one slot, h
+    arrays : all of these in the form that kernels take
 
     Raises
     ------
@@ -73,6 +74,7 @@ class RentalTerms:
     airtime_cost: FloatArray
     power: FloatArray
     max_hours: FloatArray
+    arrays: TermArrays = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         arrays: list[np.ndarray] = []
@@ -88,16 +90,12 @@ class RentalTerms:
             expected = tuple(sizes[axis] for axis in axes)
             if array.shape != expected or not array.size:
                 raise ValueError(f"{name} has shape {array.shape}, it must be {expected} and not empty")
+        object.__setattr__(self, "arrays", TermArrays(*arrays))
         code, row, column = first_offence(self.arrays)
         if code:
             name, rule = _RULES[code]
             index = (row,) if len(_SHAPES[name]) == 1 else (row, column)
             raise ValueError(f"{name}[{', '.join(map(str, index))}] = {getattr(self, name)[index]} {rule}")
-
-    @property
-    def arrays(self) -> TermArrays:
-        """The arrays in the form that kernels take."""
-        return TermArrays(*(getattr(self, name) for name in _SHAPES))
 
     @property
     def size(self) -> int:

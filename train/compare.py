@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -143,7 +144,8 @@ def _sell(
 
 
 def _table(rows: list[Row], market: Market, days: int) -> Table:
-    table = Table(title=f"{market.scenario.name}: seller's profit, $ per day, {days} held-out days, 95 % intervals")
+    title = f"{market.scenario.name}: seller's profit in $ per day, {days} held-out days [95 % interval]"
+    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for heading in ("seller", "profit", "minus IMP", "/ IMP", "customers", "ms"):
         table.add_column(heading, justify="left" if heading == "seller" else "right", no_wrap=True)
     for row in rows:
@@ -157,7 +159,7 @@ def _table(rows: list[Row], market: Market, days: int) -> Table:
             f"{row.customer_profit:.0f}",
             f"{row.milliseconds_per_decision:.2f}",
         )
-    table.caption = "customers: their profit, $ per day; ms: milliseconds per decision"
+    table.caption = "minus IMP: paired by day; customers: their profit in $ per day; ms: time per decision"
     return table
 
 

@@ -1,0 +1,311 @@
+"""`lmaas train`: a PPO seller (Stable-Baselines3), its run folder and its export to a policy that needs no torch."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import os
+import tempfile
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+import yaml
+from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import configure
+from stable_baselines3.common.torch_layers import FlattenExtractor
+from stable_baselines3.common.utils import LinearSchedule
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor, VecNormalize
+from torch import nn
+from tqdm import tqdm
+
+from agents.learned import About, LearnedSeller, save_policy
+from lmaas_env.days import held_out_seeds, training_seeds, tuning_seeds
+from lmaas_env.market import Market
+from lmaas_env.scenario import Scenario, write_text
+from lmaas_env.spaces import CLIP
+from train.evaluate import rollout
+from train.ppo_config import PPOConfig
+from train.runs import command_line, new_folder, versions
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
+DAY_TOTALS = ("profit", "revenue", "cost", "customer_profit", "worst_case_profit")
+MONITORED = tuple(f"day_{name}" for name in DAY_TOTALS)
+
+
+@dataclasses.dataclass
+class Train:
+    """Train a PPO seller; Ctrl-C stops it and keeps what it has learned.
+
+    The run folder gets the policy, checkpoints, evaluations.csv, monitor.csv, TensorBoard logs and all settings.
+
+    Examples
+    --------
+      lmaas train
+      lmaas train --scenario scarce --seed 2 --steps 1000000
+      lmaas compare --sellers fixed runs/my-run
+    """
+
+    scenario: str = "day"
+    """Preset (day, static, scarce, abundant, public, city) or YAML file."""
+    population_seed: int = 0
+    """Which customers; 0 reads those that ship with the package."""
+    steps: int = 300_000
+    """Periods to train on, in all lanes together (rounded up to whole updates)."""
+    seed: int = 1
+    """Training seed, 1 to 499: its days are no other training seed's."""
+    config: Path | None = None
+    """YAML file of hyper-parameters; default train/configs/ppo-SCENARIO.yaml, else ppo-default.yaml."""
+    out: Path | None = None
+    """New run folder; default runs/SCENARIO-ppo-seedSEED-TIME."""
+    eval_every: int = 20_000
+    """Steps between two evaluations on tuning days."""
+    tuning_days: int = 16
+    """Tuning days per evaluation."""
+    checkpoint_every: int = 100_000
+    """Steps between two checkpoints, each a policy that can be loaded."""
+    eval_days: int = 40
+    """Held-out days of the final score."""
+    progress: bool = True
+    """Show a progress bar when the output is a terminal."""
+
+    def main(self) -> None:
+        """Train."""
+        train(self)
+
+
+def train(args: Train) -> Path:
+    """Train as `Train` says and return the run folder; nothing is written unless every setting is valid."""
+    torch.set_num_threads(1)  # more threads make networks of this size slower, and results differ between machines
+    for name, least in [("steps", 1), ("eval_every", 1), ("checkpoint_every", 1), ("tuning_days", 2), ("eval_days", 2)]:
+        if getattr(args, name) < least:
+            raise ValueError(f"{name} = {getattr(args, name)} must be at least {least}")
+    market = Market(Scenario.load(args.scenario), seed=args.population_seed)
+    config = PPOConfig.from_yaml(args.config) if args.config else PPOConfig.for_scenario(market.scenario.name)
+    seeds = training_seeds(args.seed, config.n_envs)
+    tuning, held_out = tuning_seeds(args.tuning_days), held_out_seeds(args.eval_days)
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    folder = new_folder(args.out or Path("runs") / f"{market.scenario.name}-ppo-seed{args.seed}-{stamp}")
+    _write_settings(folder, args, market, config)
+    print(f"training in {folder}\n  tensorboard --logdir {folder / 'tensorboard'}", flush=True)
+
+    environments = _environments(market, args.population_seed, config, folder)
+    model = _model(environments, config, args.seed)
+    environments.seed(seeds[0])  # lane i gets seeds[i]; PPO's constructor has just seeded them with the bare seed
+    model.set_logger(configure(str(folder / "tensorboard"), ["tensorboard"]))
+    run = Run(args, market, folder, tuning)
+    try:
+        model.learn(args.steps, callback=run)
+    except KeyboardInterrupt:
+        print(f"\nstopped after {model.num_timesteps} steps; saving the policy as it is", flush=True)
+    finally:
+        run.bar.close()
+        model.logger.close()
+        environments.close()
+    score = _score(market, run.seller(), held_out)
+    run.scores["held_out"] = {"first_day_seed": held_out[0], **score}
+    run.save(folder)
+    print(
+        f"policy  {folder} (load_policy, or: lmaas compare --sellers {folder})\n"
+        f"scores  {folder / 'evaluations.csv'}\n"
+        f"held-out days: {score['mean_day_profit']:.2f} $ per day, standard error {score['standard_error']:.2f}, "
+        f"{score['days']} days"
+    )
+    return folder
+
+
+class DayTotals(gym.Wrapper[Any, Any, Any, Any]):
+    """Add each day's totals to the info of its last period: ``day_profit`` and so on, $."""
+
+    def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
+        """Start a day."""
+        self._totals = dict.fromkeys(DAY_TOTALS, 0.0)
+        return self.env.reset(**kwargs)
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Sell one period."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        for name in DAY_TOTALS:
+            self._totals[name] += float(info[name])
+        if terminated or truncated:
+            info = {**info, **{f"day_{name}": round(total, 6) for name, total in self._totals.items()}}
+        return observation, reward, terminated, truncated, info
+
+
+class Run(BaseCallback):
+    """What happens beside learning: the bar, evaluations, checkpoints and the day totals in TensorBoard."""
+
+    def __init__(self, args: Train, market: Market, folder: Path, tuning: range) -> None:
+        super().__init__()
+        self.args, self.market, self.folder, self.tuning = args, market, folder, tuning
+        self.scores: dict[str, Any] = {}
+        self.bar = tqdm(disable=True)
+        self._next_evaluation = self._next_checkpoint = 0
+
+    def _on_training_start(self) -> None:
+        # disable=None turns the bar off where the output is no terminal
+        self.bar = tqdm(total=self.args.steps, unit="step", disable=None if self.args.progress else True)
+        self._began = time.perf_counter()
+        self._next_checkpoint = self.args.checkpoint_every
+        _append(self.folder / "evaluations.csv", ["step", "seconds", "mean_day_profit", "standard_error"])
+
+    def _on_rollout_start(self) -> None:  # the policy has learned from all steps so far
+        if self.num_timesteps >= self._next_evaluation:
+            self._next_evaluation += self.args.eval_every
+            self._evaluate()
+        if self.num_timesteps >= self._next_checkpoint:
+            self._next_checkpoint += self.args.checkpoint_every
+            self.save(self.folder / "checkpoints" / f"step-{self.num_timesteps:09d}")
+
+    def _on_step(self) -> bool:
+        self.bar.update(self.training_env.num_envs)
+        return True
+
+    def _on_rollout_end(self) -> None:
+        for name in MONITORED:
+            days = [day[name] for day in self.model.ep_info_buffer or []]
+            if days:
+                self.logger.record(f"day/{name.removeprefix('day_')}", float(np.mean(days)))
+
+    def _on_training_end(self) -> None:
+        self._evaluate()
+
+    def _evaluate(self) -> None:
+        score = _score(self.market, self.seller(), self.tuning)
+        self.scores["tuning"] = {"first_day_seed": self.tuning[0], "step": self.num_timesteps, **score}
+        seconds = round(time.perf_counter() - self._began, 3)
+        mean, error = score["mean_day_profit"], score["standard_error"]
+        _append(self.folder / "evaluations.csv", [self.num_timesteps, seconds, mean, error])
+        self.logger.record("evaluation/day_profit", mean)
+        self.logger.dump(self.num_timesteps)
+        self.bar.set_postfix_str(f"{mean:.0f} $ per day")
+
+    def seller(self) -> LearnedSeller:
+        """Return the policy as it is now."""
+        assert isinstance(self.model, PPO)
+        return export(self.model, self.market.scenario, self.args.population_seed, self.args.seed, self.scores)
+
+    def save(self, folder: Path) -> None:
+        """Write policy, model and normaliser into a folder, whole or not at all."""
+        folder.parent.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".saving-") as temporary:
+            new = Path(temporary) / "new"
+            save_policy(new, self.seller())
+            self.model.save(new / "model.zip")
+            normaliser = self.model.get_vec_normalize_env()
+            if normaliser is not None:
+                normaliser.save(str(new / "vecnormalize.pkl"))
+            if not folder.exists():
+                os.replace(new, folder)
+                return
+            for file in sorted(new.iterdir()):
+                os.replace(file, folder / file.name)
+
+
+def export(model: PPO, scenario: Scenario, population_seed: int, seed: int, scores: dict[str, Any]) -> LearnedSeller:
+    """Return the actor of an SB3 model, with its observation normaliser, as a seller that needs neither SB3 nor torch.
+
+    Raises
+    ------
+    ValueError
+        If the policy is not a perceptron with a diagonal Gaussian, or its activation is neither tanh nor ReLU.
+    """
+    policy = model.policy
+    hidden = list(policy.mlp_extractor.policy_net)
+    layers = [*hidden[::2], policy.action_net]
+    kinds = {type(module) for module in hidden[1::2]} or {nn.Tanh}
+    activation = next((name for name, kind in ACTIVATIONS.items() if kinds == {kind}), None)
+    if (
+        model.use_sde
+        or activation is None
+        or not isinstance(policy.features_extractor, FlattenExtractor)
+        or not all(isinstance(layer, nn.Linear) for layer in layers)
+    ):
+        raise ValueError("only SB3's MlpPolicy with tanh or ReLU and without state-dependent exploration is exported")
+    size = int(np.prod(model.observation_space.shape or ()))
+    weights = {"log_std": policy.log_std}
+    for i, layer in enumerate(layers):
+        weights |= {f"layer{i}.weight": layer.weight, f"layer{i}.bias": layer.bias}
+    arrays = {name: tensor.detach().cpu().numpy().copy() for name, tensor in weights.items()}
+    normaliser, clip = model.get_vec_normalize_env(), CLIP
+    mean, variance = np.zeros(size), np.ones(size)  # observations that are not normalised are clipped to CLIP already
+    if normaliser is not None and normaliser.norm_obs:
+        mean, variance = normaliser.obs_rms.mean.copy(), normaliser.obs_rms.var + normaliser.epsilon
+        clip = float(normaliser.clip_obs)
+    about = About(
+        scenario=scenario.to_dict(),
+        population_seed=population_seed,
+        observation_size=size,
+        action_size=int(np.prod(model.action_space.shape or ())),
+        activation=activation,
+        observation_clip=clip,
+        algorithm="PPO",
+        steps=model.num_timesteps,
+        training_seed=seed,
+        command=command_line(),
+        versions=versions(),
+        scores=scores,
+    )
+    return LearnedSeller({**arrays, "observation_mean": mean, "observation_variance": variance}, about)
+
+
+def _environments(market: Market, population_seed: int, config: PPOConfig, folder: Path) -> VecNormalize:
+    def lane() -> gym.Env[Any, Any]:
+        scenario, seed = market.scenario, population_seed
+        # The checker looks at every step of every lane; the tests have done that once and for all.
+        env = gym.make("LMaaS-v0", scenario=scenario, population_seed=seed, disable_env_checker=True)
+        return DayTotals(env)
+
+    lanes: VecEnv = DummyVecEnv([lane] * config.n_envs)
+    lanes = VecMonitor(lanes, str(folder / "monitor.csv"), info_keywords=MONITORED)  # one file for all lanes
+    return VecNormalize(lanes, norm_obs=config.norm_obs, norm_reward=config.norm_reward, gamma=config.gamma)
+
+
+def _model(environments: VecNormalize, config: PPOConfig, seed: int) -> PPO:
+    return PPO(
+        "MlpPolicy",
+        environments,
+        n_steps=config.n_steps,
+        batch_size=config.batch_size,
+        n_epochs=config.n_epochs,
+        learning_rate=LinearSchedule(config.learning_rate, config.learning_rate_end, 1.0),
+        gamma=config.gamma,
+        gae_lambda=config.gae_lambda,
+        clip_range=config.clip_range,
+        ent_coef=config.ent_coef,
+        vf_coef=config.vf_coef,
+        max_grad_norm=config.max_grad_norm,
+        policy_kwargs={
+            "net_arch": list(config.net_arch),
+            "activation_fn": ACTIVATIONS[config.activation],
+            "log_std_init": config.log_std_init,
+        },
+        seed=seed,
+        device="cpu",
+    )
+
+
+def _score(market: Market, seller: LearnedSeller, seeds: range) -> dict[str, Any]:
+    profit = rollout(market, seller, seeds).day_profit
+    error = profit.std(ddof=1) / np.sqrt(len(profit))
+    return {"days": len(profit), "mean_day_profit": round(float(profit.mean()), 4), "standard_error": round(error, 4)}
+
+
+def _write_settings(folder: Path, args: Train, market: Market, config: PPOConfig) -> None:
+    train_args = {key: str(value) if isinstance(value, Path) else value for key, value in vars(args).items()}
+    settings = {"train": train_args, "ppo": dataclasses.asdict(config), "scenario": market.scenario.to_dict()}
+    settings["ppo"]["net_arch"] = list(config.net_arch)
+    write_text(folder / "config.yaml", yaml.safe_dump(settings, sort_keys=False))
+    write_text(folder / "command.txt", command_line() + "\n")
+    write_text(folder / "versions.json", json.dumps(versions(), indent=2) + "\n")
+
+
+def _append(path: Path, row: list[Any]) -> None:
+    with path.open("a", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerow(row)
