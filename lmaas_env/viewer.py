@@ -8,6 +8,7 @@ matplotlib is imported when something is drawn, without pyplot and its global st
 
 from __future__ import annotations
 
+import itertools
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -20,15 +21,14 @@ from numpy.typing import NDArray
 
 from lmaas_env.days import Days
 from lmaas_env.market import Market, MarketState, Settlement
-from lmaas_env.types import FloatArray
+from lmaas_env.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
 
-# Okabe and Ito's colours, told apart with any colour vision: models in a frame, sellers in a comparison, in this order
+# Okabe and Ito's colours, told apart with any colour vision, for the models of a frame and the sellers of a comparison
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000", "#F0E442")
-_DASHES = ("-", "--", ":", "-.")  # each for one round of the colours
 _GREY = "#8A8A8A"  # customers without a model
 _SMALL, _NORMAL, _LARGE = 9.5, 11.0, 14.0  # points
 _METADATA = {".png": {"Software": None}, ".svg": {"Date": None}}  # nothing that changes from run to run
@@ -51,14 +51,13 @@ def table(market: Market, state: MarketState, settlement: Settlement | None) -> 
         rows = [row(name, "-", "-", "-", "-") for name in names]
         seller = customers = faded = "-"
     else:
+        columns = zip(names, settlement.prices, settlement.customers_per_model, settlement.hours_per_model, strict=True)
         rows = [
             row(name, f"{price:,.2f}", f"{count:,.0f}", f"{hours:,.2f}", f"{price * hours:,.2f}")
-            for name, price, count, hours in zip(
-                names, settlement.prices, settlement.customers_per_model, settlement.hours_per_model, strict=True
-            )
+            for name, price, count, hours in columns
         ]
         seller, customers, faded = *_profits(settlement), f"{settlement.faded.mean():.1%}"
-    totals = "{:<18}{:<24}{:<19}{}".format
+    totals = "{:<18}{:<20}{:<20}{}".format
     return "\n".join(
         [
             _clock(market, state, settlement),
@@ -73,56 +72,57 @@ def table(market: Market, state: MarketState, settlement: Settlement | None) -> 
 def frame(market: Market, state: MarketState, settlement: Settlement | None) -> NDArray[np.uint8]:
     """Return a picture of the last period, (540, 960, 3): prices, customers and hours per model, all batteries.
 
-    Parameters
-    ----------
-    market : Market
-    state : MarketState
-        The state after the period.
-    settlement : Settlement, optional
-        What the period brought; None before the first one.
+    Parameters are those of `table`.
 
     Raises
     ------
     gymnasium.error.DependencyNotInstalled
         If matplotlib is missing.
     """
-    figure = _figure(9.6, 5.4)
+    figure = _figure(9.6, 5.4, dpi=100)
     from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.ticker import LogLocator
 
-    names, size = market.catalogue.names, market.population.size
-    colours = np.array([*(_colour(m) for m in range(len(names))), _GREY])
+    names, size = [_short(name, 14) for name in market.catalogue.names], market.population.size
+    colours = [*itertools.islice(itertools.cycle(COLOURS), len(names)), _GREY]
     if settlement is None:
-        choice, hours = np.full(size, -1), np.zeros(size)
+        choice: IntArray = np.full(size, -1)
+        hours = np.zeros(size)
         prices, counts = np.zeros(len(names)), np.zeros(len(names) + 1)
         price_labels, count_labels = ["–"] * len(prices), ["–"] * len(counts)
-        headline = "before the first sale"
+        headline = "nothing sold yet"
     else:
         choice, hours = settlement.choice, settlement.hours.sum(axis=1)
-        prices = settlement.prices
-        counts = np.append(settlement.customers_per_model, np.sum(choice < 0))
+        prices, idle = settlement.prices, float(np.sum(choice < 0))
+        counts = np.append(settlement.customers_per_model, idle)
         price_labels = [f"{price:,.2f}" for price in prices]
-        count_labels = [f"{n:,.0f} · {h:,.1f} h" for n, h in zip(counts, settlement.hours_per_model, strict=False)]
-        count_labels.append(f"{counts[-1]:,.0f}")
+        sold = zip(settlement.customers_per_model, settlement.hours_per_model, strict=True)
+        count_labels = [*(f"{n:,.0f} · {h:,.1f} h" for n, h in sold), f"{idle:,.0f}"]
         headline = "profit of the seller {}, of the customers {}".format(*_profits(settlement))
     figure.text(0.02, 0.93, _clock(market, state, settlement), size=_LARGE, weight="bold", parse_math=False)
     figure.text(0.02, 0.87, headline, size=_NORMAL, parse_math=False)
 
-    axes = figure.add_axes((0.13, 0.51, 0.31, 0.27))
-    _bars(axes, names, prices, colours[:-1], price_labels, market.scenario.price_cap)
-    _style(axes, "Price, $ per hour")
-    axes = figure.add_axes((0.13, 0.09, 0.31, 0.31))
-    _bars(axes, [*names, "no model"], counts, colours, count_labels, size)
-    _style(axes, "Customers · hours rented")
+    axes = figure.add_axes((0.13, 0.48, 0.33, 0.30))
+    axes.set_xlim(0.0, 1.35 * max(market.scenario.price_cap, float(prices.max())))
+    _bars(axes, names, prices, colours, price_labels)
+    _style(axes, "Price, $ per hour", bold=True)
+    axes = figure.add_axes((0.13, 0.04, 0.33, 0.36))
+    axes.set_xlim(0.0, 1.35 * size)
+    _bars(axes, [*names, "no model"], counts, colours, count_labels)
+    _style(axes, "Customers · hours rented", bold=True)
 
     axes = figure.add_axes((0.54, 0.12, 0.43, 0.66))
-    edge = colours[choice]  # grey, the last one, for -1
-    face = np.where(choice < 0, "none", edge)
+    edge = np.array(colours)[choice].tolist()  # grey, the last one, for -1
+    face = np.where(choice < 0, "white", edge).tolist()
     area = np.clip(4000.0 / size, 8.0, 120.0) * (0.25 + hours)
     battery = 100.0 * _battery(market, state)
-    axes.scatter(market.population.distance, battery, area, face, edgecolors=edge, alpha=0.8, clip_on=False)
-    axes.set(xscale="log", ylim=(0.0, 100.0))
+    axes.scatter(market.population.distance, battery, area, face, edgecolors=edge, alpha=0.8)
+    axes.set(xscale="log", ylim=(-3.0, 104.0))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.minorticks_off()
     axes.set_xlabel("distance to the base station, m", size=_SMALL)
-    _style(axes, "Batteries, % of capacity (size: hours rented)")
+    _style(axes, "Batteries, % of capacity (size: hours rented)", bold=True)
 
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
@@ -146,46 +146,50 @@ def comparison(days: Mapping[str, Days], models: Sequence[str]) -> Figure:
     ValueError
         If no seller is given or the days hold another number of models.
     """
-    for name, sold in days.items():
-        if sold.prices.shape[-1] != len(models):
-            raise ValueError(f"days of {name!r} hold {sold.prices.shape[-1]} models, models = {list(models)}")
-    if not days:
-        raise ValueError("days must hold at least one seller")
-    figure = _figure(max(10.0, 2.4 * len(models)), 9.0 + 0.3 * max(0, len(days) - 6))
-    figure.set_layout_engine("constrained")
-    best_first = sorted(days, key=lambda name: -days[name].day_profit.mean())
-    colours = {name: _colour(i) for i, name in enumerate(days)}
-    dashes = {name: _DASHES[i // len(COLOURS) % len(_DASHES)] for i, name in enumerate(days)}
-    top, middle, bottom = figure.subfigures(3, 1, height_ratios=(1.1, 1.0, 1.0))
-    profit_axes, battery_axes = top.subplots(1, 2, width_ratios=(1.3, 1.0))
-    price_axes = middle.subplots(1, len(models), sharey=True, squeeze=False)[0]
-    count_axes = bottom.subplots(1, len(models), sharey=True, squeeze=False)[0]
+    if not days or any(sold.prices.shape[-1] != len(models) for sold in days.values()):
+        raise ValueError(f"days must hold at least one seller, each with the {len(models)} models {list(models)}")
+    figure = _figure(max(10.0, 2.4 * len(models)), 9.0 + 0.3 * max(0, len(days) - 6), dpi=150)
+    figure.set_layout_engine("constrained", w_pad=0.08, h_pad=0.06)
+    names = sorted(days, key=lambda name: -days[name].day_profit.mean())  # best first
+    sold = [days[name] for name in names]
+    colour_of = dict(zip(days, itertools.cycle(COLOURS), strict=False))
+    colours = [colour_of[name] for name in names]
+    grid = figure.add_gridspec(3, 1, height_ratios=(1.1, 1.0, 1.0))
+    top, middle, bottom = (figure.add_subfigure(grid[row]) for row in range(3))
 
-    def over_the_day(axes: Axes, values: Mapping[str, FloatArray], start: float = 0.5) -> None:
-        """Draw the mean day of each seller as a line; a single period as a bar."""
-        for i, name in enumerate(best_first):
-            mean = values[name].mean(axis=0)
+    def over_the_day(axes: Axes, values: Sequence[FloatArray], start: float) -> None:
+        """Draw each seller's mean day as a line, or a single period as a bar."""
+        for row, (mean, colour) in enumerate(zip([value.mean(axis=0) for value in values], colours, strict=True)):
             if len(mean) == 1:
-                axes.bar(i, mean[0], color=colours[name])
+                axes.bar(row, mean[0], color=colour)
                 axes.set_xticks([])
             else:
-                axes.plot(start + np.arange(len(mean)), mean, dashes[name], color=colours[name], lw=2.0)
-                axes.locator_params("x", nbins=5, steps=[1, 2, 3, 6, 10])
-                axes.set_xlabel("hour of the day", size=_SMALL)
+                axes.plot(start + np.arange(len(mean)), mean, color=colour, lw=2.0)
+                axes.set_xlim(0.0, len(mean) - 1 + 2.0 * start)
+                axes.locator_params("x", nbins=5, steps=[1, 2, 3, 6, 10], integer=True)
+        axes.grid(axis="y", color="#E0E0E0")
+        axes.set_axisbelow(True)
 
-    _profit_bars(profit_axes, {name: days[name].day_profit for name in best_first}, colours)
-    _style(profit_axes, "(a) Seller's profit, $ per day (mean, 95 % interval)")
-    over_the_day(battery_axes, {name: 100.0 * sold.charge for name, sold in days.items()}, start=0.0)
-    battery_axes.set_ylim(0.0, 100.0)
-    _style(battery_axes, "(b) Mean battery, % of capacity")
-    for m, model in enumerate(models):
-        over_the_day(price_axes[m], {name: sold.prices[..., m] for name, sold in days.items()})
-        over_the_day(count_axes[m], {name: sold.customers_per_model[..., m] for name, sold in days.items()})
-        for axes in (price_axes[m], count_axes[m]):
-            axes.set_ylim(bottom=0.0)
-            _style(axes, _short(model, 20))
-    middle.suptitle("(c) Price, $ per hour", x=0.01, ha="left", size=_NORMAL, weight="bold")
-    bottom.suptitle("(d) Customers renting", x=0.01, ha="left", size=_NORMAL, weight="bold")
+    def by_model(part: SubFigure, title: str, values: Sequence[FloatArray]) -> None:
+        """Draw one panel per model, all on one scale."""
+        panels: list[Axes] = part.subplots(1, len(models), sharey=True, squeeze=False)[0].tolist()
+        for m, axes in enumerate(panels):
+            over_the_day(axes, [value[..., m] for value in values], start=0.5)
+            _style(axes, _short(models[m], 20))
+        panels[0].set_ylim(bottom=0.0)
+        part.suptitle(title, x=0.01, ha="left", size=_NORMAL, weight="bold", parse_math=False)
+
+    left, right = top.subplots(1, 2, width_ratios=(1.3, 1.0))
+    _profit_bars(left, names, [record.day_profit for record in sold], colours)
+    _style(left, "(a) Seller's profit, $ per day (mean, 95 % interval)", bold=True)
+    over_the_day(right, [100.0 * record.charge for record in sold], start=0.0)
+    right.set_ylim(0.0, 103.0)
+    right.set_xlabel("hour of the day", size=_SMALL)
+    _style(right, "(b) Mean battery, % of capacity", bold=True)
+    by_model(middle, "(c) Price by model, $ per hour; colours as in (a)", [record.prices for record in sold])
+    by_model(bottom, "(d) Customers by model; colours as in (a)", [record.customers_per_model for record in sold])
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # what is laid out stays, however often it is saved
     return figure
 
 
@@ -197,7 +201,7 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
     ValueError
         If the suffix is neither ``.png`` nor ``.svg``.
     """
-    from matplotlib import rc_context
+    import matplotlib
 
     target = Path(path)
     suffix = target.suffix.lower()
@@ -205,8 +209,8 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
         raise ValueError(f"path = {os.fspath(path)!r} must end in .png or .svg")
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
-        with os.fdopen(handle, "wb") as file, rc_context({"svg.hashsalt": "lmaas"}):
-            figure.savefig(file, format=suffix[1:], dpi=150, metadata=_METADATA[suffix])
+        with os.fdopen(handle, "wb") as file, matplotlib.rc_context({"svg.hashsalt": "lmaas"}):
+            figure.savefig(file, format=suffix[1:], metadata=_METADATA[suffix])
         os.chmod(temporary, 0o644)
         os.replace(temporary, target)
     except BaseException:
@@ -214,17 +218,17 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
         raise
 
 
-def _figure(width: float, height: float) -> Figure:
-    """Return an empty figure; sizes in inches of 100 pixels."""
+def _figure(width: float, height: float, dpi: float) -> Figure:
+    """Return an empty figure; sizes in inches."""
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise gym.error.DependencyNotInstalled('figures need matplotlib: pip install "lmaas[train]"') from error
-    return Figure((width, height), dpi=100, facecolor="white")
+    return Figure((width, height), dpi=dpi, facecolor="white")
 
 
-def _style(axes: Axes, title: str) -> None:
-    axes.set_title(title, size=_NORMAL, loc="left", parse_math=False)
+def _style(axes: Axes, title: str, *, bold: bool = False) -> None:
+    axes.set_title(title, size=_NORMAL, loc="left", weight="bold" if bold else "normal", parse_math=False)
     axes.tick_params(labelsize=_SMALL)
     axes.spines[["top", "right"]].set_visible(False)
 
@@ -232,50 +236,51 @@ def _style(axes: Axes, title: str) -> None:
 def _bars(
     axes: Axes,
     names: Sequence[str],
-    values: FloatArray,
-    colours: NDArray[np.str_],
+    values: Sequence[float] | FloatArray,
+    colours: Sequence[str],
     labels: Sequence[str],
-    largest: float,
+    ends: Sequence[float] | None = None,
 ) -> None:
-    """Draw horizontal bars from the first name, on top, to the last, with the labels written beside them."""
-    rows = np.arange(len(names))
-    size = min(_SMALL, 76.0 / len(names))
+    """Draw horizontal bars, the first on top, each with a label behind it (or behind its entry of ``ends``)."""
+    rows = range(len(names))
     axes.barh(rows, values, color=colours)
-    for row, value, label in zip(rows, values, labels, strict=True):
-        axes.text(value + 0.02 * largest, row, label, va="center", size=size, parse_math=False)
-    axes.set(xlim=(0.0, 1.3 * largest), ylim=(len(names) - 0.5, -0.5))
-    axes.set_yticks(rows, [_short(name, 14) for name in names], parse_math=False)
+    for row, end, label in zip(rows, values if ends is None else ends, labels, strict=True):
+        axes.annotate(
+            label, (end, row), (6, 0), textcoords="offset points", va="center_baseline", size=_SMALL, parse_math=False
+        )
+    axes.vlines(0.0, -0.5, len(names) - 0.5, color="black", lw=0.8)
+    axes.set(xticks=[], ylim=(max(len(names), 4) - 0.5, -0.5))  # few bars do not get thicker
+    axes.set_yticks(rows, [_short(name, 20) for name in names], parse_math=False)
     axes.tick_params("y", length=0)
+    axes.spines[["bottom", "left"]].set_visible(False)
 
 
-def _profit_bars(axes: Axes, profits: Mapping[str, FloatArray], colours: Mapping[str, str]) -> None:
-    """Draw the mean of each seller's days with its 95 % interval (percentile bootstrap, seeded)."""
+def _profit_bars(axes: Axes, names: Sequence[str], profits: Sequence[FloatArray], colours: Sequence[str]) -> None:
+    """Draw each seller's mean over the days with its 95 % interval (percentile bootstrap, seeded)."""
     from scipy.stats import bootstrap
 
-    largest = max(abs(float(profit.mean())) for profit in profits.values())
-    digits = 0 if largest >= 100.0 else 2
-    for row, (name, profit) in enumerate(profits.items()):
-        mean = float(profit.mean())
-        label, end = f"{mean:,.{digits}f}", max(mean, 0.0)
-        axes.barh(row, mean, color=colours[name])
-        if len(profit) > 1:
-            interval = bootstrap((profit,), np.mean, method="percentile", rng=np.random.default_rng(0))
-            low, high = interval.confidence_interval
+    means = [float(profit.mean()) for profit in profits]
+    digits = 0 if max(map(abs, means)) >= 100.0 else 2
+    labels = [f"{mean:z,.{digits}f}" for mean in means]
+    ends = [max(mean, 0.0) for mean in means]
+    for row, profit in enumerate(profits):
+        if np.ptp(profit) > 0.0:
+            rng = np.random.default_rng(0)
+            low, high = bootstrap((profit,), np.mean, method="percentile", rng=rng).confidence_interval
             axes.plot([low, high], [row, row], color="black", lw=1.5, marker="|")
-            label, end = f"{label}  [{low:,.{digits}f}, {high:,.{digits}f}]", max(high, 0.0)
-        axes.text(end + 0.03 * largest, row, label, va="center", size=_SMALL, parse_math=False)
-    axes.set_yticks(range(len(profits)), [_short(name, 24) for name in profits], parse_math=False)
-    axes.set_ylim(len(profits) - 0.5, -0.5)
-    axes.set_xlim(right=1.6 * axes.get_xlim()[1])
-    axes.tick_params("y", length=0)
+            labels[row] += f"  [{low:z,.{digits}f}, {high:z,.{digits}f}]"
+            ends[row] = max(float(high), 0.0)
+    _bars(axes, names, means, colours, labels, ends)
+    low, high = axes.get_xlim()
+    axes.set_xlim(low, high + 0.6 * (high - low))  # room for the numbers
 
 
 def _clock(market: Market, state: MarketState, settlement: Settlement | None) -> str:
-    name, periods = market.scenario.name, market.scenario.periods
+    """Return the scenario and the period that the settlement brought, or that is to come."""
+    title, periods, hour = f"LMaaS {_short(market.scenario.name, 24)}", market.scenario.periods, int(state.hour)
     if settlement is None:
-        return f"LMaaS {name}: before the first of {periods} periods"
-    hour = int(state.hour) - 1
-    return f"LMaaS {name}: period {hour + 1} of {periods}, {hour % 24:02d}:00 to {(hour + 1) % 24:02d}:00"
+        return f"{title}: {hour % 24:02d}:00, before period {hour + 1} of {periods}"
+    return f"{title}: {(hour - 1) % 24:02d}:00 to {hour % 24:02d}:00, period {hour} of {periods}"
 
 
 def _profits(settlement: Settlement) -> tuple[str, str]:
@@ -286,10 +291,6 @@ def _profits(settlement: Settlement) -> tuple[str, str]:
 def _battery(market: Market, state: MarketState) -> FloatArray:
     """Return each customer's charge as a share of its capacity, (N,)."""
     return state.charge / market.population.capacity
-
-
-def _colour(index: int) -> str:
-    return COLOURS[index % len(COLOURS)]
 
 
 def _short(name: str, length: int) -> str:

@@ -1,6 +1,7 @@
-"""A second way to every number of RSR: enumerate the fades, hand each recourse to a general solver, certify its answer.
+"""A second way to every number of RSR: enumerate the fades, solve each recourse generally, certify the answer.
 
-Nothing here uses Theorem 1 or the water-filling of `lmaas_env.kernels`, and nothing is shared with it but `RentalTerms`.
+Nothing here uses Theorem 1 or `lmaas_env.kernels`; all that is shared is `RentalTerms`. `dual_bound` maximises over the
+hours slot by slot, as any dual function does, and searches its multiplier numerically.
 """
 
 from __future__ import annotations
@@ -58,12 +59,8 @@ def best_profit(problem: Recourse) -> float:
 
     The variables are shares of the caps, so that a dead link (caps of 1e-7 h) is as well scaled as a live one.
     """
-    value, rate, cost, weight = (
-        problem.value,
-        problem.kq * problem.cap,
-        problem.cost * problem.cap,
-        problem.power * problem.cap,
-    )
+    value, cap = problem.value, problem.cap
+    rate, cost, weight = problem.kq * cap, problem.cost * cap, problem.power * cap
     total = max(float(weight.sum()), 1e-300)
 
     def loss(share: FloatArray) -> float:

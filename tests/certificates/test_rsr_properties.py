@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from numpy.typing import ArrayLike
 
 from lmaas_env.rsr import rent, solve
 from lmaas_env.terms import RentalTerms
@@ -19,6 +20,7 @@ from tests.certificates.oracle import dual_bound, fade_patterns, recourse_proble
 # Derandomised and without clocks: a slow machine sees the same examples and the same verdict.
 certificate = settings(derandomize=True, deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 
+FIELDS = [field.name for field in dataclasses.fields(RentalTerms) if field.init]
 PRICE = st.floats(-6.0, 6.0).map(lambda exponent: 10.0**exponent)  # $/h
 GROWTH = st.one_of(st.just(0.0), st.floats(0.0, 1.0), st.floats(0.0, 1e3))
 UNIT = st.one_of(st.sampled_from([0.0, 1.0]), st.floats(0.0, 1.0))
@@ -33,7 +35,7 @@ class Case(NamedTuple):
 
 @st.composite
 def cases(draw: st.DrawFn, customers: int | None = None, models: int | None = None, max_slots: int = 4) -> Case:
-    """Valid terms and prices: ties, zero values, empty batteries, fades that change nothing and fades that kill the link."""
+    """Valid terms and prices: ties, zero values, empty batteries, fades that change nothing or kill the link."""
     n = customers or draw(st.integers(1, 3))
     m = models or draw(st.integers(1, 3))
     slots = draw(st.integers(1, max_slots))
@@ -90,7 +92,7 @@ def every_realised_profit(terms: RentalTerms, prices: FloatArray, n: int) -> Flo
 
 def select_rows(terms: RentalTerms, rows: list[int]) -> RentalTerms:
     """The terms of these customers, in this order."""
-    return RentalTerms(**{field.name: getattr(terms, field.name)[rows] for field in dataclasses.fields(terms)})
+    return RentalTerms(**{name: getattr(terms, name)[rows] for name in FIELDS})
 
 
 # Theorem 1 and its corollaries
@@ -370,7 +372,7 @@ def test_terms_refuse_what_breaks_a_rule_and_name_field_index_and_rule(
         dataclasses.replace(valid_terms(), **with_entry(name, index, bad))
 
 
-@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(RentalTerms)])
+@pytest.mark.parametrize("name", FIELDS)
 def test_terms_refuse_arrays_of_another_shape_or_dimension(name: str) -> None:
     array = getattr(valid_terms(), name)
     broken = {"fewer customers": array[:1], "one axis more": array[..., None], "empty": array[:0]}
@@ -416,7 +418,7 @@ def test_terms_refuse_arrays_that_are_not_of_numbers(name: str, bad: object) -> 
         pytest.param(["dear", "cheap"], "prices", marks=UNNAMED),
     ],
 )
-def test_solve_and_rent_refuse_prices_that_no_customer_can_face(prices: Any, message: str) -> None:
+def test_solve_and_rent_refuse_prices_that_no_customer_can_face(prices: ArrayLike, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         solve(valid_terms(), prices)
     with pytest.raises(ValueError, match=message):
@@ -434,7 +436,7 @@ def test_solve_and_rent_refuse_prices_that_no_customer_can_face(prices: Any, mes
         ([True, False], "choice has .* dtype bool"),
     ],
 )
-def test_rent_refuses_a_choice_that_is_no_model(choice: Any, message: str) -> None:
+def test_rent_refuses_a_choice_that_is_no_model(choice: ArrayLike, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         rent(valid_terms(), choice, [5.0, 9.0], NO_FADES)
 

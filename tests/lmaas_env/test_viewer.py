@@ -1,0 +1,267 @@
+"""Figures: what they say, that they change with the data, and that files come whole or not at all."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from lmaas_env import Market, MarketState, Scenario, Settlement, viewer
+from lmaas_env.days import Days, draw_days, held_out_seeds
+from lmaas_env.scenario import MODEL_FIELDS
+
+pytest.importorskip("matplotlib")
+
+MARKETS = ("day", "static", "city", "one model")
+FRAME = (540, 960, 3)
+
+
+def market_of(name: str) -> Market:
+    """A market by preset name, or a day with one model; its names are long and hold what looks like a formula."""
+    if name != "one model":
+        return Market(name)
+    first = {field: getattr(Scenario(), field)[:1] for field in MODEL_FIELDS}
+    return Market(Scenario(name="one model, $x$ " * 5, models=("from $1$ to $2$, and a long name",), **first))
+
+
+def sold(market: Market, price: float = 6.0) -> tuple[MarketState, Settlement]:
+    """The state after the first period of a day, and its settlement; each model costs more than the one before."""
+    state, draws = market.day(np.random.default_rng(3))
+    settlement, state = market.settle(price + 2.0 * np.arange(market.catalogue.size), state, draws[0])
+    return state, settlement
+
+
+def days_of(market: Market, price: float, count: int = 3) -> Days:
+    """Held-out days at constant prices."""
+    seeds = held_out_seeds(count)
+    state, draws = draw_days(market, seeds)
+    settlements, charge = [], [state.charge]
+    for period in draws:
+        settlement, state = market.settle(np.full((count, market.catalogue.size), price), state, period)
+        settlements.append(settlement)
+        charge.append(state.charge)
+
+    def hourly(name: str) -> np.ndarray:
+        return np.stack([getattr(settlement, name) for settlement in settlements], axis=1)
+
+    return Days(
+        seeds=np.array(seeds),
+        customer_profit=hourly("customer_profit").sum(axis=-1),
+        worst_case_profit=hourly("worst_case_profit").sum(axis=-1),
+        charge=(np.stack(charge, axis=1) / market.population.capacity).mean(axis=-1),
+        seconds_per_decision=0.0,
+        **{name: hourly(name) for name in ("profit", "revenue", "prices", "customers_per_model", "hours_per_model")},
+    )
+
+
+@pytest.fixture(scope="module")
+def two_sellers() -> dict[str, Days]:
+    market = Market("day")
+    return {"cheap": days_of(market, 8.0), "dear": days_of(market, 20.0)}  # the second earns more
+
+
+def texts(figure: object) -> list[str]:
+    from matplotlib.text import Text
+
+    return [text.get_text() for text in figure.findobj(Text) if text.get_text()]  # type: ignore[attr-defined]
+
+
+class TestTable:
+    def test_says_what_the_period_brought(self) -> None:
+        market = Market("day")
+        state, settlement = sold(market)
+        clock, heading, *rows, profits, shares = viewer.table(market, state, settlement).splitlines()
+        assert clock == "LMaaS day: 00:00 to 01:00, period 1 of 24"
+        assert heading.split() == ["model", "price", "$/h", "customers", "hours", "revenue", "$"]
+        assert [row.split()[0] for row in rows] == list(market.catalogue.names)
+        numbers = np.array([[float(entry.replace(",", "")) for entry in row.split()[1:]] for row in rows])
+        np.testing.assert_array_equal(numbers[:, 0], settlement.prices)
+        np.testing.assert_array_equal(numbers[:, 1], settlement.customers_per_model)
+        np.testing.assert_allclose(numbers[:, 2], settlement.hours_per_model, atol=0.005)
+        assert numbers[:, 3].sum() == pytest.approx(settlement.revenue, abs=0.005 * len(rows))
+        assert f"{settlement.profit:.2f} $" in profits
+        assert f"{settlement.customer_profit.sum():.2f} $" in profits
+        assert f"{(state.charge / market.population.capacity).mean():.1%}" in shares
+        assert f"{settlement.faded.mean():.1%}" in shares
+
+    def test_before_the_first_sale_shows_dashes_and_batteries(self) -> None:
+        market = Market("day")
+        state, _ = market.day(np.random.default_rng(3))
+        clock, _, *rows, profits, shares = viewer.table(market, state, None).splitlines()
+        assert clock == "LMaaS day: 00:00, before period 1 of 24"
+        assert all(row.split()[1:] == ["-"] * 4 for row in rows)
+        assert profits.split() == ["seller's", "profit", "-", "customers'", "profit", "-"]
+        assert f"{(state.charge / market.population.capacity).mean():.1%}" in shares
+
+    @pytest.mark.parametrize("name", MARKETS)
+    def test_fits_78_columns(self, name: str) -> None:
+        market = market_of(name)
+        state, settlement = sold(market)
+        for text in (viewer.table(market, state, settlement), viewer.table(market, state, None)):
+            assert max(map(len, text.splitlines())) <= 78
+            assert len(text.splitlines()) == market.catalogue.size + 4
+            assert "nan" not in text.lower()
+
+    def test_the_clock_goes_round(self) -> None:
+        market = Market(Scenario(periods=48))
+        state, settlement = sold(market)
+        text = viewer.table(market, state._replace(hour=24), settlement)
+        assert text.startswith("LMaaS day: 23:00 to 00:00, period 24 of 48\n")
+
+
+class TestFrame:
+    @pytest.mark.parametrize("name", MARKETS)
+    def test_is_a_picture(self, name: str) -> None:
+        market = market_of(name)
+        state, settlement = sold(market)
+        picture = viewer.frame(market, state, settlement)
+        assert picture.shape == FRAME
+        assert picture.dtype == np.uint8
+        assert (picture == 255).all(axis=2).mean() < 0.99
+        blank = viewer.frame(market, state, None)
+        assert blank.shape == FRAME
+        assert not np.array_equal(picture, blank)
+
+    def test_same_data_same_picture_other_data_another(self) -> None:
+        market = Market("day")
+        picture = viewer.frame(market, *sold(market))
+        np.testing.assert_array_equal(picture, viewer.frame(market, *sold(market)))
+        assert not np.array_equal(picture, viewer.frame(market, *sold(market, price=9.0)))
+
+    def test_each_model_that_sells_is_seen_in_its_colour(self) -> None:
+        market = Market("city")
+        state, settlement = sold(market)
+        picture = viewer.frame(market, state, settlement)
+        assert (settlement.customers_per_model > 0).any()
+        for colour in viewer.COLOURS[: market.catalogue.size]:
+            assert (picture == list(bytes.fromhex(colour[1:]))).all(axis=2).sum() > 100
+
+    def test_nobody_rents(self) -> None:
+        market = Market("day")
+        state, settlement = sold(market, price=1e6)
+        assert not settlement.customers_per_model.any()
+        assert viewer.frame(market, state, settlement).shape == FRAME
+        assert "0.00" in viewer.table(market, state, settlement)
+
+    def test_does_not_touch_the_global_state_of_matplotlib(self) -> None:
+        import matplotlib as mpl
+
+        before = dict(mpl.rcParams)
+        viewer.frame(Market("day"), *sold(Market("day")))
+        assert dict(mpl.rcParams) == before
+
+    def test_without_matplotlib_says_what_to_install(
+        self, monkeypatch: pytest.MonkeyPatch, two_sellers: dict[str, Days]
+    ) -> None:
+        market = Market("day")
+        monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+        with pytest.raises(gym.error.DependencyNotInstalled, match=r'pip install "lmaas\[train\]"'):
+            viewer.frame(market, *sold(market))
+        with pytest.raises(gym.error.DependencyNotInstalled, match=r'pip install "lmaas\[train\]"'):
+            viewer.comparison(two_sellers, market.catalogue.names)
+        assert viewer.table(market, *sold(market))  # needs none
+
+    def test_importing_the_package_does_not_import_matplotlib(self) -> None:
+        code = "import sys, lmaas_env.viewer; sys.exit('matplotlib' in sys.modules)"
+        assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+class TestComparison:
+    def test_writes_sellers_best_first_with_their_profit(self, two_sellers: dict[str, Days]) -> None:
+        figure = viewer.comparison(two_sellers, Market("day").catalogue.names)
+        ranked = sorted(two_sellers, key=lambda name: -two_sellers[name].day_profit.mean())
+        bars = next(axes for axes in figure.findobj(_is_axes) if axes.get_title("left").startswith("(a)"))
+        assert [label.get_text() for label in bars.get_yticklabels()] == ranked
+        assert bars.get_ylim()[0] > bars.get_ylim()[1]  # the first row is on top
+        for label, name in zip(bars.texts, ranked, strict=True):
+            profit = two_sellers[name].day_profit
+            mean, low, high = label.get_text().replace(",", "").replace("[", "").replace("]", "").split()
+            assert float(mean) == pytest.approx(profit.mean(), abs=0.5)
+            assert profit.min() - 0.5 <= float(low) < float(mean) < float(high) <= profit.max() + 0.5
+        assert set(Market("day").catalogue.names) <= set(texts(figure))
+
+    def test_a_seller_keeps_its_colour_in_all_panels(self, two_sellers: dict[str, Days]) -> None:
+        from matplotlib.colors import to_hex
+
+        figure = viewer.comparison(two_sellers, Market("day").catalogue.names)
+        for axes in figure.findobj(_is_axes):
+            if not axes.patches:
+                best, second = (to_hex(line.get_color()).upper() for line in axes.lines)
+                assert (second, best) == viewer.COLOURS[:2]  # drawn best first, coloured in the caller's order
+
+    @pytest.mark.parametrize("name", ["static", "one model"])
+    @pytest.mark.parametrize("suffix", [".png", ".svg"])
+    def test_small_markets(self, name: str, suffix: str, tmp_path: Path) -> None:
+        market = market_of(name)
+        days = {"a $6$ and $7$ seller": days_of(market, 6.0), "dear": days_of(market, 12.0, count=1)}
+        viewer.save(viewer.comparison(days, market.catalogue.names), tmp_path / f"figure{suffix}")
+        assert [file.name for file in tmp_path.iterdir()] == [f"figure{suffix}"]
+
+    def test_sellers_that_lose_money_are_drawn(self, two_sellers: dict[str, Days], tmp_path: Path) -> None:
+        losses = {name: days._replace(profit=days.profit - 1000.0) for name, days in two_sellers.items()}
+        figure = viewer.comparison(losses, Market("day").catalogue.names)
+        bars = next(axes for axes in figure.findobj(_is_axes) if axes.get_title("left").startswith("(a)"))
+        low, high = bars.get_xlim()
+        assert low < min(days.day_profit.mean() for days in losses.values())
+        assert high > 0.0
+
+    @pytest.mark.parametrize("models", [("small",), ("small", "base", "large", "xlarge", "huge")])
+    def test_refuses_another_number_of_models(self, models: tuple[str, ...], two_sellers: dict[str, Days]) -> None:
+        with pytest.raises(ValueError, match=f"each with the {len(models)} models"):
+            viewer.comparison(two_sellers, models)
+
+    def test_refuses_no_sellers(self) -> None:
+        with pytest.raises(ValueError, match="at least one seller"):
+            viewer.comparison({}, ["small"])
+
+
+class TestSave:
+    @pytest.mark.parametrize(("suffix", "begins"), [(".png", b"\x89PNG"), (".svg", b"<?xml"), (".PNG", b"\x89PNG")])
+    def test_same_days_same_bytes(
+        self, suffix: str, begins: bytes, two_sellers: dict[str, Days], tmp_path: Path
+    ) -> None:
+        first, second = tmp_path / f"first{suffix}", tmp_path / f"second{suffix}"
+        figure = viewer.comparison(two_sellers, Market("day").catalogue.names)
+        viewer.save(figure, first)
+        viewer.save(figure, tmp_path / "between.png")
+        viewer.save(figure, str(second))
+        content = first.read_bytes()
+        assert content.startswith(begins)
+        assert second.read_bytes() == content
+        viewer.save(viewer.comparison(two_sellers, Market("day").catalogue.names), first)  # replaces the old one
+        assert first.read_bytes() == content
+        assert sorted(file.name for file in tmp_path.iterdir()) == sorted([first.name, second.name, "between.png"])
+
+    def test_a_failure_leaves_the_old_file(self, tmp_path: Path) -> None:
+        from matplotlib.figure import Figure
+
+        class Broken(Figure):
+            def savefig(self, fname: io.BufferedWriter, **_: object) -> None:  # type: ignore[override]
+                fname.write(b"half")
+                raise OSError("disk full")
+
+        path = tmp_path / "figure.png"
+        path.write_bytes(b"old")
+        with pytest.raises(OSError, match="disk full"):
+            viewer.save(Broken(), path)
+        assert path.read_bytes() == b"old"
+        assert list(tmp_path.iterdir()) == [path]
+
+    @pytest.mark.parametrize("name", ["figure.pdf", "figure", "png"])
+    def test_refuses_other_suffixes(self, name: str, tmp_path: Path) -> None:
+        from matplotlib.figure import Figure
+
+        with pytest.raises(ValueError, match=r"must end in \.png or \.svg"):
+            viewer.save(Figure(), tmp_path / name)
+        assert not list(tmp_path.iterdir())
+
+
+def _is_axes(artist: object) -> bool:
+    from matplotlib.axes import Axes
+
+    return isinstance(artist, Axes)
