@@ -129,7 +129,9 @@ def frame(market: Market, state: MarketState, settlement: Settlement | None) -> 
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
-def comparison(days: Mapping[str, Days], models: Sequence[str]) -> Figure:
+def comparison(
+    days: Mapping[str, Days], models: Sequence[str], intervals: Mapping[str, tuple[float, float]] | None = None
+) -> Figure:
     """Draw sellers side by side: profit per day, prices, customers and batteries over the day.
 
     Parameters
@@ -138,6 +140,8 @@ def comparison(days: Mapping[str, Days], models: Sequence[str]) -> Figure:
         The days of each seller by its name, all of one market.
     models : sequence of str
         Names of the models, as in the catalogue.
+    intervals : mapping of str to (low, high), optional
+        Of each seller's mean profit per day, $.
 
     Raises
     ------
@@ -180,8 +184,9 @@ def comparison(days: Mapping[str, Days], models: Sequence[str]) -> Figure:
         part.suptitle(title, x=0.01, ha="left", size=_NORMAL, weight="bold", parse_math=False)
 
     left, right = top.subplots(1, 2, width_ratios=(1.3, 1.0))
-    _profit_bars(left, names, [record.day_profit for record in sold], colours)
-    _style(left, "(a) Seller's profit, $ per day (mean, 95 % interval)", bold=True)
+    means = [float(record.day_profit.mean()) for record in sold]
+    _profit_bars(left, names, means, [(intervals or {}).get(name, (np.nan, np.nan)) for name in names], colours)
+    _style(left, f"(a) Seller's profit, $ per day{' (mean, 95 % interval)' if intervals else ''}", bold=True)
     over_the_day(right, [100.0 * record.charge for record in sold], start=0.0)
     right.set_ylim(0.0, 103.0)
     right.set_xlabel("hour of the day", size=_SMALL)
@@ -255,21 +260,22 @@ def _bars(
     axes.spines[["bottom", "left"]].set_visible(False)
 
 
-def _profit_bars(axes: Axes, names: Sequence[str], profits: Sequence[FloatArray], colours: Sequence[str]) -> None:
-    """Draw each seller's mean over the days with its 95 % interval (percentile bootstrap, seeded)."""
-    from scipy.stats import bootstrap
-
-    means = [float(profit.mean()) for profit in profits]
+def _profit_bars(
+    axes: Axes,
+    names: Sequence[str],
+    means: Sequence[float],
+    intervals: Sequence[tuple[float, float]],
+    colours: Sequence[str],
+) -> None:
+    """Draw each seller's mean profit per day, with its interval where that is known and not a point."""
     digits = 0 if max(map(abs, means)) >= 100.0 else 2
     labels = [f"{mean:z,.{digits}f}" for mean in means]
     ends = [max(mean, 0.0) for mean in means]
-    for row, profit in enumerate(profits):
-        if np.ptp(profit) > 0.0:
-            rng = np.random.default_rng(0)
-            low, high = bootstrap((profit,), np.mean, method="percentile", rng=rng).confidence_interval
+    for row, (low, high) in enumerate(intervals):
+        if low < high:
             axes.plot([low, high], [row, row], color="black", lw=1.5, marker="|")
             labels[row] += f"  [{low:z,.{digits}f}, {high:z,.{digits}f}]"
-            ends[row] = max(float(high), 0.0)
+            ends[row] = max(high, 0.0)
     _bars(axes, names, means, colours, labels, ends)
     low, high = axes.get_xlim()
     axes.set_xlim(low, high + 0.6 * (high - low))  # room for the numbers

@@ -177,7 +177,8 @@ def _write(out: Path, rows: list[Row], days: Mapping[str, Days], market: Market)
         )
     ]
     write_text(out / "days.csv", _csv(["seller", "day_seed", "profit", "customer_profit"], per_day))
-    viewer.save(viewer.comparison(days, market.catalogue.names), out / "figure.png")
+    intervals = {row.seller: (row.profit.low, row.profit.high) for row in rows}
+    viewer.save(viewer.comparison(days, market.catalogue.names, intervals), out / "figure.png")
     write_origin(out)
 
 

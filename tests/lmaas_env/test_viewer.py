@@ -173,7 +173,8 @@ class TestFrame:
 
 class TestComparison:
     def test_writes_sellers_best_first_with_their_profit(self, two_sellers: dict[str, Days]) -> None:
-        figure = viewer.comparison(two_sellers, Market("day").catalogue.names)
+        intervals = {name: (days.day_profit.min(), days.day_profit.max()) for name, days in two_sellers.items()}
+        figure = viewer.comparison(two_sellers, Market("day").catalogue.names, intervals)
         ranked = sorted(two_sellers, key=lambda name: -two_sellers[name].day_profit.mean())
         bars = next(axes for axes in figure.findobj(_is_axes) if axes.get_title("left").startswith("(a)"))
         assert [label.get_text() for label in bars.get_yticklabels()] == ranked
@@ -182,7 +183,7 @@ class TestComparison:
             profit = two_sellers[name].day_profit
             mean, low, high = label.get_text().replace(",", "").replace("[", "").replace("]", "").split()
             assert float(mean) == pytest.approx(profit.mean(), abs=0.5)
-            assert profit.min() - 0.5 <= float(low) < float(mean) < float(high) <= profit.max() + 0.5
+            assert [float(low), float(high)] == pytest.approx([profit.min(), profit.max()], abs=0.5)
         assert set(Market("day").catalogue.names) <= set(texts(figure))
 
     def test_a_seller_keeps_its_colour_in_all_panels(self, two_sellers: dict[str, Days]) -> None:
