@@ -194,6 +194,22 @@ def rent_rows(
 
 
 @njit(cache=True, error_model="numpy")
+def mean_profit_rows(terms: TermArrays, prices: FloatArray, patterns: BoolArray) -> FloatArray:
+    """Mean profit (N, M) of renting each model with recourse, over fade patterns (P, N, L)."""
+    rows, slots = terms.task_value.shape
+    models = terms.setup_cost.shape[1]
+    rows_per_market = rows // prices.shape[0]
+    mean = np.zeros((rows, models))
+    scratch = np.empty(slots)
+    for n in range(rows):
+        for m in range(models):
+            price = prices[n // rows_per_market, m]
+            for p in range(patterns.shape[0]):
+                mean[n, m] += recourse(terms, n, m, price, patterns[p, n], scratch)[0]
+    return mean / patterns.shape[0]
+
+
+@njit(cache=True, error_model="numpy")
 def keep_plan_rows(
     terms: TermArrays, choice: IntArray, prices: FloatArray, planned_hours: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:

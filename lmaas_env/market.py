@@ -49,12 +49,14 @@ class Draws(NamedTuple):
     faded : (N, L) bool, slots in deep fade
     shadowing, demand : (N,), standard normal innovations
     harvest : (N,), factor on the mean harvest
+    taste : (N,), uniform on [0, 1), what customers that choose at random go by
     """
 
     faded: BoolArray
     shadowing: FloatArray
     demand: FloatArray
     harvest: FloatArray
+    taste: FloatArray
 
 
 class Settlement(NamedTuple):
@@ -145,6 +147,7 @@ class Market:
             shadowing=rng.standard_normal(n),
             demand=rng.standard_normal(n),
             harvest=rng.uniform(1.0 - scenario.harvest_spread, 1.0 + scenario.harvest_spread, n),
+            taste=rng.random(n),
         )
 
     def day(self, rng: np.random.Generator) -> tuple[MarketState, list[Draws]]:

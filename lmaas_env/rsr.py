@@ -104,21 +104,30 @@ def rent(terms: RentalTerms, choice: ArrayLike, prices: ArrayLike, faded: ArrayL
 
 def price_rows(terms: RentalTerms, prices: ArrayLike) -> FloatArray:
     """Return prices as rows (K, M), or say which one cannot be used with these terms."""
-    rows = np.ascontiguousarray(prices, dtype=np.float64)
+    try:
+        given = np.ascontiguousarray(prices, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"prices cannot be read as an array of numbers: {error}") from error
     models = terms.setup_cost.shape[1]
-    if rows.ndim not in (1, 2) or rows.shape[-1] != models:
-        raise ValueError(f"prices have shape {rows.shape}, they must be ({models},) or (markets, {models})")
-    rows = rows.reshape(-1, models)
+    if given.ndim not in (1, 2) or given.shape[-1] != models:
+        raise ValueError(f"prices have shape {given.shape}, they must be ({models},) or (markets, {models})")
+    rows = given.reshape(-1, models)
     if not rows.shape[0] or terms.size % rows.shape[0]:
         raise ValueError(f"prices have {rows.shape[0]} rows, which do not divide the {terms.size} customers")
     if not np.isfinite(rows).all():
-        raise ValueError(f"prices = {rows.tolist()} must be finite ($/h)")
+        raise ValueError(f"{_first(given, ~np.isfinite(given))} must be finite ($/h)")
     if rows.min() + terms.airtime_cost.min() <= 0.0:
         total = rows + terms.airtime_cost[:, :, 0].reshape(rows.shape[0], -1, models).min(axis=1)
         if (total <= 0.0).any():
-            k, m = np.argwhere(total <= 0.0)[0]
-            raise ValueError(f"prices[{m}] = {rows[k, m]} plus the airtime cost must be > 0 $/h, it is {total[k, m]}")
+            broken = _first(given, (total <= 0.0).reshape(given.shape))
+            raise ValueError(f"{broken} plus the airtime cost must be > 0 $/h for every customer")
     return rows
+
+
+def _first(prices: FloatArray, wrong: BoolArray) -> str:
+    """Return the first wrong price as "prices[k, m] = value"."""
+    index = tuple(int(i) for i in np.argwhere(wrong)[0])
+    return f"prices[{', '.join(map(str, index))}] = {prices[index]}"
 
 
 def _checked_choice(terms: RentalTerms, choice: ArrayLike) -> IntArray:

@@ -106,10 +106,10 @@ class RentalTerms:
 def _array(name: str, value: object) -> np.ndarray:
     try:
         array = np.ascontiguousarray(value)
-        if name == "fade_budget":
-            if array.dtype.kind not in "iu":
-                raise ValueError(f"{name} has dtype {array.dtype}, it must be an integer array")
-            return array.astype(np.int64, copy=False)
-        return array.astype(np.float64, copy=False)
-    except TypeError as error:
+        if name != "fade_budget":
+            return array.astype(np.float64, copy=False)
+    except (TypeError, ValueError) as error:
         raise ValueError(f"{name} cannot be read as an array of numbers: {error}") from error
+    if array.dtype.kind not in "iu":
+        raise ValueError(f"{name} has dtype {array.dtype}, it must be an integer array")
+    return array.astype(np.int64, copy=False)

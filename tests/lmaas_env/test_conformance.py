@@ -14,6 +14,7 @@ from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils.env_checker import check_env, data_equivalence
 
 from lmaas_env import ENVIRONMENTS, Scenario
+from lmaas_env.env import LMaaSEnv
 from lmaas_env.scenario import MODEL_FIELDS
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -119,17 +120,15 @@ def test_reset_without_a_seed_continues_the_stream_and_a_seed_repeats_the_day(en
     third = [day(env, seed=5) for env in twins]
     assert data_equivalence(second[0], second[1], exact=True)
     assert data_equivalence(third[0], first[0], exact=True)
-    if env_id != "LMaaS-Static-v0":  # where every day is the same
-        assert not data_equivalence(second[0][1:], first[0][1:])
+    assert not data_equivalence(second[0][1:], first[0][1:])
 
 
 @every_id
 def test_a_pickled_environment_continues_the_day_and_its_random_stream_exactly(env_id: str) -> None:
     env = make(env_id)
     env.reset(seed=6)
-    env.step(np.zeros(4))
-    if env_id == "LMaaS-Static-v0":
-        env.reset()
+    if env_id != "LMaaS-Static-v0":  # whose first step is its last
+        env.step(np.zeros(4))
     copy = pickle.loads(pickle.dumps(env.unwrapped))
     assert data_equivalence([*random_steps(env, 6)], [*random_steps(copy, 6)], exact=True)
     assert data_equivalence(day(env, None), day(copy, None), exact=True)
@@ -190,7 +189,7 @@ def test_render_without_a_mode_warns_and_an_unknown_mode_is_refused() -> None:
     with pytest.warns(UserWarning, match="render_mode"):
         assert env.render() is None
     with pytest.raises(ValueError, match=r"render_mode = 'human' must be one of ansi, rgb_array"):
-        make("LMaaS-v0", render_mode="human")
+        LMaaSEnv(render_mode="human")
 
 
 @pytest.mark.parametrize("observation", [None, "full", "public"])
@@ -224,7 +223,7 @@ def test_a_market_of_one_customer_model_slot_and_period_passes_the_checkers(obse
         ({"scenario": "scarse"}, "scenario = 'scarse' is unknown, did you mean 'scarce'"),
         ({"observation": "none"}, "observation = 'none' must be one of full, public"),
         ({"population_seed": -1}, "population_seed = -1 must be a whole number >= 0"),
-        ({"population_seed": 1.5}, r"population_seed = 1.5 must be a whole number >= 0"),
+        ({"population_seed": 1.5}, r"population_seed = 1\.5 must be a whole number >= 0"),
     ],
 )
 def test_make_refuses_what_it_does_not_know(arguments: dict[str, Any], message: str) -> None:
