@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import os
 from pathlib import Path
@@ -127,11 +128,10 @@ def test_every_number_declares_unit_range_and_meaning(name: str) -> None:
 )
 def test_every_number_outside_its_range_is_refused_by_name_value_and_range(name: str, wrong: Any) -> None:
     value = wrong(name) if callable(wrong) else wrong
-    metadata = FIELDS[name].metadata
-    for refuse in (Scenario, lambda **change: dataclasses.replace(Scenario(), **change), Scenario.from_dict):
+    metadata, change = FIELDS[name].metadata, with_entry(name, value)
+    for build in (Scenario, functools.partial(dataclasses.replace, Scenario()), lambda **to: Scenario.from_dict(to)):
         with pytest.raises(ValueError, match="must be a") as refused:
-            change = with_entry(name, value)
-            refuse(change) if refuse == Scenario.from_dict else refuse(**change)
+            build(**change)
         assert name in str(refused.value)
         assert repr(value) in str(refused.value)
         assert f"[{metadata['low']:g}, {metadata['high']:g}] {metadata['unit']}" in str(refused.value)
