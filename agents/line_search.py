@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+import lmaas_env
+from lmaas_env.compiled import drop_stale_kernels, kernel
 from lmaas_env.kernels import TermArrays, energy_price, recourse, select, slot_hours, worst_fades
 from lmaas_env.types import BoolArray, FloatArray, IntArray
 
@@ -14,6 +16,8 @@ MARGIN = 1e-6  # relative; a price stays this far from a threshold, so that floa
 TOLERANCE = 1e-7  # relative gain for which a price moves
 LEAF = 5e-3  # relative width below which an interval is taken to hold one peak at most
 MAX_SWEEPS = 100
+
+drop_stale_kernels(Path(__file__).parent, Path(lmaas_env.__file__).parent)
 
 
 class Anticipation(NamedTuple):
@@ -33,7 +37,7 @@ class SellerConstants(NamedTuple):
     price_cap: float
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _hours(terms: TermArrays, anticipation: Anticipation, n: int, m: int, price: float) -> tuple[float, float]:
     """Anticipated hours T of customer n renting model m, and their slope dT/dbeta."""
     total, slope = 0.0, 0.0
@@ -64,7 +68,7 @@ def _hours(terms: TermArrays, anticipation: Anticipation, n: int, m: int, price:
     return total, slope
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _threshold(
     terms: TermArrays, n: int, m: int, faded: BoolArray, offer: float, floor: float, cap: float, scratch: FloatArray
 ) -> float:
@@ -91,7 +95,7 @@ def _threshold(
     return low
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _fill_column(
     terms: TermArrays,
     anticipation: Anticipation,
@@ -112,7 +116,7 @@ def _fill_column(
             sale[n, m] = (price - seller.serving_cost[m]) * hours - seller.adaptation_cost[m]
 
 
-@njit(cache=True)
+@kernel
 def _total(worst: FloatArray, sale: FloatArray, training_cost: float) -> float:
     profit = -training_cost
     for n in range(worst.shape[0]):
@@ -122,7 +126,7 @@ def _total(worst: FloatArray, sale: FloatArray, training_cost: float) -> float:
     return profit
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _buyers(
     terms: TermArrays, anticipation: Anticipation, seller: SellerConstants, m: int, price: float, buyers: IntArray
 ) -> tuple[float, float, float]:
@@ -136,7 +140,7 @@ def _buyers(
     return margin * hours - seller.adaptation_cost[m] * buyers.shape[0], hours + margin * slope, hours
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _peak(
     terms: TermArrays,
     anticipation: Anticipation,
@@ -167,7 +171,7 @@ def _peak(
     return price, profit, evaluations
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _best_price(
     terms: TermArrays, anticipation: Anticipation, seller: SellerConstants, m: int, worst: FloatArray, sale: FloatArray
 ) -> tuple[float, int]:
@@ -228,16 +232,16 @@ def _best_price(
         buyers = order[starts[i] :]
         right = float(threshold[buyers[0]])
         right = right * (1.0 - MARGIN) if right < cap else cap
-        price, profit, looked = _best_inside(
-            terms, anticipation, seller, m, buyers, float(lefts[i]) * (1.0 + MARGIN), right, best + tolerance - rests[i]
-        )
+        left, rest = float(lefts[i]) * (1.0 + MARGIN), float(rests[i])
+        target = float(best + tolerance - rest)
+        price, profit, looked = _best_inside(terms, anticipation, seller, m, buyers, left, right, target)
         evaluations += looked
-        if rests[i] + profit > best:
-            best, best_price = rests[i] + profit, price
+        if rest + profit > best:
+            best, best_price = rest + profit, price
     return best_price, evaluations
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _best_inside(
     terms: TermArrays,
     anticipation: Anticipation,
@@ -299,7 +303,7 @@ def _best_inside(
     return best_price, best, evaluations
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def iterate(
     terms: TermArrays, anticipation: Anticipation, seller: SellerConstants, start: FloatArray
 ) -> tuple[FloatArray, FloatArray, int]:
@@ -334,7 +338,7 @@ def iterate(
     return prices, history, evaluations
 
 
-@njit(cache=True)
+@kernel
 def anticipated_profit(
     terms: TermArrays, anticipation: Anticipation, seller: SellerConstants, prices: FloatArray
 ) -> float:

@@ -29,7 +29,12 @@ ENVIRONMENTS = {
 def _register() -> None:
     for env_id, scenario in ENVIRONMENTS.items():
         if env_id not in gym.registry:
-            gym.register(env_id, entry_point="lmaas_env.env:LMaaSEnv", kwargs={"scenario": scenario})  # pyright: ignore
+            gym.register(  # pyright: ignore
+                env_id,
+                entry_point="lmaas_env.env:LMaaSEnv",
+                vector_entry_point="lmaas_env.vector_env:LMaaSVectorEnv",
+                kwargs={"scenario": scenario},
+            )
 
 
 _register()

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
+from lmaas_env.compiled import kernel
 
 NOISE_DENSITY = -174.0  # dBm/Hz, thermal noise
 NOISE_FIGURE = 9.0  # dB, of the receiver
 LOWEST_RATE = 1.0  # bit/s; a dead link stays finite
 
 
-@njit(cache=True)
+@kernel
 def mean_snr(distance: float, bandwidth: float, transmit_power: float) -> float:
     """Return the SNR in dB without shadowing or fade.
 
@@ -26,13 +26,13 @@ def mean_snr(distance: float, bandwidth: float, transmit_power: float) -> float:
     return power - path_loss - noise
 
 
-@njit(cache=True)
+@kernel
 def data_rate(snr: float, bandwidth: float) -> float:
     """Return Shannon's rate in bit/s at an SNR in dB, at least 1 bit/s."""
     return max(bandwidth * math.log1p(10.0 ** (snr / 10.0)) / math.log(2.0), LOWEST_RATE)
 
 
-@njit(cache=True)
+@kernel
 def similarity(snr: float, low: float, high: float, slope: float, offset: float) -> float:
     """Return the semantic similarity at an SNR in dB.
 

@@ -12,9 +12,9 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from lmaas_env.channel import data_rate, similarity
+from lmaas_env.compiled import kernel
 from lmaas_env.types import BoolArray, FloatArray, IntArray
 
 SELECTION_THRESHOLD = 1e-12  # $; a customer selects a model only if it promises more
@@ -34,7 +34,7 @@ class TermArrays(NamedTuple):
     max_hours: FloatArray
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def energy_price(terms: TermArrays, n: int, m: int, price: float, faded: BoolArray) -> float:
     """Return mu >= 0 ($/Wh), the multiplier of customer n's energy constraint when renting model m, up to rounding.
 
@@ -111,13 +111,13 @@ def energy_price(terms: TermArrays, n: int, m: int, price: float, faded: BoolArr
     return low
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def slot_hours(value: float, kappa_q: float, slope: float, max_hours: float) -> float:
     """Return tau, the hours at which a slot's marginal profit falls to the marginal cost beta + c + mu g (slope)."""
     return min(max(value / slope - 1.0 / kappa_q, 0.0), max_hours)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def recourse(
     terms: TermArrays, n: int, m: int, price: float, faded: BoolArray, hours: FloatArray
 ) -> tuple[float, float, float]:
@@ -140,7 +140,7 @@ def recourse(
     return profit, rented, min(used, terms.energy[n])
 
 
-@njit(cache=True)
+@kernel
 def worst_fades(fade_budget: int, slots: int) -> BoolArray:
     """Return the fade pattern (L,) that hurts most: the budget on the most valuable slots (Theorem 1)."""
     faded = np.zeros(slots, dtype=np.bool_)
@@ -148,7 +148,7 @@ def worst_fades(fade_budget: int, slots: int) -> BoolArray:
     return faded
 
 
-@njit(cache=True)
+@kernel
 def select(worst_case_profit: FloatArray) -> int:
     """Return the model (M,) of largest worst-case profit, the first of equals, or -1 if none promises a profit."""
     best = 0
@@ -158,7 +158,7 @@ def select(worst_case_profit: FloatArray) -> int:
     return best if worst_case_profit[best] > SELECTION_THRESHOLD else -1
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def solve_rows(terms: TermArrays, prices: FloatArray) -> tuple[IntArray, FloatArray, FloatArray]:
     """RSR's first stage for every customer: choice (N,), worst-case profit (N, M) and planned hours (N, M, L)."""
     rows, slots = terms.task_value.shape
@@ -176,7 +176,7 @@ def solve_rows(terms: TermArrays, prices: FloatArray) -> tuple[IntArray, FloatAr
     return choice, worst_case_profit, planned_hours
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def rent_rows(
     terms: TermArrays, choice: IntArray, prices: FloatArray, faded: BoolArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -193,7 +193,7 @@ def rent_rows(
     return hours, profit, used
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def mean_profit_rows(terms: TermArrays, prices: FloatArray, patterns: BoolArray) -> FloatArray:
     """Mean profit (N, M) of renting each model with recourse, over fade patterns (P, N, L)."""
     rows, slots = terms.task_value.shape
@@ -209,7 +209,7 @@ def mean_profit_rows(terms: TermArrays, prices: FloatArray, patterns: BoolArray)
     return mean / patterns.shape[0]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def keep_plan_rows(
     terms: TermArrays, choice: IntArray, prices: FloatArray, planned_hours: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -233,7 +233,7 @@ def keep_plan_rows(
     return hours, profit, used
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def fill_terms(
     snr: FloatArray,
     bandwidth: FloatArray,
@@ -271,7 +271,7 @@ def fill_terms(
     return quality, airtime_cost, power, max_hours
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def book(
     choice: IntArray,
     hours: FloatArray,
@@ -299,7 +299,7 @@ def book(
     return revenue, cost, customers_per_model, hours_per_model
 
 
-@njit(cache=True)
+@kernel
 def first_offence(terms: TermArrays) -> tuple[int, int, int]:
     """Return (code, customer, slot or model) of the first broken rule of rental terms, code 0 if none is broken."""
     rows, slots = terms.task_value.shape

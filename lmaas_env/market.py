@@ -206,11 +206,11 @@ class Market:
             If prices have another shape or are not finite and positive, or the state holds an impossible number.
         """
         shape = state.charge.shape
+        terms = self.terms(state)
+        rows = price_rows(terms, prices)
         posted = np.asarray(prices, dtype=np.float64)
         if posted.shape != (*shape[:-1], self.catalogue.size):
             raise ValueError(f"prices have shape {posted.shape}, they must be {(*shape[:-1], self.catalogue.size)}")
-        terms = self.terms(state)
-        rows = price_rows(terms, posted)
         choice, worst_case_profit, planned_hours = kernels.solve_rows(terms.arrays, rows)
         if self.scenario.settlement == "recourse":
             faded = draws.faded.reshape(terms.task_value.shape)

@@ -91,6 +91,8 @@ class Population(NamedTuple):
             text = Path(path).read_text(encoding="utf-8")
         except OSError as error:
             raise ValueError(f"customers file {os.fspath(path)!r} cannot be read: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise ValueError(f"customers file {os.fspath(path)!r} is not UTF-8 text: {error.reason}") from error
         return cls._parse(text, os.fspath(path))
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
@@ -131,9 +133,8 @@ def _parsed(entry: str, column: str, where: str) -> float:
         number = float(entry)
     except ValueError:
         number = np.nan
-    valid = (
-        np.isfinite(number) and (number >= 0 if zero_allowed else number > 0) and (not whole or number == int(number))
-    )
+    valid = np.isfinite(number) and (number >= 0 if zero_allowed else number > 0)
+    valid = valid and (not whole or (number <= 1e6 and number == int(number)))
     if not valid:
         allowed = f"a {'whole number' if whole else 'number'} {'>= 0' if zero_allowed else '> 0'}"
         raise ValueError(f"{where}: {column} = {entry!r} must be {allowed}")

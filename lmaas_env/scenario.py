@@ -135,10 +135,12 @@ class Scenario:
         return cls(name=name, **PRESETS[name])
 
     @classmethod
-    def load(cls, scenario: Scenario | str | os.PathLike[str]) -> Scenario:
-        """Return the scenario itself, a preset by name, or the content of a YAML file (a name with a suffix)."""
+    def load(cls, scenario: Scenario | Mapping[str, Any] | str | os.PathLike[str]) -> Scenario:
+        """Return the scenario itself, that of a mapping, a preset by name, or a YAML file's (a name with a suffix)."""
         if isinstance(scenario, Scenario):
             return scenario
+        if isinstance(scenario, Mapping):
+            return cls.from_dict(scenario)
         if isinstance(scenario, str) and not scenario.endswith((".yaml", ".yml")):
             return cls.preset(scenario)
         return cls.from_yaml(scenario)
@@ -258,9 +260,10 @@ def _checked(field: dataclasses.Field[Any], value: Any) -> Any:
 
 
 def _each(name: str, values: Any, check: Callable[[str, Any], Any]) -> tuple[Any, ...]:
-    if isinstance(values, str) or not hasattr(values, "__iter__") or not tuple(values):
+    entries = () if isinstance(values, str) or not hasattr(values, "__iter__") else tuple(values)
+    if not entries:
         raise ValueError(f"{name} = {values!r} must be a list with at least one entry")
-    return tuple(check(f"{name}[{i}]", value) for i, value in enumerate(values))
+    return tuple(check(f"{name}[{i}]", entry) for i, entry in enumerate(entries))
 
 
 def _text(name: str, value: Any) -> str:
@@ -275,7 +278,10 @@ def _in_range(name: str, value: Any, kind: type, low: float, high: float, unit: 
     )
     if isinstance(value, bool) or not hasattr(value, "__float__"):
         raise ValueError(expected)
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        raise ValueError(expected) from None
     if not math.isfinite(number) or not low <= number <= high or (kind is int and number != int(number)):
         raise ValueError(expected)
     return kind(number)

@@ -56,7 +56,7 @@ def prices_from_action(market: Market, action: ArrayLike) -> FloatArray:
     """Return prices in $/h: log-linear in the action, which is clipped to [-1, 1]."""
     floor, cap = market.scenario.price_floor, market.scenario.price_cap
     share = 0.5 * (np.clip(np.asarray(action, dtype=np.float64), -1.0, 1.0) + 1.0)
-    return np.clip(floor * (cap / floor) ** share, floor, cap)
+    return np.where(share == 1.0, cap, np.clip(floor * (cap / floor) ** share, floor, cap))  # both ends exactly
 
 
 def action_from_prices(market: Market, prices: ArrayLike) -> Float32Array:

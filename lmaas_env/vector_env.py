@@ -1,0 +1,198 @@
+"""LMaaSVectorEnv: K markets at once as a native Gymnasium vector environment (a thin shell, no formulas)."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from numpy.typing import ArrayLike, NDArray
+
+from lmaas_env.env import info_of
+from lmaas_env.market import Draws, Market, MarketState
+from lmaas_env.scenario import Scenario
+from lmaas_env.spaces import (
+    Float32Array,
+    Sale,
+    action_space,
+    checked_action,
+    first_sale,
+    observation_from_state,
+    observation_space,
+    prices_from_action,
+    sale_of,
+)
+from lmaas_env.types import BoolArray, FloatArray
+
+
+class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
+    """K independent days of one market, settled in one call.
+
+    Lane i, reset with seed s, is the scalar environment of seed s + i, day after day (equal to 1e-12).
+
+    Parameters
+    ----------
+    num_envs : int
+        Number of lanes K.
+    scenario, population_seed, observation
+        As in `lmaas_env.env.LMaaSEnv`.
+    autoreset_mode : AutoresetMode or str
+        ``NextStep``: the step after a day's end ignores the action and starts the next day with reward 0.
+        ``SameStep``: the step that ends a day returns the next day's first observation, with ``final_obs`` and
+        ``final_info`` in info.
+
+    Raises
+    ------
+    ValueError
+        If a number of lanes, scenario or mode is refused.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {"autoreset_mode": AutoresetMode.NEXT_STEP}  # pyright: ignore
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        scenario: Scenario | str | os.PathLike[str] = "day",
+        population_seed: int = 0,
+        observation: str | None = None,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+    ) -> None:
+        if num_envs < 1:
+            raise ValueError(f"num_envs = {num_envs} must be at least 1")
+        modes = {mode.value: mode for mode in (AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP)}
+        mode = modes.get(autoreset_mode if isinstance(autoreset_mode, str) else autoreset_mode.value)
+        if mode is None:
+            raise ValueError(f"autoreset_mode = {autoreset_mode!r} must be one of {', '.join(modes)}")
+        numbers = Scenario.load(scenario)
+        if observation is not None:
+            numbers = dataclasses.replace(numbers, observation=observation)
+        self.market = Market(numbers, seed=population_seed)
+        self.num_envs = num_envs
+        self.autoreset_mode = mode
+        self.metadata = {**self.metadata, "autoreset_mode": mode}  # pyright: ignore
+        self.single_observation_space = observation_space(self.market)
+        self.single_action_space = action_space(self.market)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self.render_mode = None
+        self.state: MarketState | None = None
+        self._rngs = [np.random.default_rng() for _ in range(num_envs)]
+
+    def reset(
+        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Float32Array, dict[str, Any]]:
+        """Start a day in every lane, or in those of ``options={"reset_mask": (K,) bool}``.
+
+        A seed s gives lane i the seed s + i; a sequence gives each lane its own.
+        """
+        lanes = np.ones(self.num_envs, dtype=np.bool_)
+        if options is not None and "reset_mask" in options:
+            lanes = np.asarray(options["reset_mask"])
+            if lanes.shape != (self.num_envs,) or lanes.dtype != np.bool_ or not lanes.any():
+                raise ValueError(f"reset_mask must hold {self.num_envs} booleans, at least one of them true")
+            if self.state is None and not lanes.all():
+                raise gym.error.ResetNeeded("Call reset() without a reset_mask first")
+        seeds = [seed + i for i in range(self.num_envs)] if isinstance(seed, int) else seed
+        if seeds is not None:
+            if len(seeds) != self.num_envs:
+                raise ValueError(f"seed must be one number or {self.num_envs}, it has {len(seeds)}")
+            for lane, own in enumerate(seeds):
+                if own is not None and lanes[lane]:
+                    self._rngs[lane] = np.random.default_rng(own)
+        self._start_days(lanes)
+        return self._observe(), {}
+
+    def step(
+        self, actions: ArrayLike
+    ) -> tuple[Float32Array, FloatArray, NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+        """Post prices (K, M) as actions for one period of every lane.
+
+        Raises
+        ------
+        ValueError
+            If the actions have a wrong shape or are not finite.
+        gymnasium.error.ResetNeeded
+            Before the first reset.
+        """
+        checked = checked_action(actions, (self.num_envs, self.market.catalogue.size))
+        if self.state is None:
+            raise gym.error.ResetNeeded("Call reset() before step()")
+        over = self._hours >= self.market.scenario.periods  # only in NextStep: these lanes start their next day
+        if over.all():
+            self._start_days(over)
+            nothing = np.zeros(self.num_envs, dtype=np.bool_)
+            return self._observe(), np.zeros(self.num_envs), nothing, nothing.copy(), {}
+        settlement, self.state = self.market.settle(prices_from_action(self.market, checked), self.state, self._draws())
+        self._sale = sale_of(self.market, settlement)
+        reward = settlement.profit / self.market.population.size
+        entries = info_of(settlement, checked)
+        if over.any():
+            reward = np.where(over, 0.0, reward)
+            self._start_days(over)
+        terminated = self._hours >= self.market.scenario.periods
+        if self.autoreset_mode is AutoresetMode.SAME_STEP and terminated.any():
+            final = {
+                "final_obs": _per_lane(self._observe(), terminated),
+                "final_info": _with_masks(entries, terminated),
+            }
+            info = _with_masks(entries, ~terminated) | _with_masks(final, terminated)
+            self._start_days(terminated)
+        else:
+            info = _with_masks(entries, ~over)
+        return self._observe(), reward, terminated, np.zeros(self.num_envs, dtype=np.bool_), info
+
+    @property
+    def _hours(self) -> NDArray[np.int64]:
+        assert self.state is not None
+        return np.asarray(self.state.hour)
+
+    def _observe(self) -> Float32Array:
+        assert self.state is not None
+        return observation_from_state(self.market, self.state, self._sale)
+
+    def _draws(self) -> Draws:
+        """Return this period's draws: a view where all lanes are at one hour, else a copy."""
+        hours = np.minimum(self._hours, self.market.scenario.periods - 1)
+        if (hours == hours[0]).all():
+            return Draws(*(drawn[hours[0]] for drawn in self._day))  # pyright: ignore
+        return Draws(*(drawn[hours, np.arange(self.num_envs)] for drawn in self._day))  # pyright: ignore
+
+    def _start_days(self, lanes: BoolArray) -> None:
+        """Draw a new day for some lanes; the others keep theirs."""
+        count, n = self.num_envs, self.market.population.size
+        if self.state is None:
+            draws = self.market.draws(np.random.default_rng(0))
+            periods = self.market.scenario.periods
+            self._day = Draws(*(np.empty((periods, count, *d.shape), d.dtype) for d in draws))  # pyright: ignore
+            self.state = MarketState(np.zeros(count, np.int64), *(np.zeros((count, n)) for _ in range(3)))
+            self._sale = first_sale(self.market, (count,))
+        state = MarketState(*(np.array(column) for column in self.state))
+        sale = Sale(*(column.copy() for column in self._sale))
+        for lane in np.flatnonzero(lanes):
+            first, day = self.market.day(self._rngs[lane])
+            for column, value in zip(state, first, strict=True):
+                column[lane] = value  # pyright: ignore
+            for hour, period in enumerate(day):
+                for column, value in zip(self._day, period, strict=True):
+                    column[hour, lane] = value
+            for column in sale:
+                column[lane] = 0.0
+        self.state, self._sale = state, sale
+
+
+def _with_masks(info: dict[str, Any], lanes: BoolArray) -> dict[str, Any]:
+    """Add Gymnasium's masks, ``_key`` says in which lanes ``key`` holds; nothing if it holds in none."""
+    return info | {f"_{key}": lanes.copy() for key in info} if lanes.any() else {}
+
+
+def _per_lane(observation: Float32Array, lanes: BoolArray) -> NDArray[np.object_]:
+    """Return an object array (K,) with the observation of each of some lanes, None elsewhere."""
+    found = np.full(len(lanes), None, dtype=object)
+    for lane in np.flatnonzero(lanes):
+        found[lane] = observation[lane]
+    return found
