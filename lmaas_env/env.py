@@ -115,10 +115,7 @@ class LMaaSEnv(gym.Env[Any, Any]):
     ) -> None:
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise ValueError(f"render_mode = {render_mode!r} must be one of {', '.join(self.metadata['render_modes'])}")
-        numbers = Scenario.load(scenario)
-        if observation is not None:
-            numbers = dataclasses.replace(numbers, observation=observation)
-        self.market = Market(numbers, seed=population_seed)
+        self.market = market_of(scenario, population_seed, observation)
         self.observation_space = observation_space(self.market)
         self.action_space = action_space(self.market)
         self.render_mode = render_mode
@@ -167,6 +164,14 @@ class LMaaSEnv(gym.Env[Any, Any]):
 
         draw = viewer.table if self.render_mode == "ansi" else viewer.frame
         return draw(self.market, self.state, self.settlement)
+
+
+def market_of(scenario: Scenario | str | os.PathLike[str], population_seed: int, observation: str | None) -> Market:
+    """Return the market that an environment's arguments describe."""
+    numbers = Scenario.load(scenario)
+    if observation is not None:
+        numbers = dataclasses.replace(numbers, observation=observation)
+    return Market(numbers, seed=population_seed)
 
 
 def info_of(settlement: Settlement, action: FloatArray) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -13,7 +12,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike, NDArray
 
-from lmaas_env.env import info_of
+from lmaas_env.env import info_of, market_of
 from lmaas_env.market import Draws, Market, MarketState
 from lmaas_env.scenario import Scenario
 from lmaas_env.spaces import (
@@ -45,6 +44,8 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
         ``NextStep``: the step after a day's end ignores the action and starts the next day with reward 0.
         ``SameStep``: the step that ends a day returns the next day's first observation, with ``final_obs`` and
         ``final_info`` in info.
+    market : Market, optional
+        A market that exists, instead of the one that scenario, population seed and observation describe.
 
     Raises
     ------
@@ -61,6 +62,7 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
         population_seed: int = 0,
         observation: str | None = None,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+        market: Market | None = None,
     ) -> None:
         if num_envs < 1:
             raise ValueError(f"num_envs = {num_envs} must be at least 1")
@@ -68,10 +70,7 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
         mode = modes.get(autoreset_mode if isinstance(autoreset_mode, str) else autoreset_mode.value)
         if mode is None:
             raise ValueError(f"autoreset_mode = {autoreset_mode!r} must be one of {', '.join(modes)}")
-        numbers = Scenario.load(scenario)
-        if observation is not None:
-            numbers = dataclasses.replace(numbers, observation=observation)
-        self.market = Market(numbers, seed=population_seed)
+        self.market = market_of(scenario, population_seed, observation) if market is None else market
         self.num_envs = num_envs
         self.autoreset_mode = mode
         self.metadata = {**self.metadata, "autoreset_mode": mode}  # pyright: ignore

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import json
 import os
 import tempfile
 import time
@@ -12,7 +11,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import torch
 import yaml
@@ -21,7 +19,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.torch_layers import FlattenExtractor
 from stable_baselines3.common.utils import LinearSchedule
-from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor, VecNormalize
+from stable_baselines3.common.vec_env import VecMonitor, VecNormalize
 from torch import nn
 from tqdm import tqdm
 
@@ -30,13 +28,13 @@ from lmaas_env.days import held_out_seeds, training_seeds, tuning_seeds
 from lmaas_env.market import Market
 from lmaas_env.scenario import Scenario, write_text
 from lmaas_env.spaces import CLIP
+from lmaas_env.vector_env import LMaaSVectorEnv
 from train.evaluate import rollout
 from train.ppo_config import PPOConfig
-from train.runs import command_line, new_folder, versions
+from train.runs import command_line, new_folder, versions, write_origin
+from train.sb3 import MONITORED, LMaaSVecEnv
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
-DAY_TOTALS = ("profit", "revenue", "cost", "customer_profit", "worst_case_profit")
-MONITORED = tuple(f"day_{name}" for name in DAY_TOTALS)
 
 
 @dataclasses.dataclass
@@ -95,7 +93,7 @@ def train(args: Train) -> Path:
     _write_settings(folder, args, market, config)
     print(f"training in {folder}\n  tensorboard --logdir {folder / 'tensorboard'}", flush=True)
 
-    environments = _environments(market, args.population_seed, config, folder)
+    environments = _environments(market, config, folder)
     model = _model(environments, config, args.seed)
     environments.seed(seeds[0])  # lane i gets seeds[i]; PPO's constructor has just seeded them with the bare seed
     model.set_logger(configure(str(folder / "tensorboard"), ["tensorboard"]))
@@ -118,24 +116,6 @@ def train(args: Train) -> Path:
         f"{score['days']} days"
     )
     return folder
-
-
-class DayTotals(gym.Wrapper[Any, Any, Any, Any]):
-    """Add each day's totals to the info of its last period: ``day_profit`` and so on, $."""
-
-    def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
-        """Start a day."""
-        self._totals = dict.fromkeys(DAY_TOTALS, 0.0)
-        return self.env.reset(**kwargs)
-
-    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """Sell one period."""
-        observation, reward, terminated, truncated, info = self.env.step(action)
-        for name in DAY_TOTALS:
-            self._totals[name] += float(info[name])
-        if terminated or truncated:
-            info = {**info, **{f"day_{name}": round(total, 6) for name, total in self._totals.items()}}
-        return observation, reward, terminated, truncated, info
 
 
 class Run(BaseCallback):
@@ -216,7 +196,7 @@ def export(model: PPO, scenario: Scenario, population_seed: int, seed: int, scor
     ValueError
         If the policy is not a perceptron with a diagonal Gaussian, or its activation is neither tanh nor ReLU.
     """
-    policy = model.policy
+    policy: Any = model.policy
     hidden = list(policy.mlp_extractor.policy_net)
     layers = [*hidden[::2], policy.action_net]
     kinds = {type(module) for module in hidden[1::2]} or {nn.Tanh}
@@ -233,7 +213,8 @@ def export(model: PPO, scenario: Scenario, population_seed: int, seed: int, scor
     for i, layer in enumerate(layers):
         weights |= {f"layer{i}.weight": layer.weight, f"layer{i}.bias": layer.bias}
     arrays = {name: tensor.detach().cpu().numpy().copy() for name, tensor in weights.items()}
-    normaliser, clip = model.get_vec_normalize_env(), CLIP
+    normaliser: Any = model.get_vec_normalize_env()
+    clip = CLIP
     mean, variance = np.zeros(size), np.ones(size)  # observations that are not normalised are clipped to CLIP already
     if normaliser is not None and normaliser.norm_obs:
         mean, variance = normaliser.obs_rms.mean.copy(), normaliser.obs_rms.var + normaliser.epsilon
@@ -255,16 +236,10 @@ def export(model: PPO, scenario: Scenario, population_seed: int, seed: int, scor
     return LearnedSeller({**arrays, "observation_mean": mean, "observation_variance": variance}, about)
 
 
-def _environments(market: Market, population_seed: int, config: PPOConfig, folder: Path) -> VecNormalize:
-    def lane() -> gym.Env[Any, Any]:
-        scenario, seed = market.scenario, population_seed
-        # The checker looks at every step of every lane; the tests have done that once and for all.
-        env = gym.make("LMaaS-v0", scenario=scenario, population_seed=seed, disable_env_checker=True)
-        return DayTotals(env)
-
-    lanes: VecEnv = DummyVecEnv([lane] * config.n_envs)
-    lanes = VecMonitor(lanes, str(folder / "monitor.csv"), info_keywords=MONITORED)  # one file for all lanes
-    return VecNormalize(lanes, norm_obs=config.norm_obs, norm_reward=config.norm_reward, gamma=config.gamma)
+def _environments(market: Market, config: PPOConfig, folder: Path) -> VecNormalize:
+    lanes = LMaaSVecEnv(LMaaSVectorEnv(config.n_envs, market=market, autoreset_mode="SameStep"))
+    monitored = VecMonitor(lanes, str(folder / "monitor.csv"), info_keywords=MONITORED)  # one file for all lanes
+    return VecNormalize(monitored, norm_obs=config.norm_obs, norm_reward=config.norm_reward, gamma=config.gamma)
 
 
 def _model(environments: VecNormalize, config: PPOConfig, seed: int) -> PPO:
@@ -302,8 +277,7 @@ def _write_settings(folder: Path, args: Train, market: Market, config: PPOConfig
     settings = {"train": train_args, "ppo": dataclasses.asdict(config), "scenario": market.scenario.to_dict()}
     settings["ppo"]["net_arch"] = list(config.net_arch)
     write_text(folder / "config.yaml", yaml.safe_dump(settings, sort_keys=False))
-    write_text(folder / "command.txt", command_line() + "\n")
-    write_text(folder / "versions.json", json.dumps(versions(), indent=2) + "\n")
+    write_origin(folder)
 
 
 def _append(path: Path, row: list[Any]) -> None:

@@ -1,0 +1,169 @@
+"""`lmaas train`: the adapter steps what scalar environments step, the export acts as the model, a run is complete."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+import yaml
+from safetensors.numpy import load_file
+from stable_baselines3 import PPO
+from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
+
+from agents import load_policy
+from lmaas_env import Market, Scenario
+from lmaas_env.vector_env import LMaaSVectorEnv
+from train.__main__ import main
+from train.ppo import Train, export, train
+from train.ppo_config import PPOConfig
+from train.sb3 import LMaaSVecEnv
+
+torch.set_num_threads(1)
+QUICK = {"n_envs": 4, "n_steps": 24, "batch_size": 48, "n_epochs": 2, "net_arch": [8]}
+
+
+def quick(tmp_path: Path, name: str = "run", **changes: object) -> Train:
+    config = tmp_path / "quick.yaml"
+    config.write_text(yaml.safe_dump(QUICK))
+    options = {"steps": 192, "eval_every": 96, "checkpoint_every": 96, "tuning_days": 2, "eval_days": 2}
+    return Train(config=config, out=tmp_path / name, progress=False, **(options | changes))  # type: ignore[arg-type]
+
+
+def lanes(count: int) -> LMaaSVecEnv:
+    return LMaaSVecEnv(LMaaSVectorEnv(count, autoreset_mode="SameStep"))
+
+
+def test_adapter_steps_what_dummy_vec_env_steps() -> None:
+    fast, plain = lanes(3), DummyVecEnv([lambda: gym.make("LMaaS-v0")] * 3)
+    for env in (fast, plain):
+        env.seed(5)
+    assert (fast.reset() == plain.reset()).all()
+    rng = np.random.default_rng(0)
+    profit = np.zeros(3)
+    for _ in range(50):
+        action = rng.uniform(-1.0, 1.0, (3, 4)).astype(np.float32)
+        ours, theirs = fast.step(action), plain.step(action)
+        for one, other in zip(ours[:3], theirs[:3], strict=True):
+            assert one.dtype == other.dtype
+            assert np.allclose(one, other, rtol=1e-6, atol=1e-6)
+        profit += [info["profit"] for info in theirs[3]]
+        for lane in np.flatnonzero(ours[2]):
+            ended, reference = ours[3][lane], theirs[3][lane]
+            assert np.allclose(ended["terminal_observation"], reference["terminal_observation"], atol=1e-6)
+            assert ended["TimeLimit.truncated"] is reference["TimeLimit.truncated"] is False
+            assert ended["day_profit"] == pytest.approx(profit[lane], abs=1e-5)
+            profit[lane] = 0.0
+
+
+def test_adapter_refuses_another_autoreset_mode() -> None:
+    with pytest.raises(ValueError, match="autoreset_mode = 'NextStep' must be 'SameStep'"):
+        LMaaSVecEnv(LMaaSVectorEnv(1))
+
+
+@pytest.mark.parametrize("norm_obs", [True, False])
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_exported_policy_acts_as_the_model_through_its_normaliser(norm_obs: bool, activation: str) -> None:
+    env = VecNormalize(lanes(4), norm_obs=norm_obs)
+    kinds = {"tanh": torch.nn.Tanh, "relu": torch.nn.ReLU}
+    model = PPO(
+        "MlpPolicy", env, n_steps=24, batch_size=48, policy_kwargs={"activation_fn": kinds[activation]}, device="cpu"
+    )
+    model.learn(192)
+    seller = export(model, Scenario(), 0, 1, {})
+    observations = np.random.default_rng(0).uniform(-2.0, 2.0, (50, 75)).astype(np.float32)
+    expected, _ = model.predict(env.normalize_obs(observations), deterministic=True)
+    acted, _ = seller.predict(observations)
+    assert np.abs(acted - expected).max() < 1e-5
+    assert np.abs(seller.predict(observations[7])[0] - acted[7]).max() < 1e-6
+
+
+def test_a_run_leaves_everything_behind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = train(quick(tmp_path))
+    names = {path.name for path in folder.iterdir()}
+    assert {"config.yaml", "origin.json", "monitor.csv", "evaluations.csv", "tensorboard", "checkpoints"} <= names
+    assert {"policy.safetensors", "policy.json", "model.zip", "vecnormalize.pkl"} <= names
+    assert not [name for name in names if name.startswith(".")]
+    settings = yaml.safe_load((folder / "config.yaml").read_text())
+    assert Scenario.from_dict(settings["scenario"]) == Scenario()
+    assert settings["ppo"]["net_arch"] == [8]
+    evaluations = list(csv.DictReader((folder / "evaluations.csv").read_text().splitlines()))
+    assert [int(row["step"]) for row in evaluations] == [0, 96, 192]
+    monitored = list(csv.DictReader((folder / "monitor.csv").read_text().splitlines()[1:]))
+    assert len(monitored) == 8
+    for row in monitored:
+        assert float(row["day_profit"]) == pytest.approx(24.0 * float(row["r"]), rel=1e-4)
+        assert float(row["day_revenue"]) - float(row["day_cost"]) == pytest.approx(float(row["day_profit"]), abs=1e-4)
+    about = json.loads((folder / "policy.json").read_text())
+    assert about["steps"] == 192
+    assert about["scores"]["held_out"]["first_day_seed"] == 900_000_000
+    assert load_policy(folder).predict(np.zeros(75))[0].shape == (4,)
+    (checkpoint,) = (folder / "checkpoints").iterdir()
+    load_policy(checkpoint).check(Market("day"))
+    assert str(folder) in capsys.readouterr().out
+
+
+def test_one_seed_gives_one_policy_and_another_seed_another(tmp_path: Path) -> None:
+    folders = [train(quick(tmp_path, f"run{i}", seed=seed)) for i, seed in enumerate([3, 3, 4])]
+    first, second, other = (load_file(folder / "policy.safetensors") for folder in folders)
+    assert all((first[name] == second[name]).all() for name in first)
+    assert (first["layer0.weight"] != other["layer0.weight"]).any()
+
+
+def test_a_trained_run_can_be_compared_and_a_misfit_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = str(train(quick(tmp_path)))
+    assert main(["compare", "--days", "2", "--sellers", run, "--out", str(tmp_path / "a")]) == 0
+    assert main(["compare", "--scenario", "public", "--sellers", run, "--out", str(tmp_path / "b")]) == 2
+    assert "sees 75 numbers" in capsys.readouterr().err
+    assert not (tmp_path / "b").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"scenario": "dya"}, "did you mean 'day'"),
+        ({"steps": 0}, "steps = 0 must be at least 1"),
+        ({"seed": 500}, "training seed = 500 must be in 1..499"),
+        ({"eval_days": 0}, "eval_days = 0"),
+    ],
+)
+def test_bad_settings_are_refused_before_anything_is_written(
+    tmp_path: Path, changes: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        train(quick(tmp_path, **changes))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_folder_that_exists_is_refused_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "policy.json").write_text("mine")
+    with pytest.raises(ValueError, match=r"run' exists already"):
+        train(quick(tmp_path))
+    assert (tmp_path / "run" / "policy.json").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("learning_rat: 0.1", "key 'learning_rat' is unknown, did you mean 'learning_rate'"),
+        ("learning_rate: 3e-4", "YAML reads 3e-4 as a text"),
+        ("gamma: .nan", "gamma = nan must be a number in"),
+        ("n_envs: 3", r"batch_size = 512 must divide n_envs \* n_steps = 3 \* 48"),
+        ("- 1", "must hold a mapping, not list"),
+        ("net_arch: [0]", r"net_arch\[0\] = 0 must be a whole number"),
+        ("activation: gelu", "activation = 'gelu' must be one of"),
+    ],
+)
+def test_bad_configs_are_refused_with_file_key_and_range(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message) as refused:
+        PPOConfig.from_yaml(path)
+    assert "bad.yaml" in str(refused.value)
