@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 RUN := runs/demo-$(shell date +%Y%m%d-%H%M%S)
-DEMO_STEPS ?= 1000000
+DEMO_STEPS ?= 600000
 
 .PHONY: demo test lint format
 

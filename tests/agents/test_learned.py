@@ -25,7 +25,7 @@ def seller() -> LearnedSeller:
     rng = np.random.default_rng(0)
     weights = {"log_std": rng.normal(size=4), "observation_mean": rng.normal(size=75)}
     weights["observation_variance"] = rng.uniform(0.5, 2.0, 75)
-    for i, (inputs, outputs) in enumerate(zip(SIZES[:-1], SIZES[1:], strict=True)):
+    for i, (inputs, outputs) in enumerate(itertools.pairwise(SIZES)):
         weights |= {
             f"layer{i}.weight": 0.1 * rng.normal(size=(outputs, inputs)),
             f"layer{i}.bias": rng.normal(size=outputs),
