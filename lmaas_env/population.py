@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lmaas_env.scenario import Scenario, write_text
+from lmaas_env.files import write_whole
+from lmaas_env.scenario import Scenario
 from lmaas_env.types import FloatArray, IntArray
 
 SHIPPED = ("day", "city")  # presets whose customers of population seed 0 are frozen in data/
@@ -103,7 +104,7 @@ class Population(NamedTuple):
         writer.writerow([*_COLUMNS, *(_VALUE_COLUMN.format(i + 1) for i in range(slots))])
         for row in zip(*self[:-1], self.task_value, strict=True):
             writer.writerow([*(entry.item() for entry in row[:-1]), *row[-1].tolist()])
-        write_text(path, out.getvalue())
+        write_whole(path, out.getvalue())
 
     @classmethod
     def _parse(cls, text: str, source: str) -> Population:

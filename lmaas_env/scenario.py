@@ -9,12 +9,13 @@ import dataclasses
 import difflib
 import math
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import yaml
+
+from lmaas_env.files import write_whole
 
 TINY = 1e-9  # the smallest value of a number that has to be positive
 
@@ -181,7 +182,7 @@ class Scenario:
 
     def to_yaml(self, path: str | os.PathLike[str]) -> None:
         """Write all numbers to a YAML file, whole or not at all."""
-        write_text(path, yaml.safe_dump(self.to_dict(), sort_keys=False))
+        write_whole(path, yaml.safe_dump(self.to_dict(), sort_keys=False))
 
 
 MODEL_FIELDS = (
@@ -218,20 +219,6 @@ PRESETS: dict[str, dict[str, Any]] = {
     "public": {"observation": "public"},
     "city": {"customers": 1000},
 }
-
-
-def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write a file whole or not at all: into a temporary neighbour first, then renamed."""
-    target = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, target)
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
 def close_match(name: str, known: Iterable[str]) -> str:

@@ -8,9 +8,9 @@ matplotlib is imported when something is drawn, without pyplot and its global st
 
 from __future__ import annotations
 
+import io
 import itertools
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmaas_env.days import Days
+from lmaas_env.files import write_whole
 from lmaas_env.market import Market, MarketState, Settlement
 from lmaas_env.types import FloatArray, IntArray
 
@@ -212,15 +213,10 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
     suffix = target.suffix.lower()
     if suffix not in _METADATA:
         raise ValueError(f"path = {os.fspath(path)!r} must end in .png or .svg")
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file, matplotlib.rc_context({"svg.hashsalt": "lmaas"}):
-            figure.savefig(file, format=suffix[1:], metadata=_METADATA[suffix])
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, target)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    drawn = io.BytesIO()
+    with matplotlib.rc_context({"svg.hashsalt": "lmaas"}):
+        figure.savefig(drawn, format=suffix[1:], metadata=_METADATA[suffix])
+    write_whole(target, drawn.getvalue())
 
 
 def _figure(width: float, height: float, dpi: float) -> Figure:

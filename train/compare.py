@@ -18,7 +18,8 @@ from rich.table import Table
 from agents import IMP, CostPlus, FixedPrice, PublicIMP, RandomPrice, Seller, load_policy
 from lmaas_env import Market
 from lmaas_env.days import Days, held_out_seeds
-from lmaas_env.scenario import close_match, write_text
+from lmaas_env.files import write_whole
+from lmaas_env.scenario import close_match
 from train.evaluate import rollout
 from train.runs import new_folder, write_origin
 from train.statistics import Estimate, mean_estimate
@@ -168,7 +169,7 @@ def _write(out: Path, rows: list[Row], days: Mapping[str, Days], market: Market)
 
     headings = ["seller", "profit", "profit_low", "profit_high", "minus_imp", "minus_imp_low", "minus_imp_high"]
     headings += ["share_of_imp", "customer_profit", "milliseconds_per_decision"]
-    write_text(out / "table.csv", _csv(headings, [[r[0], *r[1], *r[2], *r[3:]] for r in rows]))
+    write_whole(out / "table.csv", _csv(headings, [[r[0], *r[1], *r[2], *r[3:]] for r in rows]))
     per_day = [
         [name, seed, profit, customers]
         for name, sold in days.items()
@@ -176,7 +177,7 @@ def _write(out: Path, rows: list[Row], days: Mapping[str, Days], market: Market)
             sold.seeds.tolist(), sold.day_profit.tolist(), sold.customer_profit.sum(axis=1).tolist(), strict=True
         )
     ]
-    write_text(out / "days.csv", _csv(["seller", "day_seed", "profit", "customer_profit"], per_day))
+    write_whole(out / "days.csv", _csv(["seller", "day_seed", "profit", "customer_profit"], per_day))
     intervals = {row.seller: (row.profit.low, row.profit.high) for row in rows}
     viewer.save(viewer.comparison(days, market.catalogue.names, intervals), out / "figure.png")
     write_origin(out)

@@ -25,8 +25,9 @@ from tqdm import tqdm
 
 from agents.learned import About, LearnedSeller, save_policy
 from lmaas_env.days import held_out_seeds, training_seeds, tuning_seeds
+from lmaas_env.files import write_whole
 from lmaas_env.market import Market
-from lmaas_env.scenario import Scenario, write_text
+from lmaas_env.scenario import Scenario
 from lmaas_env.spaces import CLIP
 from lmaas_env.vector_env import LMaaSVectorEnv
 from train.evaluate import rollout
@@ -276,7 +277,7 @@ def _write_settings(folder: Path, args: Train, market: Market, config: PPOConfig
     train_args = {key: str(value) if isinstance(value, Path) else value for key, value in vars(args).items()}
     settings = {"train": train_args, "ppo": dataclasses.asdict(config), "scenario": market.scenario.to_dict()}
     settings["ppo"]["net_arch"] = list(config.net_arch)
-    write_text(folder / "config.yaml", yaml.safe_dump(settings, sort_keys=False))
+    write_whole(folder / "config.yaml", yaml.safe_dump(settings, sort_keys=False))
     write_origin(folder)
 
 

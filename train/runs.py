@@ -9,7 +9,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from lmaas_env.scenario import write_text
+from lmaas_env.files import write_whole
 
 _PACKAGES = ("lmaas", "numpy", "scipy", "numba", "gymnasium", "stable-baselines3", "torch")
 
@@ -47,4 +47,6 @@ def command_line() -> str:
 
 def write_origin(folder: Path) -> None:
     """Write the command and the versions into a results folder."""
-    write_text(folder / "origin.json", json.dumps({"command": command_line(), "versions": versions()}, indent=2) + "\n")
+    write_whole(
+        folder / "origin.json", json.dumps({"command": command_line(), "versions": versions()}, indent=2) + "\n"
+    )
