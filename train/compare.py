@@ -158,7 +158,7 @@ def _table(rows: list[Row], market: Market, days: int) -> Table:
             else f"{row.difference.mean:+.0f} [{row.difference.low:+.0f}, {row.difference.high:+.0f}]",
             f"{row.share_of_imp:.3f}",
             f"{row.customer_profit:.0f}",
-            f"{row.milliseconds_per_decision:.2g}",
+            f"{row.milliseconds_per_decision:.2f}" if row.milliseconds_per_decision >= 0.01 else "<0.01",
         )
     table.caption = "minus IMP: paired by day; customers: their profit in $ per day; ms: time per decision"
     return table
