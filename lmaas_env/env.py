@@ -92,9 +92,11 @@ class LMaaSEnv(gym.Env[Any, Any]):
     | `scenario` | str, path or `Scenario` | `"day"` | a preset's name, a YAML file or a Scenario |
     | `population_seed` | int | `0` | which customers; 0 reads those that ship with the package |
     | `observation` | `"full"`, `"public"` or None | None | what the seller sees; None: as the scenario says |
+    | `customers` | str | `"rsr"` | how customers select and rent; rivals for comparison |
     | `render_mode` | `"ansi"`, `"rgb_array"` or None | None | a table, or a picture, of the last period |
 
-    Presets are `day`, `static`, `scarce`, `abundant`, `public` and `city`.
+    Presets are `day`, `static`, `scarce`, `abundant`, `public` and `city`; customers are `rsr`, `nominal`,
+    `nominal-recourse`, `stochastic`, `greedy-quality`, `cheapest`, `random` or `perfect-foresight`.
 
     `info` holds, of the period that ended, `profit`, `revenue`, `cost` ($), `prices` ($/h), `customers_per_model`,
     `hours_per_model`, `customer_profit` and `worst_case_profit` ($, summed over customers), `faded_share` (of slots)
@@ -111,11 +113,12 @@ class LMaaSEnv(gym.Env[Any, Any]):
         scenario: Scenario | str | os.PathLike[str] = "day",
         population_seed: int = 0,
         observation: str | None = None,
+        customers: str = "rsr",
         render_mode: str | None = None,
     ) -> None:
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise ValueError(f"render_mode = {render_mode!r} must be one of {', '.join(self.metadata['render_modes'])}")
-        self.market = market_of(scenario, population_seed, observation)
+        self.market = market_of(scenario, population_seed, observation, customers)
         self.observation_space = observation_space(self.market)
         self.action_space = action_space(self.market)
         self.render_mode = render_mode
@@ -166,12 +169,14 @@ class LMaaSEnv(gym.Env[Any, Any]):
         return draw(self.market, self.state, self.settlement)
 
 
-def market_of(scenario: Scenario | str | os.PathLike[str], population_seed: int, observation: str | None) -> Market:
+def market_of(
+    scenario: Scenario | str | os.PathLike[str], population_seed: int, observation: str | None, customers: str
+) -> Market:
     """Return the market that an environment's arguments describe."""
     numbers = Scenario.load(scenario)
     if observation is not None:
         numbers = dataclasses.replace(numbers, observation=observation)
-    return Market(numbers, seed=population_seed)
+    return Market(numbers, seed=population_seed, customers=customers)
 
 
 def info_of(settlement: Settlement, action: FloatArray) -> dict[str, Any]:

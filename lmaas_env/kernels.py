@@ -210,27 +210,58 @@ def mean_profit_rows(terms: TermArrays, prices: FloatArray, patterns: BoolArray)
 
 
 @kernel
-def keep_plan_rows(
-    terms: TermArrays, choice: IntArray, prices: FloatArray, planned_hours: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Settle the robust plan in nominal slots (settlement "plan"): hours, profit and energy as `rent_rows`."""
-    rows, slots = terms.task_value.shape
+def serve(terms: TermArrays, n: int, m: int, price: float, booked: FloatArray, faded: BoolArray) -> tuple[float, float]:
+    """Profit net of the setup cost and energy of hours booked in advance (L,).
+
+    All booked hours are paid; min(booked, cap) of them are used, in slot order until the battery is empty.
+    """
+    rest = terms.energy[n]
+    profit = -terms.setup_cost[n, m]
+    for slot in range(booked.shape[0]):
+        s = 1 if faded[slot] else 0
+        power = terms.power[n, m, s]
+        used = min(booked[slot], terms.max_hours[n, m, s], rest / power)
+        rest = max(rest - power * used, 0.0)
+        kappa_q = terms.saturation[n] * terms.quality[n, m, s]
+        profit += terms.task_value[n, slot] * math.log1p(kappa_q * used) - terms.airtime_cost[n, m, s] * used
+        profit -= price * booked[slot]
+    return profit, terms.energy[n] - rest
+
+
+@kernel
+def serve_rows(
+    terms: TermArrays, choice: IntArray, prices: FloatArray, booked: FloatArray, faded: BoolArray
+) -> tuple[FloatArray, FloatArray]:
+    """Profit (N,) and energy (N,) of booked hours (N, L) once the fades are known."""
+    rows = choice.shape[0]
     rows_per_market = rows // prices.shape[0]
-    hours = np.zeros((rows, slots))
     profit = np.zeros(rows)
-    used = np.zeros(rows)
+    energy = np.zeros(rows)
     for n in range(rows):
         m = choice[n]
         if m >= 0:
-            cost = prices[n // rows_per_market, m] + terms.airtime_cost[n, m, 0]
-            kappa_q = terms.saturation[n] * terms.quality[n, m, 0]
-            profit[n] = -terms.setup_cost[n, m]
-            for slot in range(slots):
-                tau = planned_hours[n, m, slot]
-                hours[n, slot] = tau
-                profit[n] += terms.task_value[n, slot] * math.log1p(kappa_q * tau) - cost * tau
-                used[n] += terms.power[n, m, 0] * tau
-    return hours, profit, used
+            price = float(prices[n // rows_per_market, m])
+            profit[n], energy[n] = serve(terms, n, m, price, booked[n], faded[n])
+    return profit, energy
+
+
+@kernel
+def worst_of_plan_rows(
+    terms: TermArrays, choice: IntArray, prices: FloatArray, booked: FloatArray, patterns: BoolArray
+) -> FloatArray:
+    """Least profit (N,) of booked hours over those of the fade patterns (P, L) that the budget allows."""
+    rows = choice.shape[0]
+    rows_per_market = rows // prices.shape[0]
+    worst = np.zeros(rows)
+    for n in range(rows):
+        m = choice[n]
+        if m >= 0:
+            price = float(prices[n // rows_per_market, m])
+            worst[n] = np.inf
+            for p in range(patterns.shape[0]):
+                if patterns[p].sum() <= terms.fade_budget[n]:
+                    worst[n] = min(worst[n], serve(terms, n, m, price, booked[n], patterns[p])[0])
+    return worst
 
 
 @kernel

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 from lmaas_env import kernels
 from lmaas_env.catalogue import Catalogue
 from lmaas_env.channel import mean_snr
+from lmaas_env.customers import keep_plan, strategy
 from lmaas_env.population import Population
 from lmaas_env.rsr import price_rows
 from lmaas_env.scenario import Scenario
@@ -101,15 +102,24 @@ class Market:
         The population's seed; 0 reads the customers that ship with the package.
     population : Population, optional
         Customers of your own, instead of the seed's.
+    customers : str
+        How they select and rent: ``"rsr"`` or a rival's name (`lmaas_env.customers.STRATEGIES`).
 
     Raises
     ------
     ValueError
-        If the scenario or the seed is refused, or the population has other sizes than the scenario says.
+        If the scenario, the seed or the strategy is refused, or the population has other sizes than the scenario says.
     """
 
-    def __init__(self, scenario: Scenario | str = "day", seed: int = 0, population: Population | None = None) -> None:
+    def __init__(
+        self,
+        scenario: Scenario | str = "day",
+        seed: int = 0,
+        population: Population | None = None,
+        customers: str = "rsr",
+    ) -> None:
         self.scenario = Scenario.load(scenario)
+        self.customers = strategy(customers, self.scenario.fade_probability)
         self.population = Population.for_scenario(self.scenario, seed) if population is None else population
         self.catalogue = Catalogue.from_scenario(self.scenario)
         expected = (self.scenario.customers, self.scenario.slots)
@@ -211,13 +221,10 @@ class Market:
         posted = np.asarray(prices, dtype=np.float64)
         if posted.shape != (*shape[:-1], self.catalogue.size):
             raise ValueError(f"prices have shape {posted.shape}, they must be {(*shape[:-1], self.catalogue.size)}")
-        choice, worst_case_profit, planned_hours = kernels.solve_rows(terms.arrays, rows)
-        if self.scenario.settlement == "recourse":
-            faded = draws.faded.reshape(terms.task_value.shape)
-            hours, customer_profit, energy_used = kernels.rent_rows(terms.arrays, choice, rows, faded)
-        else:
-            hours, customer_profit, energy_used = kernels.keep_plan_rows(terms.arrays, choice, rows, planned_hours)
-        selected = np.take_along_axis(worst_case_profit, np.maximum(choice, 0)[:, None], axis=1)[:, 0]
+        faded = draws.faded.reshape(terms.task_value.shape)
+        selection = self.customers.select(terms.arrays, rows, draws.taste.reshape(-1))
+        rent = self.customers.rent if self.scenario.settlement == "recourse" else keep_plan
+        choice, hours, customer_profit, energy_used = rent(terms.arrays, rows, selection, faded)
         revenue, cost, customers_per_model, hours_per_model = kernels.book(
             choice,
             hours,
@@ -235,7 +242,7 @@ class Market:
             cost=cost.reshape(shape[:-1])[()],
             profit=(revenue - cost).reshape(shape[:-1])[()],
             customer_profit=customer_profit.reshape(shape),
-            worst_case_profit=np.where(choice >= 0, selected, 0.0).reshape(shape),
+            worst_case_profit=selection.worst_case_profit.reshape(shape),
             energy_used=energy_used.reshape(shape),
             spilled=spilled,
             faded=draws.faded,

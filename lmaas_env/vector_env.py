@@ -38,14 +38,14 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
     ----------
     num_envs : int
         Number of lanes K.
-    scenario, population_seed, observation
+    scenario, population_seed, observation, customers
         As in `lmaas_env.env.LMaaSEnv`.
     autoreset_mode : AutoresetMode or str
         ``NextStep``: the step after a day's end ignores the action and starts the next day with reward 0.
         ``SameStep``: the step that ends a day returns the next day's first observation, with ``final_obs`` and
         ``final_info`` in info.
     market : Market, optional
-        A market that exists, instead of the one that scenario, population seed and observation describe.
+        A market that exists, instead of the one that these arguments describe.
 
     Raises
     ------
@@ -61,6 +61,7 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
         scenario: Scenario | str | os.PathLike[str] = "day",
         population_seed: int = 0,
         observation: str | None = None,
+        customers: str = "rsr",
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         market: Market | None = None,
     ) -> None:
@@ -70,7 +71,7 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
         mode = modes.get(autoreset_mode if isinstance(autoreset_mode, str) else autoreset_mode.value)
         if mode is None:
             raise ValueError(f"autoreset_mode = {autoreset_mode!r} must be one of {', '.join(modes)}")
-        self.market = market_of(scenario, population_seed, observation) if market is None else market
+        self.market = market_of(scenario, population_seed, observation, customers) if market is None else market
         self.num_envs = num_envs
         self.autoreset_mode = mode
         self.metadata = {**self.metadata, "autoreset_mode": mode}  # pyright: ignore
