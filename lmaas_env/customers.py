@@ -6,6 +6,7 @@ A strategy holds constants only. `Strategy.select` answers what each customer co
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import NamedTuple
@@ -53,6 +54,7 @@ class Outcome(NamedTuple):
     energy: FloatArray
 
 
+@dataclasses.dataclass(frozen=True)
 class Strategy(ABC):
     """How customers select and rent; rows of ``prices`` (K, M) price N / K consecutive customers each."""
 
@@ -97,6 +99,7 @@ class Nominal(Strategy):
         return keep_plan(terms, prices, selection, faded)
 
 
+@dataclasses.dataclass(frozen=True)
 class Stochastic(Strategy):
     """Select by mean profit over drawn fade patterns, rent with recourse.
 
@@ -106,8 +109,7 @@ class Stochastic(Strategy):
         Of each slot, independently.
     """
 
-    def __init__(self, fade_probability: float) -> None:
-        self.fade_probability = fade_probability
+    fade_probability: float
 
     def select(self, terms: TermArrays, prices: FloatArray, taste: FloatArray) -> Selection:
         """Select the model of largest mean profit; all customers go by the same patterns."""
