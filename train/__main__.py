@@ -9,6 +9,7 @@ from lmaas_env.scenario import close_match
 
 COMMANDS = {
     "train": ("train.ppo", "Train", "train a PPO seller"),
+    "study customers": ("train.study_customers", "StudyCustomers", "RSR beside its rivals, from the customers' side"),
     "compare": ("train.compare", "Compare", "sell the same held-out days with several sellers, beside IMP"),
 }
 
@@ -17,10 +18,11 @@ def main(arguments: list[str] | None = None) -> int:
     """Run ``lmaas COMMAND ...``; return the exit status (2 for bad input)."""
     args = sys.argv[1:] if arguments is None else arguments
     if not args or args[0] in ("-h", "--help"):
-        lines = [f"  {name:<10} {meaning}" for name, (_, _, meaning) in COMMANDS.items()]
+        lines = [f"  {name:<16} {meaning}" for name, (_, _, meaning) in COMMANDS.items()]
         print("usage: lmaas COMMAND [OPTIONS]      lmaas COMMAND --help shows a command's options\n", *lines, sep="\n")
         return 0
-    name, *rest = args
+    words = 2 if " ".join(args[:2]) in COMMANDS else 1
+    name, rest = " ".join(args[:words]), args[words:]
     if name not in COMMANDS:
         return _refuse(f"command {name!r} is unknown{close_match(name, COMMANDS)}; commands: {', '.join(COMMANDS)}")
     module, options, _ = COMMANDS[name]
