@@ -108,9 +108,8 @@ def _cell(scenario: Scenario, condition: str, value: float, population: int) -> 
     prices = np.clip(level * IMP(market).solve_terms(terms).prices, scenario.price_floor, scenario.price_cap)[None]
     patterns = fade_patterns(scenario.slots)
     faded_slots = patterns.sum(axis=1)
-    chance = scenario.fade_probability**faded_slots * (1.0 - scenario.fade_probability) ** (
-        scenario.slots - faded_slots
-    )
+    probability = scenario.fade_probability
+    chance = probability**faded_slots * (1.0 - probability) ** (scenario.slots - faded_slots)
     inside = faded_slots[:, None] <= terms.fade_budget
     taste = np.random.default_rng(population).random(terms.size)
     rows: list[Row] = []
