@@ -102,6 +102,10 @@ class LMaaSEnv(gym.Env[Any, Any]):
     `hours_per_model`, `customer_profit` and `worst_case_profit` ($, summed over customers), `faded_share` (of slots)
     and `clipped_share` (of the action's entries).
 
+    ## Vectorized environment
+    `gym.make_vec("LMaaS-v0", num_envs=256, vectorization_mode="vector_entry_point")` settles all lanes in one call;
+    lane i, reset with seed s, is this environment reset with seed s + i (`lmaas_env.vector_env.LMaaSVectorEnv`).
+
     ## Version History
     - v0: first version.
     """
