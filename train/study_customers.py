@@ -164,21 +164,23 @@ def _risk(profit: FloatArray, weight: FloatArray, share: float = 0.05) -> list[f
     return [float(x[known].sum()) for x in ((probability * profit).sum(axis=0), quantile, cvar)]
 
 
+def totals(rows: list[Row], measure: str) -> dict[str, dict[tuple[str, float], float]]:
+    """Return each strategy's sum over populations in each cell, $."""
+    column = MEASURES.index(measure)
+    found: dict[str, dict[tuple[str, float], float]] = {name: {} for name in STRATEGIES}
+    for row in rows:
+        cell = row.condition, row.value
+        found[row.strategy][cell] = found[row.strategy].get(cell, 0.0) + float(row.measures[column])
+    return found
+
+
 def gains(rows: list[Row], measure: str) -> dict[str, dict[tuple[str, float], float]]:
     """Return RSR's gain in % over each rival in each cell, from sums over populations (NaN where the rival loses)."""
-    column = MEASURES.index(measure)
-    totals: dict[tuple[str, tuple[str, float]], float] = {}
-    for row in rows:
-        key = row.strategy, (row.condition, row.value)
-        totals[key] = totals.get(key, 0.0) + float(row.measures[column])
-    cells = list(dict.fromkeys((row.condition, row.value) for row in rows))
+    by_strategy = totals(rows, measure)
+    ours = by_strategy.pop("rsr")
     return {
-        rival: {
-            cell: 100.0 * (totals["rsr", cell] / totals[rival, cell] - 1.0) if totals[rival, cell] > 0.0 else np.nan
-            for cell in cells
-        }
-        for rival in STRATEGIES
-        if rival != "rsr"
+        rival: {cell: 100.0 * (ours[cell] / sum_ - 1.0) if sum_ > 0.0 else np.nan for cell, sum_ in theirs.items()}
+        for rival, theirs in by_strategy.items()
     }
 
 
@@ -212,7 +214,7 @@ def summary(rows: list[Row], args: StudyCustomers) -> str:
                     f"| {rival} | {known[top]:+.2f} | {_where(top)} | {np.median(list(known.values())):+.2f} "
                     f"| {known[low]:+.2f} | {_where(low)} |"
                 )
-        lines.append("")
+        lines += ["", *_losses(rows, measure)]
     lines += ["## Paired differences in the default condition, $ per population [95 % interval]", ""]
     lines += ["| rival | worst case | mean realised |", "|---|---|---|"]
     default = [row for row in rows if (row.condition, row.value) == ("price, of IMP's", 1.0)]
@@ -223,6 +225,18 @@ def summary(rows: list[Row], args: StudyCustomers) -> str:
         shown = " | ".join(f"{e.mean:+.2f} [{e.low:+.2f}, {e.high:+.2f}]" for e in texts)
         lines.append(f"| {rival} | {shown} |")
     return "\n".join(lines) + "\n"
+
+
+def _losses(rows: list[Row], measure: str) -> list[str]:
+    """Return a sentence for each rival with cells in which its sum is a loss, where a ratio means nothing."""
+    by_strategy = totals(rows, measure)
+    lines: list[str] = []
+    for rival, theirs in by_strategy.items():
+        ahead = [by_strategy["rsr"][cell] - sum_ for cell, sum_ in theirs.items() if sum_ < 0.0]
+        if ahead:
+            by = f"{min(ahead):.0f} to {max(ahead):.0f} $ in all populations together"
+            lines += [f"In {len(ahead)} conditions {rival} makes a loss; RSR is ahead by {by}.", ""]
+    return lines
 
 
 def _where(cell: tuple[str, float]) -> str:
@@ -250,7 +264,7 @@ def _heat_map(rows: list[Row]) -> Figure:
     axes = figure.add_subplot()
     shown = axes.imshow(np.clip(values, 0.0, 100.0), cmap="viridis", aspect="auto")
     for (row, column), value in np.ndenumerate(values):
-        dark = not np.isfinite(value) or value < 60.0
+        dark = np.isfinite(value) and value < 60.0
         label = "loss" if not np.isfinite(value) else f"{value:.0f}" if value >= 10.0 else f"{value:.1f}"
         axes.text(column, row, label, ha="center", va="center", size=7.5, color="white" if dark else "black")
     axes.set_xticks(range(len(cells)), [_where(cell) for cell in cells], rotation=60, ha="right", size=8.5)
