@@ -17,6 +17,7 @@ from lmaas_env.channel import data_rate, similarity
 from lmaas_env.compiled import kernel
 from lmaas_env.types import BoolArray, FloatArray, IntArray
 
+LARGEST = 1e15  # bound on every number of the terms, so that no product of them overflows
 SELECTION_THRESHOLD = 1e-12  # $; a customer selects a model only if it promises more
 
 
@@ -61,7 +62,7 @@ def energy_price(terms: TermArrays, n: int, m: int, price: float, faded: BoolArr
         s = 1 if faded[slot] else 0
         high = max(high, value[slot] * ratio_open[s] - r[s])
     mu = 0.0
-    while low < high:
+    for _ in range(4 * value.shape[0] + 16):  # twice the pieces; what is left then is rounding
         left, right = low, high
         fixed = 0.0
         s_near, s_far = 0.0, 0.0
@@ -108,7 +109,9 @@ def energy_price(terms: TermArrays, n: int, m: int, price: float, faded: BoolArr
         else:
             return root
         mu = root if low <= root < high else 0.5 * (low + high)
-    return low
+        if not low <= mu < high:  # the bracket is one rounding wide
+            break
+    return high
 
 
 @kernel
@@ -338,26 +341,26 @@ def first_offence(terms: TermArrays) -> tuple[int, int, int]:
     for n in range(rows):
         if terms.fade_budget[n] < 0:
             return 1, n, 0
-        if not (0.0 < terms.saturation[n] < math.inf):
+        if not (0.0 < terms.saturation[n] <= LARGEST):
             return 2, n, 0
-        if not (0.0 <= terms.energy[n] < math.inf):
+        if not (0.0 <= terms.energy[n] <= LARGEST):
             return 3, n, 0
         for slot in range(slots):
-            if not (0.0 <= terms.task_value[n, slot] < math.inf):
+            if not (0.0 <= terms.task_value[n, slot] <= LARGEST):
                 return 4, n, slot
             if slot > 0 and terms.task_value[n, slot] > terms.task_value[n, slot - 1]:
                 return 5, n, slot
         for m in range(models):
-            if not (0.0 <= terms.setup_cost[n, m] < math.inf):
+            if not (0.0 <= terms.setup_cost[n, m] <= LARGEST):
                 return 6, n, m
             for s in range(2):
-                if not (0.0 < terms.quality[n, m, s] < math.inf):
+                if not (0.0 < terms.quality[n, m, s] <= LARGEST):
                     return 7, n, m
-                if not (-math.inf < terms.airtime_cost[n, m, s] < math.inf):
+                if not (-LARGEST <= terms.airtime_cost[n, m, s] <= LARGEST):
                     return 8, n, m
-                if not (0.0 < terms.power[n, m, s] < math.inf):
+                if not (0.0 < terms.power[n, m, s] <= LARGEST):
                     return 9, n, m
-                if not (0.0 <= terms.max_hours[n, m, s] < math.inf):
+                if not (0.0 <= terms.max_hours[n, m, s] <= LARGEST):
                     return 10, n, m
             if terms.quality[n, m, 1] > terms.quality[n, m, 0]:
                 return 11, n, m

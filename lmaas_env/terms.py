@@ -24,15 +24,15 @@ _SHAPES = {
 # Codes of kernels.first_offence: the field, the fade state shown (None: not by state) and the rule that it breaks.
 _RULES: dict[int, tuple[str, str]] = {
     1: ("fade_budget", "must be >= 0"),
-    2: ("saturation", "must be finite and > 0 (1/h)"),
-    3: ("energy", "must be finite and >= 0 (Wh)"),
-    4: ("task_value", "must be finite and >= 0 ($)"),
+    2: ("saturation", "must be finite, > 0 and <= 1e15 (1/h)"),
+    3: ("energy", "must be finite, >= 0 and <= 1e15 (Wh)"),
+    4: ("task_value", "must be finite, >= 0 and <= 1e15 ($)"),
     5: ("task_value", "must be sorted descending along the slots"),
-    6: ("setup_cost", "must be finite and >= 0 ($)"),
-    7: ("quality", "must be finite and > 0"),
-    8: ("airtime_cost", "must be finite ($/h)"),
-    9: ("power", "must be finite and > 0 (W)"),
-    10: ("max_hours", "must be finite and >= 0 (h)"),
+    6: ("setup_cost", "must be finite, >= 0 and <= 1e15 ($)"),
+    7: ("quality", "must be finite, > 0 and <= 1e15"),
+    8: ("airtime_cost", "must be finite, within -1e15 and 1e15 ($/h)"),
+    9: ("power", "must be finite, > 0 and <= 1e15 (W)"),
+    10: ("max_hours", "must be finite, >= 0 and <= 1e15 (h)"),
     11: ("quality", "must not rise in a fade (nominal, faded)"),
     12: ("airtime_cost", "must not fall in a fade (nominal, faded)"),
     13: ("power", "must not fall in a fade (nominal, faded)"),
@@ -106,6 +106,8 @@ class RentalTerms:
 def _array(name: str, value: object) -> np.ndarray:
     try:
         array = np.ascontiguousarray(value)
+        if array.dtype.kind == "c":
+            raise TypeError("it holds complex numbers")
         if name != "fade_budget":
             return array.astype(np.float64, copy=False)
     except (TypeError, ValueError) as error:

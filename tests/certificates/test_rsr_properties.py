@@ -301,7 +301,6 @@ def test_rented_hours_are_feasible_and_optimal_at_any_price(drawn: tuple[Case, B
         at_least(rental.profit[n], dual_bound(problem))
 
 
-@pytest.mark.skip(reason="kernels.energy_price never returns: the mean of neighbouring floats rounds to the upper one")
 def test_an_empty_battery_rents_nothing_even_where_two_values_differ_by_one_rounding() -> None:
     value = np.append(np.random.default_rng(0).uniform(1.0, 6.0, 499), 3.6656057528016297)
     rows = [0] * value.size
