@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
 import os
+import signal
 import tempfile
+import threading
 import time
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -100,13 +104,14 @@ def train(args: Train) -> Path:
     model.set_logger(configure(str(folder / "tensorboard"), ["tensorboard"]))
     run = Run(args, market, folder, tuning)
     try:
-        model.learn(args.steps, callback=run)
-    except KeyboardInterrupt:
-        print(f"\nstopped after {model.num_timesteps} steps; saving the policy as it is", flush=True)
+        with _ctrl_c_stops(run):
+            model.learn(args.steps, callback=run)
     finally:
         run.bar.close()
         model.logger.close()
         environments.close()
+    if run.stopped:
+        print(f"stopped after {model.num_timesteps} steps; saving the policy as it is", flush=True)
     score = _score(market, run.seller(), held_out)
     run.scores["held_out"] = {"first_day_seed": held_out[0], **score}
     run.save(folder)
@@ -127,11 +132,15 @@ class Run(BaseCallback):
         self.args, self.market, self.folder, self.tuning = args, market, folder, tuning
         self.scores: dict[str, Any] = {}
         self.bar = tqdm(disable=True)
+        self.stopped = False
         self._next_evaluation = self._next_checkpoint = 0
 
     def _on_training_start(self) -> None:
+        assert isinstance(self.model, PPO)
+        update = self.training_env.num_envs * self.model.n_steps
+        total = -(-self.args.steps // update) * update
         # disable=None turns the bar off where the output is no terminal
-        self.bar = tqdm(total=self.args.steps, unit="step", disable=None if self.args.progress else True)
+        self.bar = tqdm(total=total, unit="step", disable=None if self.args.progress else True)
         self._began = time.perf_counter()
         self._next_checkpoint = self.args.checkpoint_every
         _append(self.folder / "evaluations.csv", ["step", "seconds", "mean_day_profit", "standard_error"])
@@ -146,7 +155,7 @@ class Run(BaseCallback):
 
     def _on_step(self) -> bool:
         self.bar.update(self.training_env.num_envs)
-        return True
+        return not self.stopped
 
     def _on_rollout_end(self) -> None:
         for name in MONITORED:
@@ -187,6 +196,27 @@ class Run(BaseCallback):
                 return
             for file in sorted(new.iterdir()):
                 os.replace(file, folder / file.name)
+
+
+@contextlib.contextmanager
+def _ctrl_c_stops(run: Run) -> Iterator[None]:
+    """Let the first Ctrl-C end the training at its next step, and a second one at once.
+
+    A KeyboardInterrupt would not do: raised inside a compiled kernel it comes out as a SystemError.
+    """
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may handle signals
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        run.stopped = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def export(model: PPO, scenario: Scenario, population_seed: int, seed: int, scores: dict[str, Any]) -> LearnedSeller:

@@ -15,7 +15,6 @@ CLARABEL = 1e-6  # what its answers are worth, relative to max(1, |value|)
 SLOTS = 4
 
 
-@pytest.mark.filterwarnings("ignore:Solution may be inaccurate")
 @pytest.mark.parametrize("seed", range(6))
 def test_worst_case_and_every_rental_equal_the_conic_program(seed: int) -> None:
     rng = np.random.default_rng(seed)

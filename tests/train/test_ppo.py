@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import signal
 from pathlib import Path
 
 import gymnasium as gym
@@ -19,7 +20,7 @@ from agents import load_policy
 from lmaas_env import Market, Scenario
 from lmaas_env.vector_env import LMaaSVectorEnv
 from train.__main__ import main
-from train.ppo import Train, export, train
+from train.ppo import Run, Train, export, train
 from train.ppo_config import PPOConfig
 from train.sb3 import LMaaSVecEnv
 
@@ -112,6 +113,25 @@ def test_one_seed_gives_one_policy_and_another_seed_another(tmp_path: Path) -> N
     first, second, other = (load_file(folder / "policy.safetensors") for folder in folders)
     assert all((first[name] == second[name]).all() for name in first)
     assert (first["layer0.weight"] != other["layer0.weight"]).any()
+
+
+def test_ctrl_c_keeps_what_was_learned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evaluate = Run._evaluate
+
+    def interrupted(run: Run) -> None:
+        evaluate(run)
+        if run.num_timesteps == 96:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Run, "_evaluate", interrupted)
+    before = signal.getsignal(signal.SIGINT)
+    folder = train(quick(tmp_path, steps=1_000_000))
+    assert signal.getsignal(signal.SIGINT) is before
+    assert "stopped after 100 steps" in capsys.readouterr().out
+    assert load_policy(folder).about.steps == 100
+    assert (folder / "model.zip").exists()
 
 
 def test_a_trained_run_can_be_compared_and_a_misfit_is_refused(
