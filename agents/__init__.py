@@ -5,12 +5,14 @@ from __future__ import annotations
 from agents.fixed import CostPlus, FixedPrice, RandomPrice
 from agents.imp import IMP, PublicIMP
 from agents.learned import load_policy
+from agents.lookahead import LookaheadIMP
 from agents.seller import PricingSeller, SearchResult, Seller
 
 __all__ = [
     "IMP",
     "CostPlus",
     "FixedPrice",
+    "LookaheadIMP",
     "PricingSeller",
     "PublicIMP",
     "RandomPrice",

@@ -62,7 +62,7 @@ class IMP(PricingSeller):
             self._anticipation = Anticipation(patterns, np.ones((1, n)))
         scenario, catalogue = market.scenario, market.catalogue
         self._constants = SellerConstants(
-            catalogue.serving_cost,
+            np.tile(catalogue.serving_cost, (n, 1)),
             catalogue.adaptation_cost,
             float(catalogue.training_cost.sum()),
             scenario.price_floor,
@@ -79,11 +79,14 @@ class IMP(PricingSeller):
 
     def solve_terms(self, terms: RentalTerms, start: FloatArray | None = None) -> SearchResult:
         """As `solve`, for rental terms of the market's customers."""
+        return self._search(terms, self._constants, start)
+
+    def _search(self, terms: RentalTerms, constants: SellerConstants, start: FloatArray | None = None) -> SearchResult:
         began = time.perf_counter()
         first = (
             np.full(self.market.catalogue.size, self._constants.price_cap) if start is None else np.array(start, float)
         )
-        prices, history, evaluations = iterate(terms.arrays, self._anticipation, self._constants, first)
+        prices, history, evaluations = iterate(terms.arrays, self._anticipation, constants, first)
         return SearchResult(
             prices=prices,
             profit=float(history[-1]),

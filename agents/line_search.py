@@ -28,7 +28,11 @@ class Anticipation(NamedTuple):
 
 
 class SellerConstants(NamedTuple):
-    """The seller's constants, as kernels take them: costs (M,) and the price range."""
+    """The seller's constants, as kernels take them.
+
+    ``serving_cost`` (N, M) is what an hour costs, by customer since a seller that looks ahead also charges the battery;
+    ``adaptation_cost`` is (M,).
+    """
 
     serving_cost: FloatArray
     adaptation_cost: FloatArray
@@ -113,7 +117,7 @@ def _fill_column(
         sale[n, m] = 0.0
         if worst[n, m] > 0.0:
             hours, _ = _hours(terms, anticipation, n, m, price)
-            sale[n, m] = (price - seller.serving_cost[m]) * hours - seller.adaptation_cost[m]
+            sale[n, m] = (price - seller.serving_cost[n, m]) * hours - seller.adaptation_cost[m]
 
 
 @kernel
@@ -129,15 +133,15 @@ def _total(worst: FloatArray, sale: FloatArray, training_cost: float) -> float:
 @kernel
 def _buyers(
     terms: TermArrays, anticipation: Anticipation, seller: SellerConstants, m: int, price: float, buyers: IntArray
-) -> tuple[float, float, float]:
-    """Profit, slope and hours of the sales of model m to a set of buyers."""
-    hours, slope = 0.0, 0.0
+) -> tuple[float, float, float, float]:
+    """Profit, its slope, hours and serving costs of the sales of model m to a set of buyers."""
+    hours, costs, slope = 0.0, 0.0, 0.0
     for n in buyers:
         rented, change = _hours(terms, anticipation, n, m, price)
         hours += rented
-        slope += change
-    margin = price - seller.serving_cost[m]
-    return margin * hours - seller.adaptation_cost[m] * buyers.shape[0], hours + margin * slope, hours
+        costs += seller.serving_cost[n, m] * rented
+        slope += rented + (price - seller.serving_cost[n, m]) * change
+    return price * hours - costs - seller.adaptation_cost[m] * buyers.shape[0], slope, hours, costs
 
 
 @kernel
@@ -158,7 +162,7 @@ def _peak(
         price = left + (right - left) * slope_left / (slope_left - slope_right)
         if not left < price < right:
             price = 0.5 * (left + right)
-        profit, slope, _ = _buyers(terms, anticipation, seller, m, price, buyers)
+        profit, slope, _, _ = _buyers(terms, anticipation, seller, m, price, buyers)
         evaluations += 1
         if slope == 0.0:
             break
@@ -198,7 +202,8 @@ def _best_price(
         best = -np.inf
     evaluations = 0
 
-    # Every threshold from the left; an interval's profit is at most (right end's margin) * (left end's hours).
+    # Every threshold from the left; an interval's profit is at most its right end's price times its left end's hours,
+    # less the costs of the hours at its right end.
     rest = elsewhere[order[:first]].sum()
     left = floor
     hours_left = _buyers(terms, anticipation, seller, m, floor, order[first:])[2]
@@ -212,11 +217,11 @@ def _best_price(
         right = float(threshold[order[k]])
         buyers = order[k:]
         price = max(floor, right * (1.0 - MARGIN)) if right < cap else cap
-        profit, _, hours = _buyers(terms, anticipation, seller, m, price, buyers)
+        profit, _, hours, costs = _buyers(terms, anticipation, seller, m, price, buyers)
         evaluations += 1
         if rest + profit > best:
             best, best_price = rest + profit, price
-        bound = max(right - seller.serving_cost[m], 0.0) * hours_left - seller.adaptation_cost[m] * buyers.shape[0]
+        bound = right * hours_left - costs - seller.adaptation_cost[m] * buyers.shape[0]
         starts[count], lefts[count], rests[count], bounds[count] = k, left, rest, rest + bound
         count += 1
         left, hours_left = right, hours
@@ -254,21 +259,21 @@ def _best_inside(
 ) -> tuple[float, float, int]:
     """Best price of an interval with fixed buyers, but its right end, if it beats a target; else profit -inf.
 
-    Halves the interval while (right end's margin) * (left end's hours) beats the target, down to narrow leaves.
+    Halves the interval while its bound (as in `_best_price`) beats the target, down to narrow leaves.
     """
     if not left < right:
         return right, -np.inf, 0
-    stack = np.empty((64, 5))  # left, its slope and hours, right, its slope
-    best, slope, hours = _buyers(terms, anticipation, seller, m, left, buyers)
+    stack = np.empty((64, 6))  # left, its slope and hours, right, its slope and serving costs
+    best, slope, hours, _ = _buyers(terms, anticipation, seller, m, left, buyers)
     best_price, best = (left, best) if best > target else (right, -np.inf)
-    stack[0, 0], stack[0, 1], stack[0, 2] = left, slope, hours
-    stack[0, 3], stack[0, 4] = right, _buyers(terms, anticipation, seller, m, right, buyers)[1]
+    _, slope_right, _, costs_right = _buyers(terms, anticipation, seller, m, right, buyers)
+    _push(stack, 0, left, slope, hours, right, slope_right, costs_right)
     evaluations, size = 2, 1
-    costs = seller.adaptation_cost[m] * buyers.shape[0]
+    adaptation = seller.adaptation_cost[m] * buyers.shape[0]
     while size > 0:
         size -= 1
-        left, slope_left, hours_left, right, slope_right = stack[size]
-        if max(right - seller.serving_cost[m], 0.0) * hours_left - costs <= max(best, target):
+        left, slope_left, hours_left, right, slope_right, costs_right = stack[size]
+        if right * hours_left - costs_right - adaptation <= max(best, target):
             continue
         if right - left <= LEAF * right:
             if slope_left > 0.0 > slope_right:
@@ -280,27 +285,29 @@ def _best_inside(
                     best_price, best = price, profit
             continue
         middle = 0.5 * (left + right)
-        profit, slope, hours = _buyers(terms, anticipation, seller, m, middle, buyers)
+        profit, slope, hours, costs = _buyers(terms, anticipation, seller, m, middle, buyers)
         evaluations += 1
         if profit > max(best, target):
             best_price, best = middle, profit
-        stack[size, 0], stack[size, 1], stack[size, 2], stack[size, 3], stack[size, 4] = (
-            left,
-            slope_left,
-            hours_left,
-            middle,
-            slope,
-        )
-        size += 1
-        stack[size, 0], stack[size, 1], stack[size, 2], stack[size, 3], stack[size, 4] = (
-            middle,
-            slope,
-            hours,
-            right,
-            slope_right,
-        )
-        size += 1
+        _push(stack, size, left, slope_left, hours_left, middle, slope, costs)
+        _push(stack, size + 1, middle, slope, hours, right, slope_right, costs_right)
+        size += 2
     return best_price, best, evaluations
+
+
+@kernel
+def _push(
+    stack: FloatArray,
+    size: int,
+    left: float,
+    slope_left: float,
+    hours_left: float,
+    right: float,
+    slope_right: float,
+    costs_right: float,
+) -> None:
+    stack[size, 0], stack[size, 1], stack[size, 2] = left, slope_left, hours_left
+    stack[size, 3], stack[size, 4], stack[size, 5] = right, slope_right, costs_right
 
 
 @kernel

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from agents import IMP, CostPlus, FixedPrice, PublicIMP, RandomPrice, Seller, load_policy
+from agents import IMP, CostPlus, FixedPrice, LookaheadIMP, PublicIMP, RandomPrice, Seller, load_policy
 from lmaas_env import Market
 from lmaas_env.days import Days, held_out_seeds
 from lmaas_env.files import write_whole
@@ -27,6 +27,7 @@ from train.statistics import Estimate, mean_estimate
 REFERENCE = "imp"
 SELLERS: dict[str, Callable[[Market], Seller]] = {
     "imp": IMP,
+    "lookahead": LookaheadIMP,
     "public-imp": PublicIMP,
     "fixed": FixedPrice,
     "cost-plus": CostPlus,
@@ -50,7 +51,7 @@ class Compare:
     scenario: str = "day"
     """Preset (day, static, scarce, abundant, public, city) or YAML file."""
     sellers: tuple[str, ...] = ("fixed", "public-imp", "cost-plus", "random")
-    """Beside imp: fixed, public-imp, cost-plus, random, a shipped policy or a run folder."""
+    """Beside imp: lookahead, fixed, public-imp, cost-plus, random, a shipped policy or a run folder."""
     days: int = 40
     """Number of held-out days."""
     population_seed: int = 0
