@@ -19,10 +19,9 @@ from lmaas_env.kernels import TermArrays, select
 from lmaas_env.types import BoolArray, FloatArray, IntArray
 
 LANES = 32  # problems per chunk: few enough for scratch in L1, many enough for full vectors
-RUN = 8  # lanes that are written at once when neighbouring problems share a customer; the last run may overshoot
 MAX_SLOTS = 63  # a fade pattern is the bits of one integer: bit l is set when slot l is in deep fade
 
-_LANE, _STATES = (LANES + RUN,), (2, LANES + RUN)
+_LANE, _STATES = (LANES,), (2, LANES)
 CHUNK = np.dtype(
     [
         # The problem. A lane without one has energy inf: its numbers mean nothing and hold up nobody.
@@ -123,8 +122,12 @@ def pattern_bits(faded: BoolArray) -> int:
 
 
 @kernel
-def load(chunk: Any, slots: Any, i: int, terms: TermArrays, n: int, m: int, price: float, pattern: int) -> None:
-    """Put one problem into lane i."""
+def load(
+    chunks: Any, slots: Any, lane: int, terms: TermArrays, n: int, m: int, price: float, pattern: int, problem: int
+) -> None:
+    """Put one problem into a lane; unsigned indices spare a test for negative ones, which costs 25 ns in all."""
+    chunk, i, n, m = chunks[0], np.uint64(lane), np.uint64(n), np.uint64(m)
+    chunk.problem[i] = problem
     chunk.pattern[i] = pattern
     chunk.energy[i] = terms.energy[n]
     chunk.setup_cost[i] = terms.setup_cost[n, m]
@@ -133,86 +136,37 @@ def load(chunk: Any, slots: Any, i: int, terms: TermArrays, n: int, m: int, pric
         chunk.power[s, i] = terms.power[n, m, s]
         chunk.kappa_q[s, i] = terms.saturation[n] * terms.quality[n, m, s]
         chunk.max_hours[s, i] = terms.max_hours[n, m, s]
-    for slot in range(terms.task_value.shape[1]):
-        slots[slot].value[i] = terms.task_value[n, slot]
+    for l in range(terms.task_value.shape[1]):
+        slots[l].value[i] = terms.task_value[n, l]
 
 
 @kernel
-def load_consecutive(
-    chunk: Any, slots: Any, terms: TermArrays, prices: FloatArray, n: int, m: int, count: int
-) -> tuple[int, int]:
-    """Put ``count`` consecutive (customer, model) pairs from (n, m) on into the first lanes; returns the next pair."""
-    models = terms.setup_cost.shape[1]
-    rows_per_market = terms.task_value.shape[0] // prices.shape[0]
-    first = n * models + m
-    setup_cost = terms.setup_cost.reshape(-1)[first : first + count]
-    cost = terms.airtime_cost.reshape(-1)[2 * first : 2 * (first + count)]
-    power = terms.power.reshape(-1)[2 * first : 2 * (first + count)]
-    quality = terms.quality.reshape(-1)[2 * first : 2 * (first + count)]
-    max_hours = terms.max_hours.reshape(-1)[2 * first : 2 * (first + count)]
-    i = 0
-    while i < count:
-        run = min(models - m, count - i)
-        energy, kappa = terms.energy[n], terms.saturation[n]
-        pattern = worst_pattern(terms.fade_budget[n], terms.task_value.shape[1])
-        for j in range(i, i + run, RUN):
-            for lane in range(j, j + RUN):
-                chunk.energy[lane] = energy
-                chunk.pattern[lane] = pattern
-                chunk.kappa_q[0, lane] = kappa
-            for slot in range(terms.task_value.shape[1]):
-                into, value = slots[slot], terms.task_value[n, slot]
-                for lane in range(j, j + RUN):
-                    into.value[lane] = value
-        market = n // rows_per_market
-        for j in range(run):
-            chunk.cost[0, i + j] = prices[market, m + j]
-        i += run
-        m += run
-        if m == models:
-            n, m = n + 1, 0
-    for i in range(count):
-        chunk.setup_cost[i] = setup_cost[i]
-        chunk.power[0, i] = power[2 * i]
-        chunk.power[1, i] = power[2 * i + 1]
-        chunk.max_hours[0, i] = max_hours[2 * i]
-        chunk.max_hours[1, i] = max_hours[2 * i + 1]
-    for i in range(count):
-        price, kappa = chunk.cost[0, i], chunk.kappa_q[0, i]
-        chunk.cost[0, i] = price + cost[2 * i]
-        chunk.cost[1, i] = price + cost[2 * i + 1]
-        chunk.kappa_q[0, i] = kappa * quality[2 * i]
-        chunk.kappa_q[1, i] = kappa * quality[2 * i + 1]
-        chunk.problem[i] = first + i
-    return n, m
-
-
-@kernel
-def move(chunk: Any, slots: Any, i: int, target: Any, target_slots: Any, j: int) -> None:
-    """Copy the problem of lane i into lane j of another chunk."""
+def move(chunks: Any, slots: Any, lane: int, targets: Any, target_slots: Any, target_lane: int) -> None:
+    """Copy the problem of a lane into a lane of another chunk."""
+    chunk, target, i, j = chunks[0], targets[0], np.uint64(lane), np.uint64(target_lane)
+    target.problem[j] = chunk.problem[i]
     target.pattern[j] = chunk.pattern[i]
     target.energy[j] = chunk.energy[i]
     target.setup_cost[j] = chunk.setup_cost[i]
-    target.problem[j] = chunk.problem[i]
     for s in range(2):
         target.cost[s, j] = chunk.cost[s, i]
         target.power[s, j] = chunk.power[s, i]
         target.kappa_q[s, j] = chunk.kappa_q[s, i]
         target.max_hours[s, j] = chunk.max_hours[s, i]
-    for slot in range(slots.shape[0]):
-        target_slots[slot].value[j] = slots[slot].value[i]
+    for l in range(slots.shape[0]):
+        target_slots[l].value[j] = slots[l].value[i]
 
 
 @kernel
-def fill_slack(chunk: Any, slots: Any, size: int, count: int) -> int:
+def fill_slack(chunks: Any, slots: Any, size: int, count: int) -> int:
     """Fill hours as if energy were free, in the first ``count`` lanes; returns how many of them lack energy."""
-    for i in range(count, LANES):
-        chunk.energy[i] = np.inf
+    chunk = chunks[0]
     for i in range(LANES):
+        chunk.energy[i] = pick(i < count, chunk.energy[i], np.inf)
         chunk.per_kappa_q[0, i] = 1.0 / chunk.kappa_q[0, i]
         chunk.per_kappa_q[1, i] = 1.0 / chunk.kappa_q[1, i]
         chunk.mu[i] = 0.0
-    fill_hours(chunk, slots, size)
+    fill_hours(chunks, slots, size)
     lacking = 0
     for i in range(LANES):
         lacking += pick(chunk.used[i] > chunk.energy[i], 1, 0)
@@ -220,8 +174,9 @@ def fill_slack(chunk: Any, slots: Any, size: int, count: int) -> int:
 
 
 @kernel
-def fill_hours(chunk: Any, slots: Any, size: int) -> None:
+def fill_hours(chunks: Any, slots: Any, size: int) -> None:
     """Fill tau = clip(V / (p + mu g) - 1 / (kappa q), 0, cap) and the energy used."""
+    chunk = chunks[0]
     for i in range(LANES):
         chunk.per_cost[0, i] = 1.0 / (chunk.cost[0, i] + chunk.mu[i] * chunk.power[0, i])
         chunk.per_cost[1, i] = 1.0 / (chunk.cost[1, i] + chunk.mu[i] * chunk.power[1, i])
@@ -240,8 +195,9 @@ def fill_hours(chunk: Any, slots: Any, size: int) -> None:
 
 
 @kernel
-def settle(chunk: Any, slots: Any, size: int) -> None:
+def settle(chunks: Any, slots: Any, size: int) -> None:
     """Sum the profit, sum_l V log(1 + kappa q tau) - p tau, less the setup cost."""
+    chunk = chunks[0]
     for i in range(LANES):
         chunk.profit[i] = -chunk.setup_cost[i]
     for l in range(size):
@@ -280,12 +236,13 @@ def scan(slot: Any, i: int, mu: float, piece: tuple[float, float, float, float, 
 
 
 @kernel
-def prepare_search(chunk: Any, slots: Any) -> None:
+def prepare_search(chunks: Any, slots: Any) -> None:
     """Find the breakpoints of every slot, the bracket of mu, and a first mu: the root if every slot were open.
 
     With x_s = mu + r_s and r_s = p_s / g_s, a slot of fade state s rents while V opens_s > x_s and is full while
     V fills_s > x_s, so these are breakpoints of the energy in mu.
     """
+    chunk = chunks[0]
     for i in range(LANES):
         for s in range(2):
             per_power = 1.0 / chunk.power[s, i]
@@ -326,14 +283,15 @@ def prepare_search(chunk: Any, slots: Any) -> None:
 
 
 @kernel
-def find_shadow_prices(chunk: Any, slots: Any) -> None:
+def find_shadow_prices(chunks: Any, slots: Any) -> None:
     """Find mu >= 0, the multiplier of the energy constraint, of every lane whose energy is short; up to rounding.
 
     Between breakpoints the energy is fixed + s_near / x_near + s_far / x_far, so the root is that of a quadratic. Each
     pass solves the piece at mu: either the root lies inside, or one end of the bracket moves to the end of the piece,
     of which there are at most 2 L + 1. A lane whose bracket has closed keeps its mu.
     """
-    prepare_search(chunk, slots)
+    chunk = chunks[0]
+    prepare_search(chunks, slots)
     for _ in range(2 * slots.shape[0] + 2):
         for i in range(LANES):
             chunk.fixed[i], chunk.s_all[i], chunk.s_near[i] = 0.0, 0.0, 0.0
@@ -363,22 +321,23 @@ def find_shadow_prices(chunk: Any, slots: Any) -> None:
 
 
 @kernel
-def water_fill(chunk: Any, slots: Any, size: int, count: int) -> None:
+def water_fill(chunks: Any, slots: Any, size: int, count: int) -> None:
     """Solve the problems of the first ``count`` lanes: hours, profit ($, net of the setup cost) and energy used (Wh)."""
-    if fill_slack(chunk, slots, size, count) > 0:
-        find_shadow_prices(chunk, slots)
-        fill_hours(chunk, slots, size)
-    settle(chunk, slots, size)
+    if fill_slack(chunks, slots, size, count) > 0:
+        find_shadow_prices(chunks, slots)
+        fill_hours(chunks, slots, size)
+    settle(chunks, slots, size)
 
 
 @kernel
-def write_back(chunk: Any, slots: Any, count: int, profit: FloatArray, hours: FloatArray) -> None:
+def write_back(chunks: Any, slots: Any, count: int, profit: FloatArray, hours: FloatArray) -> None:
     """Copy profit (B,) and hours (B, L) of the first ``count`` lanes to the problems' places."""
+    chunk = chunks[0]
     for i in range(count):
-        problem = chunk.problem[i]
+        problem = np.uint64(chunk.problem[i])
         profit[problem] = chunk.profit[i]
-        for slot in range(hours.shape[1]):
-            hours[problem, slot] = slots[slot].hours[i]
+        for l in range(hours.shape[1]):
+            hours[problem, l] = slots[l].hours[i]
 
 
 @kernel
@@ -389,31 +348,36 @@ def solve_batch(terms: TermArrays, prices: FloatArray) -> tuple[IntArray, FloatA
     """
     rows, size = terms.task_value.shape
     models = terms.setup_cost.shape[1]
-    problems = rows * models
+    rows_per_market = rows // prices.shape[0]
     choice = np.empty(rows, dtype=np.int64)
     worst_case_profit = np.empty((rows, models))
     planned_hours = np.empty((rows, models, size))
     profit, hours = worst_case_profit.reshape(-1), planned_hours.reshape(-1, size)
-    scratch = np.empty(2, CHUNK)
-    chunk, short = scratch[0], scratch[1]
-    slots, short_slots = new_slots(size), new_slots(size)
-    waiting, n, m = 0, 0, 0
-    for first in range(0, problems, LANES):
-        count = min(LANES, problems - first)
-        n, m = load_consecutive(chunk, slots, terms, prices, n, m, count)
-        lacking = fill_slack(chunk, slots, size, count)
-        if lacking < count:
-            settle(chunk, slots, size)
-            write_back(chunk, slots, count, profit, hours)
-        if lacking > 0:
-            for i in range(count):
-                if chunk.used[i] > chunk.energy[i]:
-                    move(chunk, slots, i, short, short_slots, waiting)
-                    waiting += 1
-                    if waiting == LANES:
-                        water_fill(short, short_slots, size, waiting)
-                        write_back(short, short_slots, waiting, profit, hours)
-                        waiting = 0
+    chunk, slots = np.empty(1, CHUNK), new_slots(size)
+    short, short_slots = np.empty(1, CHUNK), new_slots(size)
+    loaded, waiting = 0, 0
+    for n in range(rows):
+        pattern = worst_pattern(terms.fade_budget[n], size)
+        market = n // rows_per_market
+        for m in range(models):
+            load(chunk, slots, loaded, terms, n, m, prices[market, m], pattern, n * models + m)
+            loaded += 1
+            if loaded < LANES and (n < rows - 1 or m < models - 1):
+                continue
+            lacking = fill_slack(chunk, slots, size, loaded)
+            if lacking < loaded:
+                settle(chunk, slots, size)
+                write_back(chunk, slots, loaded, profit, hours)
+            if lacking > 0:
+                for i in range(loaded):
+                    if chunk[0].used[i] > chunk[0].energy[i]:
+                        move(chunk, slots, i, short, short_slots, waiting)
+                        waiting += 1
+                        if waiting == LANES:
+                            water_fill(short, short_slots, size, waiting)
+                            write_back(short, short_slots, waiting, profit, hours)
+                            waiting = 0
+            loaded = 0
     if waiting > 0:
         water_fill(short, short_slots, size, waiting)
         write_back(short, short_slots, waiting, profit, hours)
@@ -432,19 +396,18 @@ def rent_batch(
     hours = np.zeros((rows, size))
     profit = np.zeros(rows)
     used = np.zeros(rows)
-    chunk, slots = np.empty(1, CHUNK)[0], new_slots(size)
+    chunk, slots = np.empty(1, CHUNK), new_slots(size)
     waiting = 0
     for n in range(rows):
         m = choice[n]
         if m >= 0:
             price = prices[n // rows_per_market, m]
-            load(chunk, slots, waiting, terms, n, m, price, pattern_bits(faded[n]))
-            chunk.problem[waiting] = n
+            load(chunk, slots, waiting, terms, n, m, price, pattern_bits(faded[n]), n)
             waiting += 1
         if waiting == LANES or (waiting > 0 and n == rows - 1):
             water_fill(chunk, slots, size, waiting)
             write_back(chunk, slots, waiting, profit, hours)
             for i in range(waiting):
-                used[chunk.problem[i]] = min(chunk.used[i], chunk.energy[i])
+                used[chunk[0].problem[i]] = min(chunk[0].used[i], chunk[0].energy[i])
             waiting = 0
     return hours, profit, used
