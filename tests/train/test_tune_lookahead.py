@@ -1,4 +1,4 @@
-"""`lmaas tune lookahead`, small: it writes a nu for every preset it was asked for, and the shipped file is left alone."""
+"""`lmaas tune lookahead`, small: it writes a nu for what it was asked, and the shipped file is left alone."""
 
 from __future__ import annotations
 
