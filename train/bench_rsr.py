@@ -211,7 +211,7 @@ class ConicRecourse:
 
 def _scip(terms: RentalTerms, prices: np.ndarray) -> np.ndarray:
     """Solve a customer's whole problem in SCIP: the choice of the model, and a rental for every fade pattern."""
-    import pyscipopt
+    import pyscipopt  # pyright: ignore[reportMissingImports] (an extra)
 
     best = np.empty(terms.size)
     for n in range(terms.size):
