@@ -209,13 +209,15 @@ def load_policy(name_or_folder: str | os.PathLike[str], seed: int = 0) -> Learne
         described = cast("dict[str, Any]", content)
         digest = described.pop("weights_sha256", None)
         about = About.from_dict(described)
-    except ValueError as error:  # also what json and utf-8 raise
+    except (ValueError, RecursionError, OverflowError) as error:  # what json, utf-8 and huge numbers raise, too
         raise ValueError(f"{folder / ABOUT}: {error}") from error
     try:
         seller = LearnedSeller(load(data), about, seed)
         if digest != hashlib.sha256(data).hexdigest():
             raise ValueError(f"these are not the weights that the {ABOUT} beside them describes (weights_sha256)")
         return seller
+    except KeyError as error:  # safetensors' way to say it
+        raise ValueError(f"{folder / WEIGHTS}: numbers of type {error} are not supported") from error
     except (SafetensorError, ValueError) as error:
         raise ValueError(f"{folder / WEIGHTS}: {error}") from error
 

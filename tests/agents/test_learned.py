@@ -97,6 +97,11 @@ def edit_weights(name: str, value: object) -> Callable[[Path], None]:
     return edit
 
 
+def of_type_bf16(folder: Path) -> None:
+    header = json.dumps({"log_std": {"dtype": "BF16", "shape": [4], "data_offsets": [0, 8]}}).encode()
+    (folder / WEIGHTS).write_bytes(len(header).to_bytes(8, "little") + header + bytes(8))
+
+
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
@@ -107,7 +112,10 @@ def edit_weights(name: str, value: object) -> Callable[[Path], None]:
         (edit_json(scenario={"customers": 0}), f"{ABOUT}: scenario: customers = 0 must be"),
         (lambda folder: (folder / ABOUT).write_text("[]"), f"{ABOUT}: must hold a mapping"),
         (lambda folder: (folder / ABOUT).unlink(), f"{ABOUT}: cannot be read"),
+        (edit_json(observation_clip=10**400), f"{ABOUT}: int too large"),
+        (lambda folder: (folder / ABOUT).write_text("[" * 100_000), f"{ABOUT}: "),
         (lambda folder: (folder / WEIGHTS).write_bytes(b"rubbish"), WEIGHTS),
+        (of_type_bf16, f"{WEIGHTS}: numbers of type 'BF16' are not supported"),
         (edit_weights("log_std", None), f"{WEIGHTS}: log_std is missing"),
         (edit_weights("layer1.bias", np.zeros(3)), rf"{WEIGHTS}: layer1.bias has shape \(3,\), it must be \(4,\)"),
         (edit_weights("layer0.bias", np.full(8, np.nan)), f"{WEIGHTS}: layer0.bias must hold finite"),
