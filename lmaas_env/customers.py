@@ -13,12 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lmaas_env import kernels
+from lmaas_env import kernels, static_robust
 from lmaas_env.kernels import SELECTION_THRESHOLD, TermArrays
 from lmaas_env.scenario import close_match
 from lmaas_env.types import BoolArray, FloatArray, IntArray
 
-LARGEST_ENUMERATION = 16  # slots; the worst case of a kept plan is found by trying every pattern
 PATTERNS = 64  # fade patterns that the stochastic customer averages over
 
 
@@ -91,8 +90,21 @@ class Nominal(Strategy):
         """Select the model of largest profit without fades and book its hours."""
         choice, planned_hours = _nominal(terms, prices)
         booked = _chosen(planned_hours, choice)
-        patterns = fade_patterns(booked.shape[1])
-        return Selection(choice, kernels.worst_of_plan_rows(terms, choice, prices, booked, patterns), booked)
+        return Selection(choice, kernels.worst_of_plan_rows(terms, choice, prices, booked), booked)
+
+    def rent(self, terms: TermArrays, prices: FloatArray, selection: Selection, faded: BoolArray) -> Outcome:
+        """Pay the booked hours, use what fades and battery leave of them."""
+        return keep_plan(terms, prices, selection, faded)
+
+
+class StaticRobust(Strategy):
+    """Fix model and hours in advance so that the worst case is best, and keep the plan."""
+
+    def select(self, terms: TermArrays, prices: FloatArray, taste: FloatArray) -> Selection:
+        """Select the model whose best plan promises most, and book that plan."""
+        plans = static_robust.plan_rows(terms, prices)
+        choice = _best(plans.worst)
+        return Selection(choice, _chosen(plans.worst, choice), _chosen(plans.plan, choice))
 
     def rent(self, terms: TermArrays, prices: FloatArray, selection: Selection, faded: BoolArray) -> Outcome:
         """Pay the booked hours, use what fades and battery leave of them."""
@@ -160,6 +172,7 @@ STRATEGIES: dict[str, Callable[[float], Strategy]] = {
     "rsr": lambda fade_probability: RSR(),
     "nominal": lambda fade_probability: Nominal(),
     "nominal-recourse": lambda fade_probability: NominalRecourse(),
+    "static-robust": lambda fade_probability: StaticRobust(),
     "stochastic": Stochastic,
     "greedy-quality": lambda fade_probability: GreedyQuality(),
     "cheapest": lambda fade_probability: Cheapest(),
@@ -181,14 +194,6 @@ def keep_plan(terms: TermArrays, prices: FloatArray, selection: Selection, faded
     """Pay the planned hours and use min(planned, useful) of them, in slot order until the battery is empty."""
     profit, energy = kernels.serve_rows(terms, selection.choice, prices, selection.planned_hours, faded)
     return Outcome(selection.choice, selection.planned_hours, profit, energy)
-
-
-def fade_patterns(slots: int) -> BoolArray:
-    """Return all 2^L fade patterns, (2^L, L), the one without fades first."""
-    if slots > LARGEST_ENUMERATION:
-        raise ValueError(f"slots = {slots} must be at most {LARGEST_ENUMERATION} for customers that keep a plan")
-    numbers: IntArray = np.arange(2**slots, dtype=np.int64)
-    return (numbers[:, None] & 2 ** np.arange(slots, dtype=np.int64)) > 0
 
 
 def _nominal(terms: TermArrays, prices: FloatArray) -> tuple[IntArray, FloatArray]:

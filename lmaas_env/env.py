@@ -96,7 +96,7 @@ class LMaaSEnv(gym.Env[Any, Any]):
     | `render_mode` | `"ansi"`, `"rgb_array"` or None | None | a table, or a picture, of the last period |
 
     Presets are `day`, `static`, `scarce`, `abundant`, `public` and `city`; customers are `rsr`, `nominal`,
-    `nominal-recourse`, `stochastic`, `greedy-quality`, `cheapest`, `random` or `perfect-foresight`.
+    `nominal-recourse`, `static-robust`, `stochastic`, `greedy-quality`, `cheapest`, `random` or `perfect-foresight`.
 
     `info` holds, of the period that ended, `profit`, `revenue`, `cost` ($), `prices` ($/h), `customers_per_model`,
     `hours_per_model`, `customer_profit` and `worst_case_profit` ($, summed over customers), `faded_share` (of slots)

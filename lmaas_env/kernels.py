@@ -18,6 +18,7 @@ from lmaas_env.compiled import kernel
 from lmaas_env.types import BoolArray, FloatArray, IntArray
 
 LARGEST = 1e15  # bound on every number of the terms, so that no product of them overflows
+LARGEST_ENUMERATION = 200_000  # fade patterns, for customers that keep a plan
 SELECTION_THRESHOLD = 1e-12  # $; a customer selects a model only if it promises more
 
 
@@ -249,10 +250,32 @@ def serve_rows(
 
 
 @kernel
-def worst_of_plan_rows(
-    terms: TermArrays, choice: IntArray, prices: FloatArray, booked: FloatArray, patterns: BoolArray
-) -> FloatArray:
-    """Least profit (N,) of booked hours over those of the fade patterns (P, L) that the budget allows."""
+def fade_patterns(budget: int, slots: int) -> BoolArray:
+    """Return all patterns (P, L) of at most ``budget`` fades, fewest fades first."""
+    count, choose = 1, 1
+    for k in range(min(budget, slots)):
+        choose = choose * (slots - k) // (k + 1)
+        count += choose
+        if count > LARGEST_ENUMERATION:
+            raise ValueError("more than 200000 fade patterns (fade_budget of slots) cannot be enumerated")
+    patterns = np.zeros((count, slots), dtype=np.bool_)
+    first, last = 0, 1
+    for _ in range(min(budget, slots)):
+        row = last
+        for parent in range(first, last):
+            for slot in range(slots - 1, -1, -1):
+                if patterns[parent, slot]:
+                    break
+                patterns[row] = patterns[parent]
+                patterns[row, slot] = True
+                row += 1
+        first, last = last, row
+    return patterns
+
+
+@kernel
+def worst_of_plan_rows(terms: TermArrays, choice: IntArray, prices: FloatArray, booked: FloatArray) -> FloatArray:
+    """Least profit (N,) of booked hours (N, L) over the fade patterns that the budget allows."""
     rows = choice.shape[0]
     rows_per_market = rows // prices.shape[0]
     worst = np.zeros(rows)
@@ -261,9 +284,9 @@ def worst_of_plan_rows(
         if m >= 0:
             price = float(prices[n // rows_per_market, m])
             worst[n] = np.inf
+            patterns = fade_patterns(terms.fade_budget[n], booked.shape[1])
             for p in range(patterns.shape[0]):
-                if patterns[p].sum() <= terms.fade_budget[n]:
-                    worst[n] = min(worst[n], serve(terms, n, m, price, booked[n], patterns[p])[0])
+                worst[n] = min(worst[n], serve(terms, n, m, price, booked[n], patterns[p])[0])
     return worst
 
 

@@ -20,8 +20,9 @@ from rich.progress import track
 
 from agents import IMP
 from lmaas_env import Market, MarketState, Population, Scenario
-from lmaas_env.customers import STRATEGIES, fade_patterns, strategy
+from lmaas_env.customers import STRATEGIES, strategy
 from lmaas_env.files import write_whole
+from lmaas_env.kernels import fade_patterns
 from lmaas_env.types import BoolArray, FloatArray
 from train.runs import new_folder, write_origin
 from train.statistics import mean_estimate
@@ -106,7 +107,7 @@ def _cell(scenario: Scenario, condition: str, value: float, population: int) -> 
     market, state, level = _market(scenario, condition, value, population)
     terms = market.terms(state)
     prices = np.clip(level * IMP(market).solve_terms(terms).prices, scenario.price_floor, scenario.price_cap)[None]
-    patterns = fade_patterns(scenario.slots)
+    patterns = fade_patterns(scenario.slots, scenario.slots)
     faded_slots = patterns.sum(axis=1)
     probability = scenario.fade_probability
     chance = probability**faded_slots * (1.0 - probability) ** (scenario.slots - faded_slots)

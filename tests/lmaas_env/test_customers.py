@@ -9,8 +9,8 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from lmaas_env import Market, MarketState, RentalTerms, Scenario
-from lmaas_env.customers import STRATEGIES, Selection, fade_patterns, strategy
+from lmaas_env import Market, MarketState, Population, RentalTerms, Scenario
+from lmaas_env.customers import STRATEGIES, Selection, strategy
 from lmaas_env.days import draw_days
 from lmaas_env.market import stack
 from lmaas_env.rsr import rent, solve
@@ -143,10 +143,9 @@ def test_environments_take_any_customers(name: str) -> None:
 def test_unknown_customers_and_too_many_patterns_are_refused() -> None:
     with pytest.raises(ValueError, match="customers = 'nominl' are unknown, did you mean 'nominal'"):
         gym.make("LMaaS-v0", customers="nominl")
-    with pytest.raises(ValueError, match="slots = 17 must be at most 16"):
-        fade_patterns(17)
     scenario = dataclasses.replace(Scenario(), slots=20, customers=2)
-    market = Market(scenario, seed=1, customers="nominal")
+    people = Population.for_scenario(scenario, 1)
+    market = Market(scenario, population=people._replace(fade_budget=np.full(2, 20)), customers="nominal")
     state, draws = market.day(np.random.default_rng(0))
-    with pytest.raises(ValueError, match="slots = 20 must be at most 16"):
+    with pytest.raises(ValueError, match="more than 200000 fade patterns"):
         market.settle(np.full(4, 5.0), state, draws[0])
