@@ -143,9 +143,9 @@ def test_environments_take_any_customers(name: str) -> None:
 def test_unknown_customers_and_too_many_patterns_are_refused() -> None:
     with pytest.raises(ValueError, match="customers = 'nominl' are unknown, did you mean 'nominal'"):
         gym.make("LMaaS-v0", customers="nominl")
-    scenario = dataclasses.replace(Scenario(), slots=20, customers=2)
+    scenario = dataclasses.replace(Scenario(), slots=20, customers=8)
     people = Population.for_scenario(scenario, 1)
-    market = Market(scenario, population=people._replace(fade_budget=np.full(2, 20)), customers="nominal")
+    market = Market(scenario, population=people._replace(fade_budget=np.full(8, 20)), customers="nominal")
     state, draws = market.day(np.random.default_rng(0))
     with pytest.raises(ValueError, match="more than 200000 fade patterns"):
-        market.settle(np.full(4, 5.0), state, draws[0])
+        market.settle(np.ones(4), state, draws[0])
