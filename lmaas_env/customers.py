@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lmaas_env import kernels, static_robust
+from lmaas_env import kernels, static_robust, waterfilling
 from lmaas_env.kernels import SELECTION_THRESHOLD, TermArrays
 from lmaas_env.scenario import close_match
 from lmaas_env.types import BoolArray, FloatArray, IntArray
@@ -63,7 +63,7 @@ class Strategy(ABC):
 
     def rent(self, terms: TermArrays, prices: FloatArray, selection: Selection, faded: BoolArray) -> Outcome:
         """Rent when the fades (N, L) are known: RSR's recourse, unless a strategy says otherwise."""
-        return Outcome(selection.choice, *kernels.rent_rows(terms, selection.choice, prices, faded))
+        return Outcome(selection.choice, *waterfilling.rent_rows(terms, selection.choice, prices, faded))
 
 
 class RSR(Strategy):
@@ -71,7 +71,7 @@ class RSR(Strategy):
 
     def select(self, terms: TermArrays, prices: FloatArray, taste: FloatArray) -> Selection:
         """Select the model of largest worst-case profit."""
-        choice, worst_case_profit, planned_hours = kernels.solve_rows(terms, prices)
+        choice, worst_case_profit, planned_hours = waterfilling.solve_rows(terms, prices)
         return Selection(choice, _chosen(worst_case_profit, choice), _chosen(planned_hours, choice))
 
 
@@ -165,7 +165,7 @@ class PerfectForesight(Strategy):
     def rent(self, terms: TermArrays, prices: FloatArray, selection: Selection, faded: BoolArray) -> Outcome:
         """Select the best model for the fades that come, and rent it."""
         choice = _best(kernels.mean_profit_rows(terms, prices, faded[None]))
-        return Outcome(choice, *kernels.rent_rows(terms, choice, prices, faded))
+        return Outcome(choice, *waterfilling.rent_rows(terms, choice, prices, faded))
 
 
 STRATEGIES: dict[str, Callable[[float], Strategy]] = {
@@ -198,13 +198,13 @@ def keep_plan(terms: TermArrays, prices: FloatArray, selection: Selection, faded
 
 def _nominal(terms: TermArrays, prices: FloatArray) -> tuple[IntArray, FloatArray]:
     """Choice (N,) and planned hours (N, M, L) of customers that expect no fade."""
-    choice, _, planned_hours = kernels.solve_rows(terms._replace(fade_budget=0 * terms.fade_budget), prices)
+    choice, _, planned_hours = waterfilling.solve_rows(terms._replace(fade_budget=0 * terms.fade_budget), prices)
     return choice, planned_hours
 
 
 def _with_recourse(terms: TermArrays, prices: FloatArray, choice: IntArray) -> Selection:
     """Complete a choice whose hours are rented with recourse: its worst case is that of RSR for the same model."""
-    _, worst_case_profit, planned_hours = kernels.solve_rows(terms, prices)
+    _, worst_case_profit, planned_hours = waterfilling.solve_rows(terms, prices)
     return Selection(choice, _chosen(worst_case_profit, choice), _chosen(planned_hours, choice))
 
 

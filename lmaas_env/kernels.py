@@ -163,41 +163,6 @@ def select(worst_case_profit: FloatArray) -> int:
 
 
 @kernel
-def solve_rows(terms: TermArrays, prices: FloatArray) -> tuple[IntArray, FloatArray, FloatArray]:
-    """RSR's first stage for every customer: choice (N,), worst-case profit (N, M) and planned hours (N, M, L)."""
-    rows, slots = terms.task_value.shape
-    models = terms.setup_cost.shape[1]
-    rows_per_market = rows // prices.shape[0]
-    choice = np.empty(rows, dtype=np.int64)
-    worst_case_profit = np.empty((rows, models))
-    planned_hours = np.empty((rows, models, slots))
-    for n in range(rows):
-        faded = worst_fades(terms.fade_budget[n], slots)
-        for m in range(models):
-            price = prices[n // rows_per_market, m]
-            worst_case_profit[n, m] = recourse(terms, n, m, price, faded, planned_hours[n, m])[0]
-        choice[n] = select(worst_case_profit[n])
-    return choice, worst_case_profit, planned_hours
-
-
-@kernel
-def rent_rows(
-    terms: TermArrays, choice: IntArray, prices: FloatArray, faded: BoolArray
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """RSR's second stage: hours (N, L), profit (N,) and energy (N,) once the fades are known."""
-    rows, slots = terms.task_value.shape
-    rows_per_market = rows // prices.shape[0]
-    hours = np.zeros((rows, slots))
-    profit = np.zeros(rows)
-    used = np.zeros(rows)
-    for n in range(rows):
-        m = choice[n]
-        if m >= 0:
-            profit[n], _, used[n] = recourse(terms, n, m, float(prices[n // rows_per_market, m]), faded[n], hours[n])
-    return hours, profit, used
-
-
-@kernel
 def mean_profit_rows(terms: TermArrays, prices: FloatArray, patterns: BoolArray) -> FloatArray:
     """Mean profit (N, M) of renting each model with recourse, over fade patterns (P, N, L)."""
     rows, slots = terms.task_value.shape

@@ -28,7 +28,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lmaas_env import kernels
+from lmaas_env import waterfilling
 from lmaas_env.terms import RentalTerms
 from lmaas_env.types import BoolArray, FloatArray, IntArray
 
@@ -78,7 +78,7 @@ def solve(terms: RentalTerms, prices: ArrayLike) -> RSRResult:
     ValueError
         If prices have another shape, are not finite, or a price plus its airtime cost is not positive.
     """
-    return RSRResult(*kernels.solve_rows(terms.arrays, price_rows(terms, prices)))
+    return RSRResult(*waterfilling.solve_rows(terms.arrays, price_rows(terms, prices)))
 
 
 def rent(terms: RentalTerms, choice: ArrayLike, prices: ArrayLike, faded: ArrayLike) -> Rental:
@@ -99,7 +99,7 @@ def rent(terms: RentalTerms, choice: ArrayLike, prices: ArrayLike, faded: ArrayL
         If shapes disagree, a choice is not a model, or prices are refused as in `solve`.
     """
     chosen, pattern = _checked_choice(terms, choice), _checked_fades(terms, faded)
-    return Rental(*kernels.rent_rows(terms.arrays, chosen, price_rows(terms, prices), pattern))
+    return Rental(*waterfilling.rent_rows(terms.arrays, chosen, price_rows(terms, prices), pattern))
 
 
 def price_rows(terms: RentalTerms, prices: ArrayLike) -> FloatArray:

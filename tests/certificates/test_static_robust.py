@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.optimize import differential_evolution
 
-from lmaas_env import Market, kernels, static_robust
+from lmaas_env import Market, kernels, static_robust, waterfilling
 from lmaas_env.customers import strategy
 from lmaas_env.terms import RentalTerms
 from lmaas_env.types import FloatArray
@@ -41,7 +41,7 @@ def test_plans_are_certified_and_worth_what_they_say(seed: int) -> None:
         terms = random_terms(rng, 3, 2, slots)
         prices = random_prices(rng, 2) if seed % 2 else 10.0 ** rng.uniform(-0.5, 1.3, 2)
         plans = static_robust.plan_rows(terms.arrays, prices[None], every_model=True)
-        rsr = kernels.solve_rows(terms.arrays, prices[None])[1]
+        rsr = waterfilling.solve_rows(terms.arrays, prices[None])[1]
         assert (plans.worst <= plans.bound).all()
         assert (plans.bound - plans.worst <= 1e-8 * _scale(plans.worst)).all()
         assert (plans.worst <= rsr + 1e-9 * _scale(rsr)).all()
@@ -82,7 +82,7 @@ def test_an_optimal_plan_may_differ_from_the_plan_of_rsr() -> None:
     for draw in draws:
         terms = market.terms(state)
         plans = static_robust.plan_rows(terms.arrays, prices[None], every_model=True)
-        _, _, planned = kernels.solve_rows(terms.arrays, prices[None])
+        _, _, planned = waterfilling.solve_rows(terms.arrays, prices[None])
         for n in range(terms.size):
             for m in range(4):
                 kept = _worst_case(terms, n, m, float(prices[m]), planned[n, m])

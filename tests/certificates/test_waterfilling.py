@@ -1,0 +1,44 @@
+"""The lockstep recourse against the scalar one: two writings of one formula must agree, problem by problem."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from lmaas_env import kernels, waterfilling
+from tests.certificates.oracle import random_prices, random_terms
+
+
+@pytest.mark.parametrize("slots", [1, 2, 3, 6, 7, 12])
+def test_lockstep_equals_one_problem_at_a_time(slots: int) -> None:
+    rng = np.random.default_rng(slots)
+    for customers in (1, 7, 8, 33, 100):  # lanes empty, just full, and left over
+        terms, prices = random_terms(rng, customers, 4, slots).arrays, random_prices(rng, 4)
+        choice, worst, planned = waterfilling.solve_rows(terms, prices[None])
+        faded = rng.random((customers, slots)) < 0.5
+        hours, profit, energy = waterfilling.rent_rows(terms, choice, prices[None], faded)
+        scratch = np.empty(slots)
+        for n in range(customers):
+            pattern = kernels.worst_fades(terms.fade_budget[n], slots)
+            scale = max(1.0, float(np.abs(worst[n]).max()))
+            for m, price in enumerate(prices):
+                expected, _, _ = kernels.recourse(terms, n, m, float(price), pattern, scratch)
+                assert worst[n, m] == pytest.approx(expected, rel=1e-11, abs=1e-11 * scale)
+                assert_allclose(planned[n, m], scratch, rtol=1e-7, atol=1e-9)
+            m = int(choice[n])
+            if m < 0:
+                assert profit[n] == 0.0
+                assert not hours[n].any()
+                continue
+            expected, _, used = kernels.recourse(terms, n, m, float(prices[m]), faded[n], scratch)
+            assert profit[n] == pytest.approx(expected, rel=1e-11, abs=1e-11 * scale)
+            assert energy[n] == pytest.approx(used, rel=1e-9, abs=1e-9)
+            assert_allclose(hours[n], scratch, rtol=1e-7, atol=1e-9)
+
+
+def test_the_logarithm_is_correct_to_the_last_place() -> None:
+    x = 1.0 + 10.0 ** np.random.default_rng(0).uniform(-12.0, 15.0, 20_000)
+    exact = np.log(x.astype(np.longdouble))
+    error = [abs(waterfilling.logarithm(float(a)) - b) for a, b in zip(x, exact, strict=True)]
+    assert (np.array(error, float) <= np.spacing(exact.astype(float))).all()
