@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import json
+import math
+import os
 import platform
 import shlex
 import sys
@@ -38,6 +41,17 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             found[name] = "not installed"
     return found
+
+
+def machine() -> str:
+    """Return the processor, its cores and how busy it is, in a line; timings count only on a machine else idle."""
+    model = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), model)
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else math.nan
+    idle = "idle" if load < 0.5 else "NOT IDLE, timings do not count"
+    return f"{model}, {os.cpu_count()} cores, load {load:.2f} before the start: {idle}"
 
 
 def command_line() -> str:

@@ -1,0 +1,37 @@
+"""`lmaas bench kernel`, small: files are whole, and the reference that it times gives the kernel's answers."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from lmaas_env import Market
+from lmaas_env.waterfilling import solve_rows
+from train import bench_kernel
+from train.__main__ import main
+
+
+def test_smoke(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench_kernel, "SIZES", {"slots": (1, 2, 3), "customers": (10, 20, 10**6), "models": (1, 4)})
+    out = tmp_path / "bench"
+    assert main(["bench", "kernel", "--days", "1", "--customers", "20", "--out", str(out)]) == 0
+    assert [row["hour"] for row in csv.DictReader((out / "kernel.csv").read_text().splitlines())] == ["3", "12", "15"]
+    growth = list(csv.DictReader((out / "growth.csv").read_text().splitlines()))
+    assert [row["size"] for row in growth] == ["1", "2", "3", "10", "20", "1", "4"]
+    assert (out / "growth.png").stat().st_size > 10_000
+    assert "of limit" in capsys.readouterr().out
+
+
+def test_bisection_gives_the_same_answers() -> None:
+    market = Market("scarce", seed=2)
+    terms = market.terms(market.initial_state(np.random.default_rng(2))._replace(hour=15)).arrays
+    prices = bench_kernel.PRICES[None]
+    _, expected, planned = solve_rows(terms, prices)
+    for reference in (bench_kernel.bisection_rows, bench_kernel.one_by_one_rows):
+        worst, hours = reference(terms, prices)
+        assert_allclose(worst, expected, rtol=1e-10)
+        assert_allclose(hours, planned, atol=1e-10)
