@@ -1,0 +1,91 @@
+"""The certificates can fail: each is run on a copy of the code that is broken on purpose, and must notice."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+RSR = "tests/certificates/test_rsr_certificates.py"
+PROPERTIES = "tests/certificates/test_rsr_properties.py"
+STATIC = "tests/certificates/test_static_robust.py"
+LOCKSTEP = "tests/certificates/test_waterfilling.py"
+
+# What is broken: the file, the text, what replaces it; and the test that must fail.
+MUTATIONS = {
+    "the least valuable slots fade": (
+        "lmaas_env/waterfilling.py",
+        "worst[k] = k < terms.fade_budget[n]",
+        "worst[k] = k >= size - terms.fade_budget[n]",
+        f"{RSR}::test_worst_case_profit_and_choice_equal_enumeration_of_all_fade_patterns",
+    ),
+    "a slot too few fades": (
+        "lmaas_env/waterfilling.py",
+        "worst[k] = k < terms.fade_budget[n]",
+        "worst[k] = k < terms.fade_budget[n] - 1",
+        f"{PROPERTIES}::test_at_most_gamma_fades_realise_at_least_the_promised_profit",
+    ),
+    "the shadow price is searched for one pass only": (
+        "lmaas_env/waterfilling.py",
+        "for _ in range(2 * slots.shape[0] + 2):",
+        "for _ in range(1):",
+        f"{RSR}::test_duality_gap_of_planned_and_realised_hours_is_below_1e_9",
+    ),
+    "energy costs nothing": (
+        "lmaas_env/waterfilling.py",
+        "if fill_slack(chunks, slots, size, count) > 0:",
+        "if fill_slack(chunks, slots, size, count) < 0:",
+        f"{RSR}::test_realised_profit_of_every_fade_pattern_equals_a_general_solver",
+    ),
+    "faded slots keep their nominal cap": (
+        "lmaas_env/waterfilling.py",
+        "cap = pick(faded, chunk.max_hours[1, i], chunk.max_hours[0, i])",
+        "cap = pick(faded, chunk.max_hours[0, i], chunk.max_hours[0, i])",
+        f"{RSR}::test_realised_profit_of_every_fade_pattern_equals_a_general_solver",
+    ),
+    "ties go to the last model": (
+        "lmaas_env/kernels.py",
+        "if worst_case_profit[m] > worst_case_profit[best]:",
+        "if worst_case_profit[m] >= worst_case_profit[best]:",
+        f"{PROPERTIES}::test_equal_models_are_a_tie_for_the_lowest_index",
+    ),
+    "the scalar kernel misses a breakpoint": (
+        "lmaas_env/kernels.py",
+        "right = min(right, closes)",
+        "right = max(right, closes)",
+        f"{LOCKSTEP}::test_lockstep_equals_one_problem_at_a_time",
+    ),
+    "static-robust stops at RSR's plan": (
+        "lmaas_env/static_robust.py",
+        "if upper <= max(best, floor) + within:",
+        "if upper >= best:",
+        f"{STATIC}::test_plans_are_certified_and_worth_what_they_say",
+    ),
+    "static-robust's bound is cut short": (
+        "lmaas_env/static_robust.py",
+        "bound = min(bound, limit * rental.unit - setup)",
+        "bound = max(best, floor)",
+        f"{STATIC}::test_differential_evolution_reaches_the_plan_and_never_beats_it",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", list(MUTATIONS))
+def test_broken_code_is_noticed(name: str, tmp_path: Path) -> None:
+    file, text, replacement, certificate = MUTATIONS[name]
+    without = shutil.ignore_patterns("__pycache__")
+    for folder in ("lmaas_env", "agents", "tests"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=without)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    source = (tmp_path / file).read_text(encoding="utf-8")
+    assert source.count(text) == 1, f"{file} holds {text!r} {source.count(text)} times: renew the mutation"
+    (tmp_path / file).write_text(source.replace(text, replacement), encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", certificate]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600)
+    assert run.returncode == 1, run.stdout + run.stderr
+    assert " failed" in run.stdout, run.stdout
+    assert "Error" in run.stdout
