@@ -1,0 +1,68 @@
+"""Draw the figures of the documentation: `python docs/figures.py` writes them beside this file."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from lmaas_env import RentalTerms, viewer
+from lmaas_env.rsr import rent
+
+FADED = ("nominal", "faded")
+
+
+def theorem_1() -> Figure:
+    """Draw what a slot earns by its task value, and a customer's profit for every pattern of two fades."""
+    price, kq, cost, power, cap, mu = 5.0, (16.0, 11.0), (0.4, 1.0), (4.2, 4.9), (0.30, 0.22), 0.8
+    value = np.linspace(0.0, 4.0, 401)
+    earned: list[np.ndarray] = []
+    for s in range(2):
+        slope = price + cost[s] + mu * power[s]
+        hours = np.clip(value / slope - 1.0 / kq[s], 0.0, cap[s])
+        earned.append(value * np.log1p(kq[s] * hours) - slope * hours)
+    figure = Figure((12.0, 4.4), dpi=110, layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for s in range(2):
+        left.plot(value, earned[s], color=viewer.COLOURS[s], lw=2, label=f"$\\varphi(V, \\mu)$, {FADED[s]}")
+    left.plot(value, earned[0] - earned[1], color="black", lw=2, ls="--", label="what a fade costs, $\\Delta(V)$")
+    left.set_xlabel("task value V of the slot, $")
+    left.set_ylabel("slot profit with energy at the price $\\mu$, \\$")
+    left.set_title("A fade costs most where the task is worth most", loc="left")
+    left.legend(frameon=False)
+
+    slots, budget = 6, 2
+    terms = RentalTerms(
+        task_value=np.array([[3.0, 2.4, 1.8, 1.4, 1.1, 0.9]]),
+        fade_budget=np.array([budget]),
+        saturation=np.array([20.0]),
+        energy=np.array([1.6]),
+        setup_cost=np.array([[0.02]]),
+        quality=np.array([[[0.8, 0.55]]]),
+        airtime_cost=np.array([[[0.4, 1.0]]]),
+        power=np.array([[[4.2, 4.9]]]),
+        max_hours=np.array([[[0.166, 0.12]]]),
+    )
+    profits: dict[str, float] = {}
+    for chosen in itertools.combinations(range(slots), budget):
+        faded = np.isin(np.arange(slots), chosen)
+        profits[" ".join(str(slot + 1) for slot in chosen)] = float(rent(terms, [0], [price], faded[None]).profit[0])
+    order = sorted(profits, key=lambda name: profits[name])
+    colours = [viewer.COLOURS[1 if name == "1 2" else 0] for name in order]
+    right.bar(range(len(order)), [profits[name] for name in order], color=colours)
+    right.set_xticks(range(len(order)), [name.replace(" ", "\n") for name in order])
+    right.set_ylim(0.97 * min(profits.values()), 1.01 * max(profits.values()))
+    right.set_xlabel("slots that fade (slot 1 carries the most valuable tasks)")
+    right.set_ylabel("profit after the best rental, $ (axis from 4.48)")
+    right.set_title("Every pattern of two fades: the most valuable two hurt most", loc="left")
+    for axes in (left, right):
+        axes.grid(axis="y", color="#E0E0E0")
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+if __name__ == "__main__":
+    viewer.save(theorem_1(), Path(__file__).parent / "theorem-1.png")
