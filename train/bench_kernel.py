@@ -264,7 +264,9 @@ def _throughput() -> list[float]:
     """Nanoseconds per division, square root and logarithm, each in a vector loop over 8 KB."""
     x = 1.0 + 10.0 ** np.random.default_rng(0).uniform(-9.0, 6.0, 1024)
     out = np.empty_like(x)
-    calls = [lambda f=f: _repeat(f, x, out) for f in (_divide, _take_roots, _take_logarithms)]
+    calls: list[Callable[[], object]] = [
+        lambda f=f: _repeat(f, x, out) for f in (_divide, _take_roots, _take_logarithms)
+    ]
     return [1e9 * seconds / (100 * x.size) for seconds in medians(calls, 0.3)]
 
 
