@@ -56,12 +56,12 @@ class IMP(PricingSeller):
             raise ValueError(f"fade_probability = {probability} must be in [0, 1]")
         n, slots = market.population.task_value.shape
         if self.anticipate == "expected":
-            self._anticipation = common_scenarios(n, slots, probability)
+            self.anticipation = common_scenarios(n, slots, probability)
         else:
             patterns = np.array([[worst_fades(budget, slots) for budget in market.population.fade_budget]])
-            self._anticipation = Anticipation(patterns, np.ones((1, n)))
+            self.anticipation = Anticipation(patterns, np.ones((1, n)))
         scenario, catalogue = market.scenario, market.catalogue
-        self._constants = SellerConstants(
+        self.constants = SellerConstants(
             np.tile(catalogue.serving_cost, (n, 1)),
             catalogue.adaptation_cost,
             float(catalogue.training_cost.sum()),
@@ -79,14 +79,14 @@ class IMP(PricingSeller):
 
     def solve_terms(self, terms: RentalTerms, start: FloatArray | None = None) -> SearchResult:
         """As `solve`, for rental terms of the market's customers."""
-        return self._search(terms, self._constants, start)
+        return self._search(terms, self.constants, start)
 
     def _search(self, terms: RentalTerms, constants: SellerConstants, start: FloatArray | None = None) -> SearchResult:
         began = time.perf_counter()
         first = (
-            np.full(self.market.catalogue.size, self._constants.price_cap) if start is None else np.array(start, float)
+            np.full(self.market.catalogue.size, self.constants.price_cap) if start is None else np.array(start, float)
         )
-        prices, history, evaluations = iterate(terms.arrays, self._anticipation, constants, first)
+        prices, history, evaluations = iterate(terms.arrays, self.anticipation, constants, first)
         return SearchResult(
             prices=prices,
             profit=float(history[-1]),
@@ -99,7 +99,7 @@ class IMP(PricingSeller):
 
     def profit(self, terms: RentalTerms, prices: FloatArray) -> float:
         """Return the anticipated profit of one period at given prices, $: what IMP maximises."""
-        return float(anticipated_profit(terms.arrays, self._anticipation, self._constants, np.array(prices, float)))
+        return float(anticipated_profit(terms.arrays, self.anticipation, self.constants, np.array(prices, float)))
 
 
 class PublicIMP(IMP):

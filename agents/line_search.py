@@ -100,7 +100,7 @@ def _threshold(
 
 
 @kernel
-def _fill_column(
+def fill_column(
     terms: TermArrays,
     anticipation: Anticipation,
     seller: SellerConstants,
@@ -320,7 +320,7 @@ def iterate(
     worst = np.empty((customers, models))
     sale = np.empty((customers, models))
     for m in range(models):
-        _fill_column(terms, anticipation, seller, m, prices[m], worst, sale)
+        fill_column(terms, anticipation, seller, m, prices[m], worst, sale)
     history = np.empty(MAX_SWEEPS + 1)
     history[0] = _total(worst, sale, seller.training_cost)
     evaluations = 0
@@ -333,7 +333,7 @@ def iterate(
             if price == prices[m]:
                 continue
             before = worst[:, m].copy(), sale[:, m].copy()
-            _fill_column(terms, anticipation, seller, m, price, worst, sale)
+            fill_column(terms, anticipation, seller, m, price, worst, sale)
             trial = _total(worst, sale, seller.training_cost)
             if trial > profit + TOLERANCE * max(1.0, abs(profit)):
                 prices[m], profit, moved = price, trial, True
@@ -353,5 +353,5 @@ def anticipated_profit(
     worst = np.empty(terms.setup_cost.shape)
     sale = np.empty(terms.setup_cost.shape)
     for m in range(prices.shape[0]):
-        _fill_column(terms, anticipation, seller, m, prices[m], worst, sale)
+        fill_column(terms, anticipation, seller, m, prices[m], worst, sale)
     return _total(worst, sale, seller.training_cost)

@@ -57,7 +57,7 @@ class LookaheadIMP(IMP):
         """Iterate the prices of one period; the profit is net of the charge on energy."""
         terms = self.market.terms(state)
         charge = self.shadow_price(int(state.hour)) * terms.power[:, :, 0]
-        constants = self._constants._replace(serving_cost=self._constants.serving_cost + charge)
+        constants = self.constants._replace(serving_cost=self.constants.serving_cost + charge)
         return self._search(terms, constants, start)
 
 

@@ -11,6 +11,7 @@ COMMANDS = {
     "train": ("train.ppo", "Train", "train a PPO seller"),
     "tune lookahead": ("train.tune_lookahead", "TuneLookahead", "the shadow price that look-ahead IMP ships with"),
     "study customers": ("train.study_customers", "StudyCustomers", "RSR beside its rivals, from the customers' side"),
+    "study seller": ("train.study_seller", "StudySeller", "IMP beside the certified optimum and other searches"),
     "bench rsr": ("train.bench_rsr", "BenchRSR", "RSR beside general solvers that give the same answer"),
     "bench kernel": ("train.bench_kernel", "BenchKernel", "RSR's kernel beside bisection and the processor's limit"),
     "compare": ("train.compare", "Compare", "sell the same held-out days with several sellers, beside IMP"),
