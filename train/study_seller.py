@@ -125,7 +125,7 @@ def summary(rows: list[Row]) -> str:
             f"Branch and bound reached its gap in {certified} of {len(keys)}; the gap left to the best known profit is "
             f"{100 * np.median(gaps):.2f} % in the median, {100 * gaps.max():.2f} % at most.",
             "",
-            "| search | of the best known, %: median | least | of the bound, %: median | least | time, ms: median | / IMP |",
+            "| search | % of best known: median | least | % of bound: median | least | time, ms | / IMP |",
             "|---|---|---|---|---|---|---|",
         ]
         imp_time = float(np.median([row.seconds for row in own if row.search == "imp"]))
@@ -134,10 +134,8 @@ def summary(rows: list[Row]) -> str:
             known = 100.0 * np.array([row.profit / best[row.population, row.hour] for row in its])
             proven = 100.0 * np.array([row.profit / row.bound for row in its])
             seconds = float(np.median([row.seconds for row in its]))
-            lines.append(
-                f"| {search} | {np.median(known):.2f} | {known.min():.2f} | {np.median(proven):.2f} | {proven.min():.2f}"
-                f" | {1e3 * seconds:.4g} | {seconds / imp_time:,.0f} |"
-            )
+            shares = [f"{value:.2f}" for of in (known, proven) for value in (np.median(of), of.min())]
+            lines.append(f"| {search} | {' | '.join(shares)} | {1e3 * seconds:.4g} | {seconds / imp_time:,.0f} |")
         lines.append("")
     return "\n".join(lines)
 
