@@ -58,7 +58,7 @@ def cma_es(imp: IMP, terms: RentalTerms, seed: int = 0, restarts: int = 4) -> Se
     ModuleNotFoundError
         If the package `cma` is not installed (``pip install "lmaas[bench]"``).
     """
-    import cma  # pyright: ignore[reportMissingTypeStubs]
+    import cma  # pyright: ignore (an extra)
 
     objective = _Objective(imp, terms)
     low, high = objective.bounds[0]
