@@ -7,7 +7,7 @@ cost of an hour, g device power, tau hours, mu the shadow price of energy, E the
 the fade state (0 nominal, 1 faded).
 
 `kernels.recourse` solves one problem at a time, for searches that must look at one customer before the next; batches
-take a fifth to a seventh of its time here (`lmaas bench kernel`).
+take a quarter to a fifth of its time here (`lmaas bench kernel`).
 """
 
 from __future__ import annotations
