@@ -3,8 +3,9 @@
 One price moves at a time. With the other prices fixed, customer n selects model m exactly while its price is below
 the threshold theta_n at which W_nm (convex and decreasing in the price) falls to the best other offer. Between sorted
 thresholds the set of buyers is fixed and the profit is continuous and piecewise smooth; at a threshold it jumps: down
-where the seller loses a sale, up where the customer's next choice earns it more. The line search looks at every
-threshold from the left, and from the right and inside at every interval that its bound cannot exclude.
+where the seller loses a sale, up where the customer's next choice earns it more. The line search is a branch and bound
+over blocks of prices: it looks at the left and the right of thresholds and inside intervals, wherever its bound does
+not exclude that (see `agents.line_search`).
 
 **Theorem 2.** A price moves only for a gain, and profit is bounded, so IMP stops after finitely many moves, at prices
 that no single price improves by more than the tolerance (plus what the margin beside a threshold costs).

@@ -1,4 +1,21 @@
-"""The line search of IMP: the exact best price of one model while the others stay, compiled (see `agents.imp`)."""
+"""The line search of IMP: the exact best price of one model while the others stay, compiled (see `agents.imp`).
+
+Branch and bound over the price. A rising price loses the customers one by one, at their thresholds. What a sale of
+model m earns, h(beta) = (beta - s) T(beta) - G, has a second-order bound between two prices because **h is concave
+wherever no slot opens or fills the wrong way**. Write c, g for airtime cost and power by fade state (g_1 >= g_0), V
+for the value of the open slots by state, and let beta >= s and s + c_0 >= 0.
+
+- Energy to spare: an open slot earns (beta - s) (V / (beta + c) - const), and (beta - s) / (beta + c) is concave.
+- Energy short, open slots in both states: with x_s = mu + (beta + c_s) / g_s, d = x_1 - x_0 falls in beta at the rate
+  k = 1 / g_0 - 1 / g_1, and the energy u = V_0 / x_0 of the nominal slots obeys d(u) = V_1 / (R - u) - V_0 / u, while
+  T = k u + const. Then h'' = -k^2 (2 d'^2 + (beta - s) k d'') / d'^3, d' = x_0^2 / V_0 + x_1^2 / V_1 and
+  d'' >= -2 x_0^3 / V_0^2, so h'' <= 0 as x_0 >= (beta + c_0) / g_0 >= k (beta - s). In one state only, T is constant.
+- A full slot that opens as the price rises, and energy that ceases to bind, only bend h down. A slot that closes bends
+  it up; so does, while energy is short, a faded slot that becomes full (a rising price moves hours to faded slots).
+
+So `_hours` counts what bends h up. Where the count is the same at both prices, h lies below its tangents at both;
+elsewhere below (beta - s) T(left) - G, as T never rises with the price.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +26,15 @@ import numpy as np
 
 import lmaas_env
 from lmaas_env.compiled import drop_stale_kernels, kernel
-from lmaas_env.kernels import TermArrays, energy_price, recourse, select, slot_hours, worst_fades
+from lmaas_env.kernels import TermArrays, energy_price, recourse, select, worst_fades
 from lmaas_env.types import BoolArray, FloatArray, IntArray
 
 MARGIN = 1e-6  # relative; a price stays this far from a threshold, so that float32 actions do not lose the customer
 TOLERANCE = 1e-7  # relative gain for which a price moves
-LEAF = 5e-3  # relative width below which an interval is taken to hold one peak at most
+EXACT = 1e-10  # relative gain that the line search may miss
+NARROWEST = 1e-9  # relative width of blocks of prices, below which their profits differ by less than EXACT
+EDGE = 0.1  # a block is split at least this share of its width from its ends
+DEPTH = 256  # of splits, enough for NARROWEST: 0.9^256 < 1e-11
 MAX_SWEEPS = 100
 
 drop_stale_kernels(Path(__file__).parent, Path(lmaas_env.__file__).parent)
@@ -41,62 +61,122 @@ class SellerConstants(NamedTuple):
     price_cap: float
 
 
+class Demand(NamedTuple):
+    """How customers answer the price of one model while the others stay, in the order in which it loses them."""
+
+    customer: IntArray  # (N,)
+    threshold: FloatArray  # the customer buys below this price; inf if it still does at the cap
+    elsewhere: FloatArray  # (N + 1,) the seller's profit from the first k customers once they have gone
+    serving_cost: FloatArray
+    concave: BoolArray  # whether s + c_0 >= 0
+    adaptation_cost: float
+
+
+class Points(NamedTuple):
+    """Prices looked at (rows) and what each customer (columns, as in `Demand`) would rent there."""
+
+    price: FloatArray
+    hours: FloatArray
+    slope: FloatArray
+    bends: IntArray
+
+
+class Block(NamedTuple):
+    """The prices between two points; customers before ``first`` have gone, those from ``last`` on stay throughout."""
+
+    left: int  # row of `Points`
+    right: int
+    first: int
+    last: int
+    depth: int
+    bound: float
+    peak: float  # the price where the bound is attained
+
+
 @kernel
-def _hours(terms: TermArrays, anticipation: Anticipation, n: int, m: int, price: float) -> tuple[float, float]:
-    """Anticipated hours T of customer n renting model m, and their slope dT/dbeta."""
-    total, slope = 0.0, 0.0
+def _hours(terms: TermArrays, anticipation: Anticipation, n: int, m: int, price: float) -> tuple[float, float, int]:
+    """Anticipated hours T of customer n renting model m, their slope dT/dbeta, and the count of upward bends.
+
+    The count never falls as the price rises, and rises where (beta - s) T may bend up (see the module).
+    """
+    value, energy = terms.task_value[n], terms.energy[n]
+    power, cap = terms.power[n, m], terms.max_hours[n, m]
+    cost = (price + terms.airtime_cost[n, m, 0], price + terms.airtime_cost[n, m, 1])
+    per_kappa_q = (
+        1.0 / (terms.saturation[n] * terms.quality[n, m, 0]),
+        1.0 / (terms.saturation[n] * terms.quality[n, m, 1]),
+    )
+    total, slope, bends = 0.0, 0.0, 0
     for p in range(anticipation.weights.shape[0]):
         weight = anticipation.weights[p, n]
         if weight == 0.0:
             continue
         faded = anticipation.patterns[p, n]
-        mu = energy_price(terms, n, m, price, faded)
-        rented = 0.0
-        # Of the slots neither closed nor full: sums of V/d^2, g V/d^2 and g^2 V/d^2, d the marginal cost.
-        by_price, by_energy, by_both = 0.0, 0.0, 0.0
-        for slot in range(faded.shape[0]):
-            s = 1 if faded[slot] else 0
-            power, cap = terms.power[n, m, s], terms.max_hours[n, m, s]
-            marginal = price + terms.airtime_cost[n, m, s] + mu * power
-            tau = slot_hours(terms.task_value[n, slot], terms.saturation[n] * terms.quality[n, m, s], marginal, cap)
-            rented += tau
-            if 0.0 < tau < cap:
-                curvature = terms.task_value[n, slot] / (marginal * marginal)
-                by_price += curvature
-                by_both += power * curvature
-                by_energy += power * power * curvature
+        mu = 0.0
+        for short in (False, True):  # first as if energy were free
+            per_marginal = (1.0 / (cost[0] + mu * power[0]), 1.0 / (cost[1] + mu * power[1]))
+            rented, used, count = 0.0, 0.0, 0
+            # Of the slots neither closed nor full: sums of V/d^2, g V/d^2 and g^2 V/d^2, d the marginal cost.
+            by_price, by_energy, by_both = 0.0, 0.0, 0.0
+            for slot in range(value.shape[0]):
+                s = 1 if faded[slot] else 0
+                tau = min(max(value[slot] * per_marginal[s] - per_kappa_q[s], 0.0), cap[s])
+                rented += tau
+                used += power[s] * tau
+                if 0.0 < tau < cap[s]:
+                    curvature = value[slot] * per_marginal[s] * per_marginal[s]
+                    by_price += curvature
+                    by_both += power[s] * curvature
+                    by_energy += power[s] * power[s] * curvature
+                elif (tau == 0.0) != (short and s == 1):  # closed, or a faded one that is full
+                    count += 1
+            if not short:
+                if used <= energy:
+                    count += value.shape[0] + 1  # more than the count may fall by when energy ceases to bind
+                    break
+                mu = energy_price(terms, n, m, price, faded)
         total += weight * rented
         if mu > 0.0 and by_energy > 0.0:
             by_price -= by_both * by_both / by_energy  # mu moves so that the energy stays used up
         slope -= weight * by_price
-    return total, slope
+        bends += count
+    return total, slope, bends
 
 
 @kernel
 def _threshold(
-    terms: TermArrays, n: int, m: int, faded: BoolArray, offer: float, floor: float, cap: float, scratch: FloatArray
+    terms: TermArrays,
+    n: int,
+    m: int,
+    faded: BoolArray,
+    offer: float,
+    start: float,
+    floor: float,
+    cap: float,
+    scratch: FloatArray,
 ) -> float:
-    """Price at which W_nm falls to the best other offer: cap if it stays above, 0 if it never gets above.
+    """Price at which W_nm falls to the best other offer: inf if it stays above up to the cap, 0 if never above.
 
-    Newton from the left never passes the root of a convex decreasing function, and a chord never falls short of it.
+    Newton's step on a convex decreasing function never passes the root, from whichever side.
     """
-    if recourse(terms, n, m, cap, faded, scratch)[0] > offer:
-        return cap
-    low, high = floor, cap
-    gain_low, hours, _ = recourse(terms, n, m, low, faded, scratch)
-    gain_low -= offer
-    if gain_low <= 0.0:
-        return 0.0
+    price = start
+    profit, hours, _ = recourse(terms, n, m, price, faded, scratch)
+    if profit <= offer:
+        price = max(floor, price + (profit - offer) / hours) if hours > 0.0 else floor
+        profit, hours, _ = recourse(terms, n, m, price, faded, scratch)
+        if profit <= offer and price == floor:
+            return 0.0
     for _ in range(60):
-        step = gain_low / hours
-        if hours <= 0.0 or low + step >= high or step <= 1e-14 * low:
+        if profit <= offer:  # only by rounding: the root is here
             break
-        low += step
-        gain_low, hours, _ = recourse(terms, n, m, low, faded, scratch)
-        gain_low -= offer
-        if gain_low <= 0.0:  # only by rounding: the root is here
+        step = (profit - offer) / hours
+        if price + step > cap:
+            return np.inf
+        if step <= 1e-14 * price:
             break
-    return low
+        price += step
+        profit, hours, _ = recourse(terms, n, m, price, faded, scratch)
+    return price
 
 
 @kernel
@@ -116,7 +196,7 @@ def fill_column(
         worst[n, m] = recourse(terms, n, m, price, worst_fades(terms.fade_budget[n], slots), scratch)[0]
         sale[n, m] = 0.0
         if worst[n, m] > 0.0:
-            hours, _ = _hours(terms, anticipation, n, m, price)
+            hours, _, _ = _hours(terms, anticipation, n, m, price)
             sale[n, m] = (price - seller.serving_cost[n, m]) * hours - seller.adaptation_cost[m]
 
 
@@ -131,62 +211,16 @@ def _total(worst: FloatArray, sale: FloatArray, training_cost: float) -> float:
 
 
 @kernel
-def _buyers(
-    terms: TermArrays, anticipation: Anticipation, seller: SellerConstants, m: int, price: float, buyers: IntArray
-) -> tuple[float, float, float, float]:
-    """Profit, its slope, hours and serving costs of the sales of model m to a set of buyers."""
-    hours, costs, slope = 0.0, 0.0, 0.0
-    for n in buyers:
-        rented, change = _hours(terms, anticipation, n, m, price)
-        hours += rented
-        costs += seller.serving_cost[n, m] * rented
-        slope += rented + (price - seller.serving_cost[n, m]) * change
-    return price * hours - costs - seller.adaptation_cost[m] * buyers.shape[0], slope, hours, costs
-
-
-@kernel
-def _peak(
-    terms: TermArrays,
-    anticipation: Anticipation,
-    seller: SellerConstants,
-    m: int,
-    buyers: IntArray,
-    left: float,
-    slope_left: float,
-    right: float,
-    slope_right: float,
-) -> tuple[float, float, int]:
-    """Climb between a rising and a falling end: the price where the slope changes sign (Illinois), and the profit."""
-    profit, price, evaluations = -np.inf, left, 0
-    while right - left > 1e-8 * right and evaluations < 60:
-        price = left + (right - left) * slope_left / (slope_left - slope_right)
-        if not left < price < right:
-            price = 0.5 * (left + right)
-        profit, slope, _, _ = _buyers(terms, anticipation, seller, m, price, buyers)
-        evaluations += 1
-        if slope == 0.0:
-            break
-        if slope > 0.0:
-            left, slope_left = price, slope
-            slope_right *= 0.5
-        else:
-            right, slope_right = price, slope
-            slope_left *= 0.5
-    return price, profit, evaluations
-
-
-@kernel
-def _best_price(
-    terms: TermArrays, anticipation: Anticipation, seller: SellerConstants, m: int, worst: FloatArray, sale: FloatArray
-) -> tuple[float, int]:
-    """Line search over the price of model m, the others fixed: the best price and the points looked at."""
+def _demand(
+    terms: TermArrays, seller: SellerConstants, m: int, price: float, worst: FloatArray, sale: FloatArray
+) -> Demand:
+    """Sort the customers by the price of model m from which they select another model, or none."""
     customers, models = worst.shape
     slots = terms.task_value.shape[1]
-    floor, cap = seller.price_floor, seller.price_cap
     scratch = np.empty(slots)
     others = np.empty(models)
     threshold = np.empty(customers)
-    elsewhere = np.empty(customers)  # the seller's profit from a customer that does not buy m
+    elsewhere = np.empty(customers)
     for n in range(customers):
         others[:] = worst[n]
         others[m] = -np.inf
@@ -194,120 +228,168 @@ def _best_price(
         elsewhere[n] = sale[n, other] if other >= 0 else 0.0
         offer = others[other] if other >= 0 else 0.0
         faded = worst_fades(terms.fade_budget[n], slots)
-        threshold[n] = _threshold(terms, n, m, faded, offer, floor, cap, scratch)
+        threshold[n] = _threshold(terms, n, m, faded, offer, price, seller.price_floor, seller.price_cap, scratch)
     order = np.argsort(threshold)
-    first = np.searchsorted(threshold[order], floor, side="right")
-    best_price, best = cap, float(elsewhere.sum())  # nobody buys m
-    if threshold[order[-1]] == cap:
-        best = -np.inf
-    evaluations = 0
-
-    # Every threshold from the left; an interval's profit is at most its right end's price times its left end's hours,
-    # less the costs of the hours at its right end.
-    rest = elsewhere[order[:first]].sum()
-    left = floor
-    hours_left = _buyers(terms, anticipation, seller, m, floor, order[first:])[2]
-    starts = np.empty(customers, dtype=np.int64)
-    lefts = np.empty(customers)
-    bounds = np.empty(customers)
-    rests = np.empty(customers)
-    count = 0
-    k = first
-    while k < customers:
-        right = float(threshold[order[k]])
-        buyers = order[k:]
-        price = max(floor, right * (1.0 - MARGIN)) if right < cap else cap
-        profit, _, hours, costs = _buyers(terms, anticipation, seller, m, price, buyers)
-        evaluations += 1
-        if rest + profit > best:
-            best, best_price = rest + profit, price
-        bound = right * hours_left - costs - seller.adaptation_cost[m] * buyers.shape[0]
-        starts[count], lefts[count], rests[count], bounds[count] = k, left, rest, rest + bound
-        count += 1
-        left, hours_left = right, hours
-        while k < customers and threshold[order[k]] == right:
-            hours_left -= _hours(terms, anticipation, order[k], m, price)[0]
-            rest += elsewhere[order[k]]
-            k += 1
-
-    for i in np.argsort(-bounds[:count]):
-        tolerance = 1e-10 * max(1.0, abs(best))
-        if bounds[i] <= best + tolerance:
-            break
-        buyers = order[starts[i] :]
-        right = float(threshold[buyers[0]])
-        right = right * (1.0 - MARGIN) if right < cap else cap
-        left, rest = float(lefts[i]) * (1.0 + MARGIN), float(rests[i])
-        target = float(best + tolerance - rest)
-        price, profit, looked = _best_inside(terms, anticipation, seller, m, buyers, left, right, target)
-        evaluations += looked
-        if rest + profit > best:
-            best, best_price = rest + profit, price
-    return best_price, evaluations
+    gone = np.zeros(customers + 1)
+    gone[1:] = np.cumsum(elsewhere[order])
+    serving_cost = seller.serving_cost[order, m]
+    concave = serving_cost + terms.airtime_cost[order, m, 0] >= 0.0
+    return Demand(order, threshold[order], gone, serving_cost, concave, seller.adaptation_cost[m])
 
 
 @kernel
-def _best_inside(
+def _gone(demand: Demand, price: float) -> int:
+    """Count the customers that do not buy at a price."""
+    return int(np.searchsorted(demand.threshold, price, side="right"))
+
+
+@kernel
+def _look(
+    terms: TermArrays,
+    anticipation: Anticipation,
+    m: int,
+    demand: Demand,
+    points: Points,
+    row: int,
+    price: float,
+    first: int,
+) -> float:
+    """Look at a price: fill its row for customers from ``first`` on, and return the seller's profit."""
+    points.price[row] = price
+    buying = _gone(demand, price)
+    profit = float(demand.elsewhere[buying])
+    for k in range(first, demand.customer.shape[0]):
+        hours, slope, bends = _hours(terms, anticipation, demand.customer[k], m, price)
+        points.hours[row, k], points.slope[row, k], points.bends[row, k] = hours, slope, bends
+        if k >= buying:
+            profit += (price - demand.serving_cost[k]) * hours - demand.adaptation_cost
+    return profit
+
+
+@kernel
+def _interval(demand: Demand, k: int) -> tuple[float, float]:
+    """Return the ends of the prices at which exactly the customers from k on buy, a margin away from thresholds.
+
+    An interval with no room for both margins keeps its right end.
+    """
+    high = demand.threshold[k] * (1.0 - MARGIN) if k < demand.customer.shape[0] else np.inf
+    if k == 0:
+        return 0.0, high
+    before = demand.threshold[k - 1]
+    low = before * (1.0 + MARGIN)
+    return (high if low > high > before else low), high
+
+
+@kernel
+def _bound(demand: Demand, points: Points, a: int, b: int, first: int, last: int, depth: int) -> Block:
+    """Bound the profit at the prices between the points of rows a and b, but those beside a threshold."""
+    left, right = points.price[a], points.price[b]
+    customers = demand.customer.shape[0]
+    # Those who stay earn at most ``fixed`` and the lower of two lines, one through each end.
+    value_left, slope_left, value_right, slope_right, fixed = 0.0, 0.0, 0.0, 0.0, 0.0
+    for k in range(last, customers):
+        cost, hours = demand.serving_cost[k], points.hours[a, k]
+        if left < cost:
+            fixed += (right - cost) * (hours if right > cost else points.hours[b, k])
+            continue
+        value_left += (left - cost) * hours
+        slope_left += hours
+        if demand.concave[k] and points.bends[a, k] == points.bends[b, k]:
+            slope_left += (left - cost) * points.slope[a, k]
+            hours = points.hours[b, k]
+            slope_right += (right - cost) * points.slope[b, k]
+        value_right += (right - cost) * hours
+        slope_right += hours
+    fixed -= demand.adaptation_cost * (customers - last)
+    crossing = right
+    if slope_left != slope_right:
+        crossing = (value_right - value_left + slope_left * left - slope_right * right) / (slope_left - slope_right)
+
+    # Interval by interval from the right, so that each customer lost on the way stays one interval more.
+    bound, peak = -np.inf, left
+    for k in range(last, first - 1, -1):
+        if k < last:
+            cost, top = demand.serving_cost[k], min(right, demand.threshold[k])
+            fixed += (top - cost) * (points.hours[a, k] if top > cost else points.hours[b, k]) - demand.adaptation_cost
+        low, high = _interval(demand, k)
+        low, high = max(low, left), min(high, right)
+        if low > high:
+            continue
+        for price in (low, min(max(crossing, low), high), high):
+            line_left = value_left + slope_left * (price - left)
+            line_right = value_right + slope_right * (price - right)
+            profit = demand.elsewhere[k] + fixed + min(line_left, line_right)
+            if profit > bound:
+                bound, peak = profit, price
+    return Block(a, b, first, last, depth, bound, peak)
+
+
+@kernel
+def _split(demand: Demand, left: float, right: float, block: Block) -> float:
+    """Price to look at next: near the bound's peak but not near an end, just left of a threshold if one is close."""
+    edge = EDGE * (right - left)
+    price = min(max(block.peak, left + edge), right - edge)
+    k = _gone(demand, price)
+    if k < block.last:
+        high = demand.threshold[k] * (1.0 - MARGIN)
+        if left < high <= right - edge:
+            return high
+    return price
+
+
+@kernel
+def _best_price(
     terms: TermArrays,
     anticipation: Anticipation,
     seller: SellerConstants,
     m: int,
-    buyers: IntArray,
-    left: float,
-    right: float,
-    target: float,
-) -> tuple[float, float, int]:
-    """Best price of an interval with fixed buyers, but its right end, if it beats a target; else profit -inf.
+    current: float,
+    worst: FloatArray,
+    sale: FloatArray,
+) -> tuple[float, int]:
+    """Line search over the price of model m, the others fixed: the best price and the points looked at.
 
-    Halves the interval while its bound (as in `_best_price`) beats the target, down to narrow leaves.
+    Depth first, the better half first. A row of `Points` belongs to the depth whose split filled it, and is free once
+    both halves are done.
     """
-    if not left < right:
-        return right, -np.inf, 0
-    stack = np.empty((64, 6))  # left, its slope and hours, right, its slope and serving costs
-    best, slope, hours, _ = _buyers(terms, anticipation, seller, m, left, buyers)
-    best_price, best = (left, best) if best > target else (right, -np.inf)
-    _, slope_right, _, costs_right = _buyers(terms, anticipation, seller, m, right, buyers)
-    _push(stack, 0, left, slope, hours, right, slope_right, costs_right)
-    evaluations, size = 2, 1
-    adaptation = seller.adaptation_cost[m] * buyers.shape[0]
-    while size > 0:
-        size -= 1
-        left, slope_left, hours_left, right, slope_right, costs_right = stack[size]
-        if right * hours_left - costs_right - adaptation <= max(best, target):
+    floor, cap = seller.price_floor, seller.price_cap
+    demand = _demand(terms, seller, m, current, worst, sale)
+    customers = demand.customer.shape[0]
+    rows = DEPTH + 2  # most of them are never touched, so that they cost no memory
+    points = Points(
+        np.empty(rows), np.empty((rows, customers)), np.empty((rows, customers)), np.empty((rows, customers), np.int64)
+    )
+    first = _gone(demand, floor)
+    last = _gone(demand, cap)
+    best_price, best = current, _look(terms, anticipation, m, demand, points, 0, current, first)
+    for row, price in ((0, floor), (1, cap)):
+        profit = _look(terms, anticipation, m, demand, points, row, price, first)
+        if profit > best:
+            best_price, best = price, profit
+    evaluations = 3
+    blocks = [_bound(demand, points, 0, 1, first, last, 0)]
+    while len(blocks) > 0:
+        block = blocks.pop()
+        left, right = points.price[block.left], points.price[block.right]
+        if block.bound <= best + EXACT * max(1.0, abs(best)) or block.depth == DEPTH:
             continue
-        if right - left <= LEAF * right:
-            if slope_left > 0.0 > slope_right:
-                price, profit, looked = _peak(
-                    terms, anticipation, seller, m, buyers, left, slope_left, right, slope_right
-                )
-                evaluations += looked
-                if profit > max(best, target):
-                    best_price, best = price, profit
+        if right - left <= NARROWEST * right:
             continue
-        middle = 0.5 * (left + right)
-        profit, slope, hours, costs = _buyers(terms, anticipation, seller, m, middle, buyers)
+        price, row = _split(demand, left, right, block), block.depth + 2
+        profit = _look(terms, anticipation, m, demand, points, row, price, block.first)
         evaluations += 1
-        if profit > max(best, target):
-            best_price, best = middle, profit
-        _push(stack, size, left, slope_left, hours_left, middle, slope, costs)
-        _push(stack, size + 1, middle, slope, hours, right, slope_right, costs_right)
-        size += 2
-    return best_price, best, evaluations
-
-
-@kernel
-def _push(
-    stack: FloatArray,
-    size: int,
-    left: float,
-    slope_left: float,
-    hours_left: float,
-    right: float,
-    slope_right: float,
-    costs_right: float,
-) -> None:
-    stack[size, 0], stack[size, 1], stack[size, 2] = left, slope_left, hours_left
-    stack[size, 3], stack[size, 4], stack[size, 5] = right, slope_right, costs_right
+        buying = _gone(demand, price)
+        low, high = _interval(demand, buying)
+        if profit > best and low <= price <= high:
+            best_price, best = price, profit
+        after = buying  # who is left on the right: not those whose intervals end here
+        while after < block.last and demand.threshold[after] * (1.0 - MARGIN) <= price:
+            after += 1
+        lower = _bound(demand, points, block.left, row, block.first, buying, block.depth + 1)
+        upper = _bound(demand, points, row, block.right, after, block.last, block.depth + 1)
+        blocks.append(lower if lower.bound < upper.bound else upper)
+        blocks.append(upper if lower.bound < upper.bound else lower)
+    return best_price, evaluations
 
 
 @kernel
@@ -328,7 +410,7 @@ def iterate(
         profit = history[sweep - 1]
         moved = False
         for m in range(models):
-            price, looked = _best_price(terms, anticipation, seller, m, worst, sale)
+            price, looked = _best_price(terms, anticipation, seller, m, prices[m], worst, sale)
             evaluations += looked
             if price == prices[m]:
                 continue

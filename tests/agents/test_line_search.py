@@ -1,0 +1,205 @@
+"""The line search of IMP against a scan that looks at every threshold, and its bound against prices inside blocks."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from scipy.optimize import brentq
+
+from agents import IMP
+from agents.line_search import (
+    MARGIN,
+    Anticipation,
+    Points,
+    SellerConstants,
+    _best_price,
+    _bound,
+    _demand,
+    _gone,
+    _hours,
+    _interval,
+    _look,
+    anticipated_profit,
+    fill_column,
+)
+from lmaas_env import Market, Scenario
+from lmaas_env.kernels import TermArrays
+from lmaas_env.population import Population
+from lmaas_env.rsr import solve
+from lmaas_env.terms import RentalTerms
+
+ANTICIPATIONS = ["worst_case", "expected"]
+
+
+class Search(NamedTuple):
+    """One line search: the price of model m while the others stay at ``prices``."""
+
+    terms: RentalTerms
+    anticipation: Anticipation
+    seller: SellerConstants
+    prices: np.ndarray
+    m: int
+    worst: np.ndarray
+    sale: np.ndarray
+
+    @property
+    def arrays(self) -> TermArrays:
+        return self.terms.arrays
+
+    def profit(self, price: float) -> float:
+        prices = self.prices.copy()
+        prices[self.m] = price
+        return anticipated_profit(self.arrays, self.anticipation, self.seller, prices)
+
+    def best(self) -> float:
+        """The price found, from the cap, which says nothing about where to look."""
+        cap = self.seller.price_cap
+        return _best_price(self.arrays, self.anticipation, self.seller, self.m, cap, self.worst, self.sale)[0]
+
+
+def some_search(customers: int, anticipate: str, seed: int, charge: float = 0.0) -> Search:
+    """A line search among prices as IMP meets them: undercut by rivals, batteries anywhere from empty to full."""
+    scenario = dataclasses.replace(Scenario(), customers=customers)
+    market = Market(scenario, population=Population.for_scenario(scenario, seed))
+    rng = np.random.default_rng(seed)
+    state = market.initial_state(rng)._replace(hour=14 if seed % 2 else 4)
+    imp = IMP(market, anticipate)
+    terms = market.terms(state)
+    seller = imp.constants
+    seller = seller._replace(serving_cost=seller.serving_cost + charge * terms.power[:, :, 0])
+    prices = imp.solve(state).prices * rng.uniform(0.6, 1.5, market.catalogue.size)
+    prices = prices.clip(scenario.price_floor, scenario.price_cap)
+    worst, sale = np.empty((2, customers, market.catalogue.size))
+    for m, price in enumerate(prices):
+        fill_column(terms.arrays, imp.anticipation, seller, m, price, worst, sale)
+    return Search(terms, imp.anticipation, seller, prices, seed % 4, worst, sale)
+
+
+def thresholds(search: Search) -> np.ndarray:
+    """The prices between floor and cap at which customers leave model m, by bisection on the public solve."""
+    floor, cap, m = search.seller.price_floor, search.seller.price_cap, search.m
+
+    def worst_case_profit(price: float) -> np.ndarray:
+        prices = search.prices.copy()
+        prices[m] = price
+        return solve(search.terms, prices).worst_case_profit
+
+    offer = np.maximum(np.delete(worst_case_profit(cap), m, axis=1).max(axis=1), 0.0)
+    low, high = np.full(offer.shape, floor), np.full(offer.shape, cap)
+    inside = (worst_case_profit(floor)[:, m] > offer) & (worst_case_profit(cap)[:, m] <= offer)
+    for n in np.flatnonzero(inside):
+        low[n] = high[n] = brentq(lambda price, n=n: worst_case_profit(price)[n, m] - offer[n], floor, cap, xtol=1e-13)
+    return np.sort(low[inside])
+
+
+def scanned(search: Search, inside: int) -> float:
+    """The best profit over the threshold on both sides, and ``inside`` prices between each two."""
+    floor, cap = search.seller.price_floor, search.seller.price_cap
+    leave = thresholds(search)
+    ends = np.concatenate([[floor], leave, [cap]])
+    prices = [np.array([floor, cap]), leave * (1.0 - MARGIN), leave * (1.0 + MARGIN)]
+    prices += [ends[:-1] + share * np.diff(ends) for share in (np.arange(inside) + 0.5) / inside]
+    gaps = np.concatenate(prices).clip(floor, cap)
+    beside = np.abs(gaps[:, None] / leave - 1.0).min(axis=1) if leave.size else np.ones(gaps.size)
+    return max(search.profit(price) for price in gaps[beside > 0.5 * MARGIN])
+
+
+@pytest.mark.parametrize("anticipate", ANTICIPATIONS)
+@pytest.mark.parametrize(("customers", "inside"), [(1, 400), (3, 200), (24, 40), (300, 4)])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_price_found_is_worth_what_a_scan_of_all_thresholds_finds(
+    customers: int, inside: int, anticipate: str, seed: int
+) -> None:
+    search = some_search(customers, anticipate, seed)
+    best = scanned(search, inside)
+    assert search.profit(search.best()) >= best - 1e-9 * max(1.0, abs(best))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_seller_that_charges_for_the_battery_finds_it_too(seed: int) -> None:
+    search = some_search(24, "expected", seed, charge=0.3)  # serving costs up to 15 $/h, above many prices
+    assert (search.seller.serving_cost > search.seller.price_floor).mean() > 0.5
+    best = scanned(search, 40)
+    assert search.profit(search.best()) >= best - 1e-9 * max(1.0, abs(best))
+
+
+@pytest.mark.parametrize("anticipate", ANTICIPATIONS)
+@pytest.mark.parametrize("seed", range(8))
+def test_bounds_hold_at_every_price_of_a_block_and_tighten_with_its_square(anticipate: str, seed: int) -> None:
+    search = some_search(24, anticipate, seed, charge=0.1 * (seed % 2))
+    arrays, m, cap = search.arrays, search.m, search.seller.price_cap
+    demand = _demand(arrays, search.seller, m, cap, search.worst, search.sale)
+    points = Points(np.empty(2), np.empty((2, 24)), np.empty((2, 24)), np.empty((2, 24), np.int64))
+    rng = np.random.default_rng(seed)
+    gaps = []
+    for width in (0.5, 0.1, 0.01, 0.001):
+        for left in rng.uniform(1.0, 25.0, 40):
+            right = left * (1.0 + width)
+            first, last = _gone(demand, left), _gone(demand, right)
+            for row, price in enumerate((left, right)):
+                _look(arrays, search.anticipation, m, demand, points, row, price, first)
+            block = _bound(demand, points, 0, 1, first, last, 0)
+            profits = []
+            for price in np.linspace(left, right, 41):
+                low, high = _interval(demand, _gone(demand, price))
+                if low <= price <= high:
+                    profits.append(search.profit(price) + search.seller.training_cost)
+            assert block.bound >= max(profits) - 1e-9 * max(1.0, abs(max(profits)))
+            gaps.append(block.bound - max(profits))
+    gaps = np.median(np.reshape(gaps, (4, 40)), axis=1)
+    assert gaps[3] <= 1e-2 * gaps[1] + 1e-9
+
+
+def test_many_customers_take_few_looks() -> None:
+    search = some_search(3000, "worst_case", 1)
+    arrays, seller, m = search.arrays, search.seller, search.m
+    _, looks = _best_price(arrays, search.anticipation, seller, m, seller.price_cap, search.worst, search.sale)
+    assert looks < 120
+
+
+def test_demand_says_who_buys_at_any_price() -> None:
+    search = some_search(300, "expected", 2)
+    demand = _demand(search.arrays, search.seller, search.m, 7.0, search.worst, search.sale)
+    assert (np.diff(demand.threshold) >= 0.0).all()
+    inside = demand.threshold[(demand.threshold > 0.0) & np.isfinite(demand.threshold)]
+    assert inside == pytest.approx(thresholds(search), rel=1e-10)
+    for price in np.geomspace(1.0, 40.0, 30):
+        prices = search.prices.copy()
+        prices[search.m] = price
+        buyers = np.flatnonzero(solve(search.terms, prices).choice == search.m)
+        assert sorted(demand.customer[_gone(demand, price) :]) == buyers.tolist()
+
+
+@pytest.mark.parametrize("anticipate", ANTICIPATIONS)
+def test_profit_of_a_sale_lies_below_its_tangents_where_nothing_bends_up(anticipate: str) -> None:
+    search = some_search(100, anticipate, 1)
+    rng = np.random.default_rng(0)
+    agreeing = short = 0
+    for _ in range(4000):
+        n, m = int(rng.integers(100)), int(rng.integers(4))
+        energy = search.arrays.energy * rng.choice([1.0, 0.3, 0.1, 0.03])
+        # Fades that cost much power, so that hours move between the states as the price rises.
+        power = search.arrays.power * np.array([1.0, rng.uniform(1.0, 8.0)])
+        arrays = search.arrays._replace(energy=energy, power=power)
+        cost = rng.uniform(0.0, 1.0)
+        left, right = np.sort(rng.uniform(1.0, 40.0, 2))
+        (hours_left, slope_left, bends_left), (hours_right, slope_right, bends_right) = (
+            _hours(arrays, search.anticipation, n, m, price) for price in (left, right)
+        )
+        assert bends_left <= bends_right
+        assert hours_left >= hours_right - 1e-12
+        if bends_left != bends_right or hours_left == 0.0:
+            continue
+        agreeing += 1
+        short += abs(slope_right) < 0.5 * hours_right / right
+        for price in np.linspace(left, right, 30):
+            profit = (price - cost) * _hours(arrays, search.anticipation, n, m, price)[0]
+            tangent_left = (left - cost) * hours_left + (hours_left + (left - cost) * slope_left) * (price - left)
+            tangent_right = (right - cost) * hours_right + (hours_right + (right - cost) * slope_right) * (
+                price - right
+            )
+            assert profit <= min(tangent_left, tangent_right) + 1e-10
+    assert min(agreeing, short) > 100
