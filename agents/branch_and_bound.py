@@ -38,7 +38,7 @@ class Tables(NamedTuple):
 def tabulate(terms: TermArrays, anticipation: Anticipation, seller: SellerConstants, grid: FloatArray) -> Tables:
     """Fill the tables for prices ``grid`` (J + 1,), ascending."""
     customers, models = terms.setup_cost.shape
-    cells = grid.shape[0] - 1
+    slots, cells = terms.task_value.shape[1], grid.shape[0] - 1
     levels = 1
     while 2**levels <= cells:
         levels += 1
@@ -57,7 +57,8 @@ def tabulate(terms: TermArrays, anticipation: Anticipation, seller: SellerConsta
                 hours = 0.0
                 if worst[n, m, j] > 0.0:
                     margin = grid[j] - serving
-                    hours = (sale[n, m, j] + adaptation) / margin if margin != 0.0 else np.inf
+                    most = slots * terms.max_hours[n, m, 0]  # where the sale does not tell the hours
+                    hours = (sale[n, m, j] + adaptation) / margin if margin != 0.0 else most
                 best_sale[0, n, m, j] = max(grid[j + 1] - serving, 0.0) * hours - adaptation
             for level in range(1, levels):
                 half = 2 ** (level - 1)
@@ -83,24 +84,19 @@ def box_bound(tables: Tables, first: IntArray, last: IntArray, level_of: IntArra
     ends = np.empty(models, dtype=np.int64)
     for n in range(customers):
         worst = tables.worst[n]
-        leader, offer, second = -1, 0.0, 0.0  # the largest W that is sure, and the next
+        offer = 0.0  # the largest W that is sure; its own model reaches it at every price of the box
         for m in range(models):
-            sure = worst[m, last[m]]
-            if sure > offer:
-                leader, offer, second = m, sure, offer
-            elif sure > second:
-                second = sure
+            offer = max(offer, worst[m, last[m]])
         best, others, best_model = -np.inf, -np.inf if offer > SELECTION_THRESHOLD else 0.0, -1
         for m in range(models):
-            to_beat = second if m == leader else offer
             start, end = first[m], last[m]
-            if worst[m, start] < to_beat or worst[m, start] <= 0.0:
+            if worst[m, start] < offer or worst[m, start] <= 0.0:
                 continue
-            if worst[m, end] < to_beat:  # the last cell in which W_m still reaches it: keep W(low) >= to_beat > W(high)
+            if worst[m, end] < offer:  # the last cell in which W_m still reaches it: keep W(low) >= offer > W(high)
                 low, high = start, end
                 while high - low > 1:
                     middle = (low + high) // 2
-                    if worst[m, middle] >= to_beat:
+                    if worst[m, middle] >= offer:
                         low = middle
                     else:
                         high = middle

@@ -8,7 +8,8 @@ over blocks of prices: it looks at the left and the right of thresholds and insi
 not exclude that (see `agents.line_search`).
 
 **Theorem 2.** A price moves only for a gain, and profit is bounded, so IMP stops after finitely many moves, at prices
-that no single price improves by more than the tolerance (plus what the margin beside a threshold costs).
+that no single price improves by more than the tolerance (plus what the margin beside a threshold costs). Proof:
+docs/theorem-2.md.
 """
 
 from __future__ import annotations
@@ -39,6 +40,11 @@ class IMP(PricingSeller):
         worst case. Default: "worst_case" where the plan is what is rented (``static``), else "expected".
     fade_probability : float, optional
         Of each slot in the scenarios; default the scenario's.
+
+    Attributes
+    ----------
+    anticipation : fade patterns and their weights
+    constants : the seller's constants, as kernels take them
 
     Raises
     ------

@@ -26,7 +26,7 @@ import numpy as np
 
 import lmaas_env
 from lmaas_env.compiled import drop_stale_kernels, kernel
-from lmaas_env.kernels import TermArrays, energy_price, recourse, select, worst_fades
+from lmaas_env.kernels import TermArrays, energy_price, recourse, select, slot_hours, worst_fades
 from lmaas_env.types import BoolArray, FloatArray, IntArray
 
 MARGIN = 1e-6  # relative; a price stays this far from a threshold, so that float32 actions do not lose the customer
@@ -102,10 +102,7 @@ def _hours(terms: TermArrays, anticipation: Anticipation, n: int, m: int, price:
     value, energy = terms.task_value[n], terms.energy[n]
     power, cap = terms.power[n, m], terms.max_hours[n, m]
     cost = (price + terms.airtime_cost[n, m, 0], price + terms.airtime_cost[n, m, 1])
-    per_kappa_q = (
-        1.0 / (terms.saturation[n] * terms.quality[n, m, 0]),
-        1.0 / (terms.saturation[n] * terms.quality[n, m, 1]),
-    )
+    kappa_q = (terms.saturation[n] * terms.quality[n, m, 0], terms.saturation[n] * terms.quality[n, m, 1])
     total, slope, bends = 0.0, 0.0, 0
     for p in range(anticipation.weights.shape[0]):
         weight = anticipation.weights[p, n]
@@ -114,17 +111,17 @@ def _hours(terms: TermArrays, anticipation: Anticipation, n: int, m: int, price:
         faded = anticipation.patterns[p, n]
         mu = 0.0
         for short in (False, True):  # first as if energy were free
-            per_marginal = (1.0 / (cost[0] + mu * power[0]), 1.0 / (cost[1] + mu * power[1]))
+            marginal = (cost[0] + mu * power[0], cost[1] + mu * power[1])
             rented, used, count = 0.0, 0.0, 0
             # Of the slots neither closed nor full: sums of V/d^2, g V/d^2 and g^2 V/d^2, d the marginal cost.
             by_price, by_energy, by_both = 0.0, 0.0, 0.0
             for slot in range(value.shape[0]):
                 s = 1 if faded[slot] else 0
-                tau = min(max(value[slot] * per_marginal[s] - per_kappa_q[s], 0.0), cap[s])
+                tau = slot_hours(value[slot], kappa_q[s], marginal[s], cap[s])
                 rented += tau
                 used += power[s] * tau
                 if 0.0 < tau < cap[s]:
-                    curvature = value[slot] * per_marginal[s] * per_marginal[s]
+                    curvature = value[slot] / (marginal[s] * marginal[s])
                     by_price += curvature
                     by_both += power[s] * curvature
                     by_energy += power[s] * power[s] * curvature

@@ -51,7 +51,7 @@ def differential_evolution(imp: IMP, terms: RentalTerms, seed: int = 0, generati
 
 
 def cma_es(imp: IMP, terms: RentalTerms, seed: int = 0, restarts: int = 4) -> SearchResult:
-    """Search by CMA-ES with growing populations (BIPOP-free IPOP restarts) in the logarithm of the prices.
+    """Search by CMA-ES with growing populations (IPOP) in the logarithm of the prices.
 
     Raises
     ------
@@ -107,14 +107,18 @@ def branch_and_bound(
     if cells < 2 or cells & (cells - 1):
         raise ValueError(f"cells = {cells} must be a power of two")
     began = time.perf_counter()
-    found = imp.solve_terms(terms)
+    found = imp.solve_terms(terms)._replace(status="resolution", evaluations=0)
     most_cells = int(TABLE_BYTES / (8.0 * terms.setup_cost.size * 16.0))
-    while True:
-        cells = min(cells, 1 << (most_cells.bit_length() - 1))
-        found = _explore(imp, terms, found, gap, began + seconds, cells)._replace(seconds=time.perf_counter() - began)
-        if found.status != "resolution" or 4 * cells > most_cells:
-            return found
+    cells = min(cells, 1 << (most_cells.bit_length() - 1))
+    while found.status == "resolution" and cells <= most_cells:
+        finer = _explore(imp, terms, found, gap, began + seconds, cells)
+        found = finer._replace(
+            bound=min(found.bound, finer.bound),  # a coarser grid's bound holds as well
+            evaluations=found.evaluations + finer.evaluations,
+            seconds=time.perf_counter() - began,
+        )
         cells *= 4
+    return found
 
 
 def _explore(imp: IMP, terms: RentalTerms, start: SearchResult, gap: float, ends: float, cells: int) -> SearchResult:

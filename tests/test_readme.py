@@ -21,7 +21,7 @@ def test_the_python_example_runs(tmp_path: Path) -> None:
 def test_files_that_it_names_are_there() -> None:
     named = [
         *re.findall(r"\]\(([^)#:]+)\)", README),
-        *re.findall(r"`((?:lmaas_env|agents|train|tests|benchmarks)/)`", README),
+        *re.findall(r"`((?:lmaas_env|agents|train|tests|benchmarks|docs)/)`", README),
     ]
     assert named
     assert [path for path in named if not (ROOT / path).exists()] == []

@@ -8,13 +8,10 @@ piece of its energy), at the rate at which this processor's vector units deliver
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import math
 import time
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -33,7 +30,7 @@ from lmaas_env.market import unstack
 from lmaas_env.rsr import solve
 from lmaas_env.types import FloatArray
 from lmaas_env.waterfilling import logarithm, solve_rows
-from train.runs import machine, new_folder, write_origin
+from train.runs import csv_text, machine, new_folder, write_origin
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -93,8 +90,7 @@ class GrowthRow(NamedTuple):
 
 def bench(args: BenchKernel) -> tuple[list[KernelRow], list[GrowthRow]]:
     """Run the benchmark as `BenchKernel` says and return its rows."""
-    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    out = new_folder(args.out or Path("runs") / f"bench-kernel-{stamp}")
+    out = new_folder(args.out, "bench-kernel")
     console = Console()
     console.print(machine(), highlight=False)
     kernel = _kernel_rows(args.days)
@@ -104,8 +100,8 @@ def bench(args: BenchKernel) -> tuple[list[KernelRow], list[GrowthRow]]:
         _growth_row(axis, size)
         for axis, size in track(points, "growth", console=console, transient=True, disable=not console.is_terminal)
     ]
-    _write_csv(out / "kernel.csv", KernelRow._fields, kernel)
-    _write_csv(out / "growth.csv", GrowthRow._fields, growth)
+    write_whole(out / "kernel.csv", csv_text(KernelRow._fields, kernel))
+    write_whole(out / "growth.csv", csv_text(GrowthRow._fields, growth))
     from lmaas_env import viewer
 
     viewer.save(_figure(growth), out / "growth.png")
@@ -181,6 +177,16 @@ def _short_of_energy(terms: TermArrays, prices: FloatArray) -> float:
 
 
 @njit(error_model="numpy")
+def _slot(
+    terms: TermArrays, n: int, m: int, slot: int, s: int, price: float, mu: float
+) -> tuple[float, float, float, float, float]:
+    """Hours of one slot of fade state s at a shadow price, and its V, kappa q, beta + c and g."""
+    value, g = terms.task_value[n, slot], terms.power[n, m, s]
+    kq, p = terms.saturation[n] * terms.quality[n, m, s], price + terms.airtime_cost[n, m, s]
+    return min(max(value / (p + mu * g) - 1 / kq, 0.0), terms.max_hours[n, m, s]), value, kq, p, g
+
+
+@njit(error_model="numpy")
 def bisection_rows(terms: TermArrays, prices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Solve as one first would: one problem at a time, mu by 80 bisections where energy is short."""
     rows, slots = terms.task_value.shape
@@ -192,10 +198,8 @@ def bisection_rows(terms: TermArrays, prices: np.ndarray) -> tuple[np.ndarray, n
             price = prices[n // (rows // prices.shape[0]), m]
             high = used = 0.0
             for slot in range(slots):
-                s = 1 if slot < fades else 0
-                value, g = terms.task_value[n, slot], terms.power[n, m, s]
-                kq, p = terms.saturation[n] * terms.quality[n, m, s], price + terms.airtime_cost[n, m, s]
-                used += g * min(max(value / p - 1 / kq, 0.0), terms.max_hours[n, m, s])
+                tau, value, kq, p, g = _slot(terms, n, m, slot, 1 if slot < fades else 0, price, 0.0)
+                used += g * tau
                 high = max(high, (value * kq - p) / g)
             mu = low = 0.0
             if used > terms.energy[n]:
@@ -203,23 +207,17 @@ def bisection_rows(terms: TermArrays, prices: np.ndarray) -> tuple[np.ndarray, n
                     mu = 0.5 * (low + high)
                     used = 0.0
                     for slot in range(slots):
-                        s = 1 if slot < fades else 0
-                        value, g = terms.task_value[n, slot], terms.power[n, m, s]
-                        kq, p = terms.saturation[n] * terms.quality[n, m, s], price + terms.airtime_cost[n, m, s]
-                        used += g * min(max(value / (p + mu * g) - 1 / kq, 0.0), terms.max_hours[n, m, s])
+                        tau, _, _, _, g = _slot(terms, n, m, slot, 1 if slot < fades else 0, price, mu)
+                        used += g * tau
                     if used > terms.energy[n]:
                         low = mu
                     else:
                         high = mu
-            profit = -terms.setup_cost[n, m]
+            worst[n, m] = -terms.setup_cost[n, m]
             for slot in range(slots):
-                s = 1 if slot < fades else 0
-                value, g = terms.task_value[n, slot], terms.power[n, m, s]
-                kq, p = terms.saturation[n] * terms.quality[n, m, s], price + terms.airtime_cost[n, m, s]
-                tau = min(max(value / (p + mu * g) - 1 / kq, 0.0), terms.max_hours[n, m, s])
+                tau, value, kq, p, _ = _slot(terms, n, m, slot, 1 if slot < fades else 0, price, mu)
                 hours[n, m, slot] = tau
-                profit += value * math.log1p(kq * tau) - p * tau
-            worst[n, m] = profit
+                worst[n, m] += value * math.log1p(kq * tau) - p * tau
     return worst, hours
 
 
@@ -288,12 +286,6 @@ def _growth_row(axis: str, size: int) -> GrowthRow:
     prices = PRICES[models] * np.linspace(0.9, 1.1, len(models))
     seconds = medians([lambda: solve(terms, prices)], 0.5)[0]
     return GrowthRow(axis, size, seconds, 1e9 * seconds / math.prod(sizes.values()))
-
-
-def _write_csv(path: Path, headings: tuple[str, ...], rows: list[Any]) -> None:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([headings, *rows])
-    write_whole(path, text.getvalue())
 
 
 def _figure(rows: list[GrowthRow]) -> Figure:

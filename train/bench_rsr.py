@@ -7,14 +7,11 @@ model's list; and SCIP on the whole instance at once, every pattern's rental and
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import itertools
 import time
 import warnings
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +23,7 @@ from scipy.optimize import minimize
 from lmaas_env import Market, RentalTerms, Scenario
 from lmaas_env.files import write_whole
 from lmaas_env.rsr import solve
-from train.runs import new_folder, write_origin
+from train.runs import csv_text, new_folder, write_origin
 
 Recourse = Callable[[RentalTerms, int, int, float, np.ndarray], float]
 
@@ -56,8 +53,7 @@ class BenchRSR:
 
 def bench(args: BenchRSR) -> list[tuple[str, int, float, float, float]]:
     """Run the benchmark; return (peer, slots, milliseconds per customer, ratio to RSR, largest relative deviation)."""
-    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    out = new_folder(args.out or Path("runs") / f"bench-rsr-{stamp}")
+    out = new_folder(args.out, "bench-rsr")
     console = Console()
     rows: list[tuple[str, int, float, float, float]] = []
     missing: list[str] = []
@@ -77,9 +73,7 @@ def bench(args: BenchRSR) -> list[tuple[str, int, float, float, float]]:
             deviation = float((np.abs(theirs - ours) / np.maximum(1.0, np.abs(ours))).max())
             rows.append((name, slots, 1e3 * seconds_of_peer / terms.size, seconds_of_peer / seconds, deviation))
     headings = ["method", "slots", "ms_per_customer", "times_rsr", "largest_relative_deviation"]
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([headings, *rows])
-    write_whole(out / "peers.csv", text.getvalue())
+    write_whole(out / "peers.csv", csv_text(headings, rows))
     write_origin(out)
     table = Table(title=f"worst-case profit of the best of 4 models, {args.customers} customers of day")
     for heading in ("method", "slots", "ms per customer", "times RSR", "deviation"):

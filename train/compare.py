@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +18,7 @@ from lmaas_env.days import Days, held_out_seeds
 from lmaas_env.files import write_whole
 from lmaas_env.scenario import close_match
 from train.evaluate import rollout
-from train.runs import new_folder, write_origin
+from train.runs import csv_text, new_folder, write_origin
 from train.statistics import Estimate, mean_estimate
 
 REFERENCE = "imp"
@@ -80,8 +77,7 @@ def compare(args: Compare) -> dict[str, Days]:
     market = Market(args.scenario, seed=args.population_seed)
     seeds = held_out_seeds(args.days)
     makers = {_label(name): _maker(name, market) for name in dict.fromkeys([REFERENCE, *args.sellers])}
-    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    out = new_folder(args.out or Path("runs") / f"compare-{market.scenario.name}-{stamp}")
+    out = new_folder(args.out, f"compare-{market.scenario.name}")
     console = Console()
     days = _sell(market, makers, seeds, console)
     rows = summary(days)
@@ -170,7 +166,7 @@ def _write(out: Path, rows: list[Row], days: Mapping[str, Days], market: Market)
 
     headings = ["seller", "profit", "profit_low", "profit_high", "minus_imp", "minus_imp_low", "minus_imp_high"]
     headings += ["share_of_imp", "customer_profit", "milliseconds_per_decision"]
-    write_whole(out / "table.csv", _csv(headings, [[r[0], *r[1], *r[2], *r[3:]] for r in rows]))
+    write_whole(out / "table.csv", csv_text(headings, [[r[0], *r[1], *r[2], *r[3:]] for r in rows]))
     per_day = [
         [name, seed, profit, customers]
         for name, sold in days.items()
@@ -178,14 +174,7 @@ def _write(out: Path, rows: list[Row], days: Mapping[str, Days], market: Market)
             sold.seeds.tolist(), sold.day_profit.tolist(), sold.customer_profit.sum(axis=1).tolist(), strict=True
         )
     ]
-    write_whole(out / "days.csv", _csv(["seller", "day_seed", "profit", "customer_profit"], per_day))
+    write_whole(out / "days.csv", csv_text(["seller", "day_seed", "profit", "customer_profit"], per_day))
     intervals = {row.seller: (row.profit.low, row.profit.high) for row in rows}
     viewer.save(viewer.comparison(days, market.catalogue.names, intervals), out / "figure.png")
     write_origin(out)
-
-
-def _csv(headings: list[str], rows: list[list[object]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([headings, *rows])
-    return text.getvalue()

@@ -11,7 +11,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -93,8 +92,7 @@ def train(args: Train) -> Path:
     config = PPOConfig.from_yaml(args.config) if args.config else PPOConfig.for_scenario(market.scenario.name)
     seeds = training_seeds(args.seed, config.n_envs)
     tuning, held_out = tuning_seeds(args.tuning_days), held_out_seeds(args.eval_days)
-    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    folder = new_folder(args.out or Path("runs") / f"{market.scenario.name}-ppo-seed{args.seed}-{stamp}")
+    folder = new_folder(args.out, f"{market.scenario.name}-ppo-seed{args.seed}")
     _write_settings(folder, args, market, config)
     print(f"training in {folder}\n  tensorboard --logdir {folder / 'tensorboard'}", flush=True)
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import importlib.metadata
+import io
 import json
 import math
 import os
 import platform
 import shlex
 import sys
+from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 
 from lmaas_env.files import write_whole
@@ -17,14 +21,15 @@ from lmaas_env.files import write_whole
 _PACKAGES = ("lmaas", "numpy", "scipy", "numba", "gymnasium", "stable-baselines3", "torch")
 
 
-def new_folder(path: Path) -> Path:
-    """Create a folder and return it.
+def new_folder(path: Path | None, name: str) -> Path:
+    """Create the folder ``path``, or if none is given runs/NAME-TIME, and return it.
 
     Raises
     ------
     ValueError
         If something is there already; it is left as it is.
     """
+    path = path or Path("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
     try:
         path.mkdir(parents=True)
     except FileExistsError as error:
@@ -41,6 +46,13 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             found[name] = "not installed"
     return found
+
+
+def csv_text(headings: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """Return a table as CSV."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([headings, *rows])
+    return text.getvalue()
 
 
 def machine() -> str:

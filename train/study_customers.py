@@ -7,10 +7,7 @@ from all 2^L fade patterns with their probabilities, given that the budget holds
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -24,7 +21,7 @@ from lmaas_env.customers import STRATEGIES, strategy
 from lmaas_env.files import write_whole
 from lmaas_env.kernels import fade_patterns
 from lmaas_env.types import BoolArray, FloatArray
-from train.runs import new_folder, write_origin
+from train.runs import csv_text, new_folder, write_origin
 from train.statistics import mean_estimate
 
 if TYPE_CHECKING:
@@ -83,14 +80,14 @@ def study(args: StudyCustomers) -> list[Row]:
     if args.populations < 2:
         raise ValueError(f"populations = {args.populations} must be at least 2, for intervals")
     scenario = dataclasses.replace(Scenario(), customers=args.customers)
-    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    out = new_folder(args.out or Path("runs") / f"study-customers-{stamp}")
+    out = new_folder(args.out, "study-customers")
     console = Console()
     cells = [(c, v, p) for c, values in CONDITIONS.items() for v in values for p in range(1, args.populations + 1)]
     rows: list[Row] = []
     for cell in track(cells, "cells", console=console, transient=True, disable=not console.is_terminal):
         rows += _cell(scenario, *cell)
-    write_whole(out / "cells.csv", _csv(rows))
+    headings = ("condition", "value", "population", "strategy", *MEASURES)
+    write_whole(out / "cells.csv", csv_text(headings, ([*row[:4], *row.measures.tolist()] for row in rows)))
     text = summary(rows, args)
     write_whole(out / "summary.md", text)
     from lmaas_env import viewer
@@ -244,14 +241,6 @@ def _where(cell: tuple[str, float]) -> str:
     condition, value = cell
     name, _, unit = condition.partition(", ")
     return f"{name} {value:g} {unit}".strip()
-
-
-def _csv(rows: list[Row]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["condition", "value", "population", "strategy", *MEASURES])
-    writer.writerows([*row[:4], *row.measures.tolist()] for row in rows)
-    return text.getvalue()
 
 
 def _heat_map(rows: list[Row]) -> Figure:

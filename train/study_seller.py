@@ -1,17 +1,15 @@
 """`lmaas study seller`: how near IMP comes to the best prices that exist, and how long other searches take.
 
 Each instance is one leasing period: the paper's one-shot game (`static`), or an hour of `day` with batteries as they
-stand at its start. Branch and bound proves a bound on the profit of any prices; every search is scored as a share of
-that bound, so the shares are the least that they can be.
+stand at its start. Branch and bound proves a bound on the profit of any prices. Every search is scored as a share of
+the best profit that any of them found, and of that bound: the least that its share of the optimum can be.
 """
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
+import importlib.util
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,7 +21,7 @@ from agents import IMP, SearchResult
 from agents.search import branch_and_bound, cma_es, differential_evolution, exhaustive
 from lmaas_env import Market, RentalTerms
 from lmaas_env.files import write_whole
-from train.runs import machine, new_folder, write_origin
+from train.runs import csv_text, machine, new_folder, write_origin
 
 GAME = "static"
 HOURS = (3, 9, 15, 21)
@@ -84,13 +82,15 @@ def study(args: StudySeller) -> list[Row]:
         raise ValueError(
             f"populations = {args.populations} must be >= 1, day_populations = {args.day_populations} >= 0"
         )
-    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    out = new_folder(args.out or Path("runs") / f"study-seller-{stamp}")
+    out = new_folder(args.out, "study-seller")
     console = Console()
     console.print(machine(), highlight=False)
     instances = [(GAME, population, 0) for population in range(1, args.populations + 1)]
     instances += [("day", population, hour) for population in range(1, args.day_populations + 1) for hour in HOURS]
-    searches = {name: search for name, search in SEARCHES.items() if name != "cma-es" or _has_cma()}
+    searches = dict(SEARCHES)
+    if importlib.util.find_spec("cma") is None:
+        del searches["cma-es"]
+        console.print('left out: cma-es, cma is not installed (pip install "lmaas[bench]")', highlight=False)
     for search in searches.values():  # compiles what there is to compile
         search(*_instance(GAME, 1, 0))
     rows: list[Row] = []
@@ -100,12 +100,11 @@ def study(args: StudySeller) -> list[Row]:
         found = {name: search(imp, terms) for name, search in searches.items()} | {"branch and bound": proof}
         for name, it in found.items():
             rows.append(Row(*instance, name, it.profit, proof.bound, it.seconds, it.evaluations, it.status))
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([Row._fields, *rows])
-    write_whole(out / "instances.csv", text.getvalue())
-    write_whole(out / "summary.md", summary(rows))
+    write_whole(out / "instances.csv", csv_text(Row._fields, rows))
+    text = summary(rows)
+    write_whole(out / "summary.md", text)
     write_origin(out)
-    print(f"{summary(rows)}\nfiles in {out}: instances.csv, summary.md")
+    print(f"{text}\nfiles in {out}: instances.csv, summary.md")
     return rows
 
 
@@ -144,12 +143,3 @@ def _instance(scenario: str, population: int, hour: int) -> tuple[IMP, RentalTer
     market = Market(scenario, seed=population)
     state = market.initial_state(np.random.default_rng(population))._replace(hour=hour)
     return IMP(market), market.terms(state)
-
-
-def _has_cma() -> bool:
-    try:
-        import cma  # pyright: ignore # noqa: F401
-    except ModuleNotFoundError:
-        print('left out: cma-es, cma is not installed (pip install "lmaas[bench]")')
-        return False
-    return True

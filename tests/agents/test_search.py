@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from agents import IMP
+from agents.branch_and_bound import BLOCKS, box_bound, tabulate
 from agents.search import branch_and_bound, differential_evolution, exhaustive
 from lmaas_env import Market, Population, RentalTerms
 from lmaas_env.scenario import MODEL_FIELDS
@@ -40,13 +41,43 @@ def test_no_search_beats_the_bound_and_no_search_gains_more_than_the_gap(scenari
         assert other.profit == pytest.approx(imp.profit(terms, other.prices), rel=1e-12)
 
 
+@pytest.mark.parametrize(("scenario", "seed"), [("static", 1), ("static", 2), ("day", 3)])
+@pytest.mark.parametrize("cells", [32, 512])
+def test_no_prices_inside_a_box_pass_its_bound_and_the_bound_closes_in_on_them(
+    scenario: str, seed: int, cells: int
+) -> None:
+    imp, terms = _instance(scenario, seed, 8, 3)
+    grid = np.geomspace(imp.constants.price_floor, imp.constants.price_cap, cells + 1)
+    tables = tabulate(terms.arrays, imp.anticipation, imp.constants, grid)
+    level_of = np.array([0, *(width.bit_length() - 1 for width in range(1, cells + 1))])
+    rng = np.random.default_rng(seed)
+    slack: dict[int, list[float]] = {1: [], cells // 4: []}
+    for width, found in slack.items():
+        for _ in range(200):
+            first = rng.integers(0, (cells // 2) // width, 3) * width  # the half of the prices at which many buy
+            bound = box_bound(tables, first, first + width, level_of, np.empty((3, BLOCKS)))
+            shares = rng.random((60, 3)).round(rng.integers(0, 3))  # corners, edges and inner points
+            prices = grid[first] ** (1.0 - shares) * grid[first + width] ** shares
+            best = max(imp.profit(terms, row) for row in prices) + imp.constants.training_cost
+            assert best <= bound + 1e-9 * max(1.0, abs(best))
+            found.append(bound - best)
+    assert np.median(slack[1]) < 0.5 * np.median(slack[cells // 4])
+
+
 @pytest.mark.parametrize("cells", [2, 16, 128])
 def test_the_bound_holds_for_prices_between_the_grids_points_however_coarse(cells: int) -> None:
     imp, terms = _instance("static", 3, 6, 2)
     fine = branch_and_bound(imp, terms, gap=1e-3, seconds=60.0)
     coarse = branch_and_bound(imp, terms, gap=1e-3, seconds=0.01, cells=cells)
     assert coarse.bound >= fine.profit - 1e-9
-    assert coarse.status in ("time limit", "resolution", "certified")
+
+
+def test_a_serving_cost_at_a_price_of_the_grid_leaves_the_bound_finite() -> None:
+    imp, terms = _instance("static", 1, 6, 2)
+    imp.constants = imp.constants._replace(serving_cost=np.full_like(imp.constants.serving_cost, 1.0))  # the floor
+    found = branch_and_bound(imp, terms, gap=1e-3, seconds=60.0)
+    assert found.status == "certified"
+    assert np.isfinite(found.bound)
 
 
 def test_a_time_limit_is_said_and_its_bound_still_holds() -> None:

@@ -14,6 +14,7 @@ RSR = "tests/certificates/test_rsr_certificates.py"
 PROPERTIES = "tests/certificates/test_rsr_properties.py"
 STATIC = "tests/certificates/test_static_robust.py"
 LOCKSTEP = "tests/certificates/test_waterfilling.py"
+SEARCH = "tests/agents/test_search.py"
 
 # What is broken: the file, the text, what replaces it; and the test that must fail.
 MUTATIONS = {
@@ -70,6 +71,24 @@ MUTATIONS = {
         "bound = min(bound, limit * rental.unit - setup)",
         "bound = max(best, floor)",
         f"{STATIC}::test_differential_evolution_reaches_the_plan_and_never_beats_it",
+    ),
+    "a cell of prices is bounded by its low end": (
+        "agents/branch_and_bound.py",
+        "max(grid[j + 1] - serving, 0.0) * hours",
+        "max(grid[j] - serving, 0.0) * hours",
+        f"{SEARCH}::test_no_prices_inside_a_box_pass_its_bound_and_the_bound_closes_in_on_them",
+    ),
+    "a box forgets a model that a customer may still select": (
+        "agents/branch_and_bound.py",
+        "offer = max(offer, worst[m, last[m]])",
+        "offer = max(offer, worst[m, first[m]])",
+        f"{SEARCH}::test_no_prices_inside_a_box_pass_its_bound_and_the_bound_closes_in_on_them",
+    ),
+    "the line search prunes too early": (
+        "agents/line_search.py",
+        "if block.bound <= best + EXACT * max(1.0, abs(best))",
+        "if 0.998 * block.bound <= best + EXACT * max(1.0, abs(best))",
+        "tests/agents/test_line_search.py::test_the_price_found_is_worth_what_a_scan_of_all_thresholds_finds",
     ),
 }
 
