@@ -335,27 +335,29 @@ def _split(demand: Demand, left: float, right: float, block: Block) -> float:
 
 
 @kernel
-def _best_price(
+def _points(customers: int) -> Points:
+    rows = DEPTH + 2  # most of them are never touched, so that they cost no memory
+    return Points(
+        np.empty(rows), np.empty((rows, customers)), np.empty((rows, customers)), np.empty((rows, customers), np.int64)
+    )
+
+
+@kernel
+def _search(
     terms: TermArrays,
     anticipation: Anticipation,
     seller: SellerConstants,
     m: int,
     current: float,
-    worst: FloatArray,
-    sale: FloatArray,
-) -> tuple[float, int]:
-    """Line search over the price of model m, the others fixed: the best price and the points looked at.
+    demand: Demand,
+    points: Points,
+) -> tuple[float, float, int]:
+    """Return the best price of model m, the profit there but for training, and the count of points looked at.
 
-    Depth first, the better half first. A row of `Points` belongs to the depth whose split filled it, and is free once
+    Depth first, the better half first. A row of ``points`` belongs to the depth whose split filled it, and is free once
     both halves are done.
     """
     floor, cap = seller.price_floor, seller.price_cap
-    demand = _demand(terms, seller, m, current, worst, sale)
-    customers = demand.customer.shape[0]
-    rows = DEPTH + 2  # most of them are never touched, so that they cost no memory
-    points = Points(
-        np.empty(rows), np.empty((rows, customers)), np.empty((rows, customers)), np.empty((rows, customers), np.int64)
-    )
     first = _gone(demand, floor)
     last = _gone(demand, cap)
     best_price, best = current, _look(terms, anticipation, m, demand, points, 0, current, first)
@@ -386,28 +388,72 @@ def _best_price(
         upper = _bound(demand, points, row, block.right, after, block.last, block.depth + 1)
         blocks.append(lower if lower.bound < upper.bound else upper)
         blocks.append(upper if lower.bound < upper.bound else lower)
-    return best_price, evaluations
+    return best_price, best, evaluations
+
+
+@kernel
+def personalised_bound(terms: TermArrays, anticipation: Anticipation, seller: SellerConstants) -> float:
+    """Return what the seller would earn if every customer had its own price and no choice but that model or none, $.
+
+    No common prices earn more (market.md, section 5): a bound without a search over price vectors.
+    """
+    customers, models = terms.setup_cost.shape
+    slots = terms.task_value.shape[1]
+    scratch, points = np.empty(slots), _points(1)
+    total = -seller.training_cost
+    for n in range(customers):
+        faded = worst_fades(terms.fade_budget[n], slots)
+        most = 0.0
+        for m in range(models):
+            cost, adaptation = seller.serving_cost[n, m], seller.adaptation_cost[m]
+            hours = slots * terms.max_hours[n, m, 0]
+            if (seller.price_cap - cost) * hours - adaptation <= most:
+                continue
+            threshold = _threshold(
+                terms, n, m, faded, 0.0, seller.price_floor, seller.price_floor, seller.price_cap, scratch
+            )
+            demand = Demand(
+                np.array([n]),
+                np.array([threshold]),
+                np.zeros(2),
+                np.array([cost]),
+                np.array([cost + terms.airtime_cost[n, m, 0] >= 0.0]),
+                adaptation,
+            )
+            best = _search(terms, anticipation, seller, m, seller.price_cap, demand, points)[1]
+            missed = MARGIN * min(threshold, seller.price_cap) * hours + EXACT * max(1.0, abs(best))
+            most = max(most, best + missed)
+        total += most
+    return total
 
 
 @kernel
 def iterate(
-    terms: TermArrays, anticipation: Anticipation, seller: SellerConstants, start: FloatArray
+    terms: TermArrays, anticipation: Anticipation, seller: SellerConstants, start: FloatArray, order: IntArray
 ) -> tuple[FloatArray, FloatArray, int]:
-    """Move one price at a time while that gains; returns prices, profit before and after each sweep, evaluations."""
+    """Move one price at a time, in ``order`` (M,), while that gains.
+
+    Returns the prices, the profit before and after each sweep, and the points looked at.
+    """
     prices = start.copy()
     customers, models = terms.setup_cost.shape
     worst = np.empty((customers, models))
     sale = np.empty((customers, models))
     for m in range(models):
         fill_column(terms, anticipation, seller, m, prices[m], worst, sale)
+    points = _points(customers)
     history = np.empty(MAX_SWEEPS + 1)
     history[0] = _total(worst, sale, seller.training_cost)
-    evaluations = 0
+    evaluations, settled = 0, 0  # settled: models whose price is known to be best among the others as they are
     for sweep in range(1, MAX_SWEEPS + 1):
         profit = history[sweep - 1]
-        moved = False
-        for m in range(models):
-            price, looked = _best_price(terms, anticipation, seller, m, prices[m], worst, sale)
+        for turn in range(models):
+            if settled == models:
+                break
+            m = int(order[turn])
+            settled += 1
+            demand = _demand(terms, seller, m, prices[m], worst, sale)
+            price, _, looked = _search(terms, anticipation, seller, m, prices[m], demand, points)
             evaluations += looked
             if price == prices[m]:
                 continue
@@ -415,11 +461,11 @@ def iterate(
             fill_column(terms, anticipation, seller, m, price, worst, sale)
             trial = _total(worst, sale, seller.training_cost)
             if trial > profit + TOLERANCE * max(1.0, abs(profit)):
-                prices[m], profit, moved = price, trial, True
+                prices[m], profit, settled = price, trial, 1
             else:
                 worst[:, m], sale[:, m] = before
         history[sweep] = profit
-        if not moved:
+        if settled == models:
             return prices, history[: sweep + 1], evaluations
     return prices, history, evaluations
 

@@ -10,10 +10,10 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from agents.imp import IMP
-from agents.seller import SearchResult
+from agents.line_search import SellerConstants
 from lmaas_env.days import draw_days, tuning_seeds
 from lmaas_env.market import Market, MarketState, unstack
-from lmaas_env.types import FloatArray
+from lmaas_env.terms import RentalTerms
 
 TUNED = Path(__file__).parent / "policies" / "lookahead.json"
 TUNING_DAYS = 24
@@ -53,12 +53,11 @@ class LookaheadIMP(IMP):
         ahead = float(self.market.demand_factor(left).mean())
         return self.nu * max(0.0, ahead - 0.5 * float(self.market.demand_factor(hour)))
 
-    def solve(self, state: MarketState, start: FloatArray | None = None) -> SearchResult:
-        """Iterate the prices of one period; the profit is net of the charge on energy."""
+    def _period(self, state: MarketState) -> tuple[RentalTerms, SellerConstants]:
+        """Return the terms, and constants whose serving costs hold the charge on energy: profits are net of it."""
         terms = self.market.terms(state)
         charge = self.shadow_price(int(state.hour)) * terms.power[:, :, 0]
-        constants = self.constants._replace(serving_cost=self.constants.serving_cost + charge)
-        return self._search(terms, constants, start)
+        return terms, self.constants._replace(serving_cost=self.constants.serving_cost + charge)
 
 
 def shipped_nu(scenario: str) -> float:

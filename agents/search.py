@@ -38,7 +38,9 @@ def exhaustive(imp: IMP, terms: RentalTerms, points: int = 40) -> SearchResult:
     grid = _grid(imp, points - 1)
     total, point = boxes.best_of_grid(boxes.tabulate(terms.arrays, imp.anticipation, imp.constants, grid))
     profit = float(total) - imp.constants.training_cost
-    return _result(began, grid[point], profit, np.inf, "complete", points**models, [profit])
+    seconds = time.perf_counter() - began
+    history, times = np.array([profit]), np.array([seconds])
+    return SearchResult(grid[point], profit, np.inf, "complete", points**models, seconds, history, times)
 
 
 def differential_evolution(imp: IMP, terms: RentalTerms, seed: int = 0, generations: int = 1000) -> SearchResult:
@@ -111,7 +113,7 @@ def branch_and_bound(
     most_cells = int(TABLE_BYTES / (8.0 * terms.setup_cost.size * 16.0))
     cells = min(cells, 1 << (most_cells.bit_length() - 1))
     while found.status == "resolution" and cells <= most_cells:
-        finer = _explore(imp, terms, found, gap, began + seconds, cells)
+        finer = _explore(imp, terms, found, gap, began, began + seconds, cells)
         found = finer._replace(
             bound=min(found.bound, finer.bound),  # a coarser grid's bound holds as well
             evaluations=found.evaluations + finer.evaluations,
@@ -121,14 +123,16 @@ def branch_and_bound(
     return found
 
 
-def _explore(imp: IMP, terms: RentalTerms, start: SearchResult, gap: float, ends: float, cells: int) -> SearchResult:
+def _explore(
+    imp: IMP, terms: RentalTerms, start: SearchResult, gap: float, began: float, ends: float, cells: int
+) -> SearchResult:
     """Branch and bound on one grid, from an incumbent."""
     models = terms.setup_cost.shape[1]
     grid = _grid(imp, cells)
     tables = boxes.tabulate(terms.arrays, imp.anticipation, imp.constants, grid)
     level_of: IntArray = np.array([0, *(width.bit_length() - 1 for width in range(1, cells + 1))], dtype=np.int64)
     training = imp.constants.training_cost
-    prices, incumbent, history = start.prices, start.profit + training, list(start.history)
+    prices, incumbent, history, times = start.prices, start.profit + training, list(start.history), list(start.times)
     point = np.full(models, -1, dtype=np.int64)
     shape = HEAP_BOXES, models
     frontier = boxes.Frontier(np.empty(HEAP_BOXES), np.empty(shape, np.int64), np.empty(shape, np.int64))
@@ -154,6 +158,7 @@ def _explore(imp: IMP, terms: RentalTerms, start: SearchResult, gap: float, ends
                 prices, incumbent = better.prices, better.profit + training
         if incumbent > before:
             history.append(incumbent - training)
+            times.append(time.perf_counter() - began)
         if max(top, closed) <= incumbent + allowed:
             status = "certified"
         elif closed >= top:
@@ -164,7 +169,8 @@ def _explore(imp: IMP, terms: RentalTerms, start: SearchResult, gap: float, ends
             status = "time limit"
     # Boxes were dropped below the incumbent of their time plus the gap, so the bound is never less than that.
     bound = max(top, closed, incumbent + allowed)
-    return SearchResult(prices, incumbent - training, bound - training, status, done, 0.0, np.array(history))
+    profit, bound = incumbent - training, bound - training
+    return SearchResult(prices, profit, bound, status, done, 0.0, np.array(history), np.array(times))
 
 
 class _Objective:
@@ -177,7 +183,7 @@ class _Objective:
         self._limits = floor, cap
         self.bounds = [(float(np.log(floor)), float(np.log(cap)))] * terms.setup_cost.shape[1]
         self._best, self._prices = -np.inf, np.empty(0)
-        self._evaluations, self._history = 0, list[float]()
+        self._evaluations, self._history, self._times = 0, list[float](), list[float]()
 
     def __call__(self, log_prices: FloatArray) -> float:
         prices = np.clip(np.exp(log_prices), *self._limits)
@@ -186,21 +192,24 @@ class _Objective:
         if profit > self._best:
             self._best, self._prices = profit, prices
             self._history.append(profit)
+            self._times.append(time.perf_counter() - self._began)
         return -profit
 
     def result(self, status: str) -> SearchResult:
         """Return the best prices seen."""
-        return _result(self._began, self._prices, self._best, np.inf, status, self._evaluations, self._history)
+        return SearchResult(
+            self._prices,
+            self._best,
+            np.inf,
+            status,
+            self._evaluations,
+            time.perf_counter() - self._began,
+            np.array(self._history),
+            np.array(self._times),
+        )
 
 
 def _grid(imp: IMP, cells: int) -> FloatArray:
     grid = np.geomspace(imp.constants.price_floor, imp.constants.price_cap, cells + 1)
     grid[0], grid[-1] = imp.constants.price_floor, imp.constants.price_cap  # exactly, whatever the rounding
     return grid
-
-
-def _result(
-    began: float, prices: FloatArray, profit: float, bound: float, status: str, evaluations: int, history: list[float]
-) -> SearchResult:
-    seconds = time.perf_counter() - began
-    return SearchResult(prices, profit, bound, status, evaluations, seconds, np.array(history))

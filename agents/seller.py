@@ -58,8 +58,10 @@ class SearchResult(NamedTuple):
     bound : proven upper bound on it, $ (inf if none)
     status : how the search ended
     evaluations : profits looked at (for IMP: points of its line searches)
-    seconds : wall time
+    seconds : wall time of the search, that of the bound apart
     history : profit after each sweep or improvement, $
+    times : seconds after which it was reached, as long as ``history``
+    sweeps : of all prices in turn (0 but for IMP)
     """
 
     prices: FloatArray
@@ -69,3 +71,5 @@ class SearchResult(NamedTuple):
     evaluations: int
     seconds: float
     history: FloatArray
+    times: FloatArray
+    sweeps: int = 0

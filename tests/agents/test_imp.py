@@ -9,7 +9,8 @@ import pytest
 from scipy.optimize import minimize_scalar
 
 from agents import IMP, PublicIMP
-from agents.line_search import MARGIN
+from agents.imp import pair_moves
+from agents.line_search import MARGIN, fill_column
 from lmaas_env import Market, MarketState, Scenario
 from lmaas_env.rsr import rent, solve
 from lmaas_env.spaces import action_from_prices, first_sale, observation_from_state, prices_from_action
@@ -156,3 +157,68 @@ def test_default_anticipation_follows_the_settlement() -> None:
 def test_unknown_anticipation_is_refused() -> None:
     with pytest.raises(ValueError, match="anticipate = 'best' must be 'expected' or 'worst_case'"):
         IMP(Market("day"), anticipate="best")
+
+
+@pytest.mark.parametrize(("scenario", "seed"), [("static", 1), ("static", 4), ("day", 1), ("day", 2)])
+def test_personalised_bound_is_the_sum_of_what_each_customer_alone_is_worth(scenario: str, seed: int) -> None:
+    market = Market(scenario, seed=seed)
+    imp = IMP(market)
+    state = market.initial_state(np.random.default_rng(seed))._replace(hour=0 if scenario == "static" else 14)
+    terms, sellers = market.terms(state), imp.constants
+    grid = np.geomspace(sellers.price_floor, sellers.price_cap, 4000)
+    worth = np.zeros(market.population.size)
+    hours, worst = np.empty((grid.size, market.population.size)), np.empty((grid.size, market.population.size))
+    for m in range(market.catalogue.size):
+        column, sale = np.empty((2, market.population.size, market.catalogue.size))
+        for j, price in enumerate(grid):
+            fill_column(terms.arrays, imp.anticipation, sellers, m, price, column, sale)
+            worst[j], hours[j] = column[:, m], sale[:, m]
+        worth = np.maximum(worth, np.where(worst > 0.0, hours, 0.0).max(axis=0))
+    by_scan = worth.sum() - sellers.training_cost
+    result = imp.solve(state)
+    assert result.profit <= result.bound == imp.bound(terms)
+    assert by_scan <= result.bound <= by_scan + 2e-3 * worth.sum()
+
+
+def test_starting_again_only_gains_and_its_prices_are_still_a_fixed_point() -> None:
+    gained = 0
+    for seed in range(1, 13):
+        market = Market("static", seed=seed)
+        terms = market.terms(first_state(market))
+        one, shipped = IMP(market, moves=[]).solve_terms(terms), IMP(market).solve_terms(terms)
+        pairs = IMP(market, moves=pair_moves(4)).solve_terms(terms)
+        assert min(shipped.profit, pairs.profit) >= one.profit
+        assert shipped.sweeps > one.sweeps == len(one.history) - 1
+        assert (np.diff(shipped.history) >= 0.0).all()
+        assert (np.diff(shipped.times) >= 0.0).all()
+        again = IMP(market).solve_terms(terms, start=shipped.prices)
+        assert again.profit == pytest.approx(shipped.profit, rel=1e-6)
+        gained += shipped.profit > one.profit + 1e-4 * abs(one.profit)
+    assert gained >= 3
+
+
+def test_moves_end_where_every_profit_is_a_loss() -> None:
+    market = one_customer(task_value_median=1e-6, task_value_sigma=0.0)
+    result = IMP(market).solve(first_state(market))
+    assert result.profit < 0.0
+    assert result.bound == pytest.approx(result.profit)
+
+
+def test_many_customers_are_priced_by_one_start() -> None:
+    scenario = dataclasses.replace(Scenario.preset("static"), customers=65)
+    assert IMP(Market(scenario, seed=1)).moves.shape == (0, 4)
+    assert IMP(Market(dataclasses.replace(scenario, customers=64), seed=1)).moves.shape == (4, 4)
+
+
+def test_pair_moves_scale_every_pair_up_and_down() -> None:
+    moves = pair_moves(4)
+    assert moves.shape == (12, 4)
+    assert sorted(map(tuple, moves != 1.0)) == sorted(map(tuple, np.repeat(moves[::2] != 1.0, 2, axis=0)))
+    assert ((moves != 1.0).sum(axis=1) == 2).all()
+    assert pair_moves(1).shape == (0, 1)
+
+
+@pytest.mark.parametrize("factor", [0.0, -1.0, np.nan, np.inf])
+def test_moves_that_are_no_factors_are_refused(factor: float) -> None:
+    with pytest.raises(ValueError, match="moves must be finite factors > 0"):
+        IMP(Market("static"), moves=[[factor] * 4])

@@ -15,13 +15,14 @@ from agents.line_search import (
     Anticipation,
     Points,
     SellerConstants,
-    _best_price,
     _bound,
     _demand,
     _gone,
     _hours,
     _interval,
     _look,
+    _points,
+    _search,
     anticipated_profit,
     fill_column,
 )
@@ -56,8 +57,14 @@ class Search(NamedTuple):
 
     def best(self) -> float:
         """The price found, from the cap, which says nothing about where to look."""
+        return self.search()[0]
+
+    def search(self) -> tuple[float, float, int]:
+        """The price found, the profit there but for training, and the looks it took."""
         cap = self.seller.price_cap
-        return _best_price(self.arrays, self.anticipation, self.seller, self.m, cap, self.worst, self.sale)[0]
+        demand = _demand(self.arrays, self.seller, self.m, cap, self.worst, self.sale)
+        points = _points(self.worst.shape[0])
+        return _search(self.arrays, self.anticipation, self.seller, self.m, cap, demand, points)
 
 
 def some_search(customers: int, anticipate: str, seed: int, charge: float = 0.0) -> Search:
@@ -155,9 +162,7 @@ def test_bounds_hold_at_every_price_of_a_block_and_tighten_with_its_square(antic
 
 def test_many_customers_take_few_looks() -> None:
     search = some_search(3000, "worst_case", 1)
-    arrays, seller, m = search.arrays, search.seller, search.m
-    _, looks = _best_price(arrays, search.anticipation, seller, m, seller.price_cap, search.worst, search.sale)
-    assert looks < 120
+    assert search.search()[2] < 120
 
 
 def test_demand_says_who_buys_at_any_price() -> None:

@@ -15,6 +15,7 @@ PROPERTIES = "tests/certificates/test_rsr_properties.py"
 STATIC = "tests/certificates/test_static_robust.py"
 LOCKSTEP = "tests/certificates/test_waterfilling.py"
 SEARCH = "tests/agents/test_search.py"
+IMP = "tests/certificates/test_imp_certificates.py"
 
 # What is broken: the file, the text, what replaces it; and the test that must fail.
 MUTATIONS = {
@@ -83,6 +84,18 @@ MUTATIONS = {
         "offer = max(offer, worst[m, last[m]])",
         "offer = max(offer, worst[m, first[m]])",
         f"{SEARCH}::test_no_prices_inside_a_box_pass_its_bound_and_the_bound_closes_in_on_them",
+    ),
+    "IMP moves prices in the order in which models are listed": (
+        "agents/imp.py",
+        'np.argsort(catalogue.serving_cost, kind="stable")',
+        "np.arange(models)",
+        f"{IMP}::test_the_order_of_customers_and_of_models_changes_nothing",
+    ),
+    "the personalised bound forgets the best price": (
+        "agents/line_search.py",
+        "most = max(most, best + missed)",
+        "most = max(most, 0.99 * best + missed)",
+        "tests/agents/test_imp.py::test_personalised_bound_is_the_sum_of_what_each_customer_alone_is_worth",
     ),
     "the line search prunes too early": (
         "agents/line_search.py",
