@@ -5,7 +5,7 @@ from __future__ import annotations
 from agents.fixed import CostPlus, FixedPrice, RandomPrice
 from agents.imp import IMP, PublicIMP
 from agents.learned import load_policy
-from agents.lookahead import LookaheadIMP
+from agents.lookahead import LookaheadIMP, PublicLookaheadIMP
 from agents.seller import PricingSeller, SearchResult, Seller
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "LookaheadIMP",
     "PricingSeller",
     "PublicIMP",
+    "PublicLookaheadIMP",
     "RandomPrice",
     "SearchResult",
     "Seller",

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from agents.line_search import (
-    MAX_SWEEPS,
+    EXACT,
     TOLERANCE,
     Anticipation,
     SellerConstants,
@@ -39,6 +39,7 @@ from lmaas_env.spaces import assumed_state
 from lmaas_env.terms import RentalTerms
 from lmaas_env.types import FloatArray
 
+MAX_SWEEPS = 100  # of one start
 SCENARIOS = 16  # fade scenarios of the expectation
 SCALES = (1.05, 0.95, 1.1, 0.9)  # of all prices, from where IMP starts again; compared in benchmarks/seller
 FEW = 64  # customers up to which starting again pays: at 100 one start is within 0.1 % of many
@@ -70,6 +71,8 @@ class IMP(PricingSeller):
     ValueError
         If ``anticipate`` is neither, or a number is out of its range.
     """
+
+    _max_sweeps, _exact = MAX_SWEEPS, EXACT
 
     def __init__(
         self,
@@ -140,20 +143,23 @@ class IMP(PricingSeller):
 
     def _search(self, terms: RentalTerms, constants: SellerConstants, start: FloatArray | None = None) -> SearchResult:
         began = time.perf_counter()
-        floor, cap = constants.price_floor, constants.price_cap
-        first = np.full(self.market.catalogue.size, cap) if start is None else np.array(start, float)
-        prices, history, evaluations = iterate(terms.arrays, self.anticipation, constants, first, self._order)
+
+        def settle(first: FloatArray) -> tuple[FloatArray, FloatArray, int]:
+            settings = self._order, self._max_sweeps, self._exact
+            return iterate(terms.arrays, self.anticipation, constants, first, *settings)
+
+        first = np.full(self.market.catalogue.size, constants.price_cap) if start is None else np.array(start, float)
+        prices, reached, evaluations = settle(first)
         # The kernel has no clock: its sweeps are taken to last equally long.
-        times = list(np.linspace(0.0, time.perf_counter() - began, len(history)))
-        sweeps, longest, history = len(history) - 1, len(history) - 1, list(history)
+        times = list(np.linspace(0.0, time.perf_counter() - began, len(reached)))
+        history, sweeps = list(reached), [len(reached) - 1]
         moves = self.moves if start is None else self.moves[:0]
         move, failed = 0, 0
         while failed < len(moves):
-            moved = (prices * moves[move]).clip(floor, cap)
-            other, reached, looked = iterate(terms.arrays, self.anticipation, constants, moved, self._order)
+            moved = (prices * moves[move]).clip(constants.price_floor, constants.price_cap)
+            other, reached, looked = settle(moved)
             evaluations += looked
-            sweeps += len(reached) - 1
-            longest = max(longest, len(reached) - 1)
+            sweeps.append(len(reached) - 1)
             move, failed = (move + 1) % len(moves), failed + 1
             if reached[-1] > history[-1] + TOLERANCE * max(1.0, abs(history[-1])):
                 prices, failed = other, 0
@@ -163,12 +169,12 @@ class IMP(PricingSeller):
             prices=prices,
             profit=float(history[-1]),
             bound=np.inf,
-            status="converged" if longest < MAX_SWEEPS else "sweep limit",
+            status="converged" if max(sweeps) < self._max_sweeps else "sweep limit",
             evaluations=int(evaluations),
             seconds=time.perf_counter() - began,
             history=np.array(history),
             times=np.array(times),
-            sweeps=sweeps,
+            sweeps=sum(sweeps),
         )
 
 

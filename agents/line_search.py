@@ -15,6 +15,11 @@ for the value of the open slots by state, and let beta >= s and s + c_0 >= 0.
 
 So `_hours` counts what bends h up. Where the count is the same at both prices, h lies below its tangents at both;
 elsewhere below (beta - s) T(left) - G, as T never rises with the price.
+
+**Below cost**, beta < s, which a seller that looks ahead may charge a customer, what bends T up bends h down, and the
+reverse: `_hours` counts the bends of both kinds. Where there is none, h is concave if energy is to spare, as T is
+convex; and with open slots in both states if (s - beta) k <= x_1, as d'' <= 2 x_1^3 / V_1^2 and d'^2 >= x_1^4 / V_1^2,
+for which (s - beta) (g_1 - g_0) <= g_0 (beta + c_1) at the left end is enough. Elsewhere h <= (beta - s) T(right) - G.
 """
 
 from __future__ import annotations
@@ -35,7 +40,6 @@ EXACT = 1e-10  # relative gain that the line search may miss
 NARROWEST = 1e-9  # relative width of blocks of prices, below which their profits differ by less than EXACT
 EDGE = 0.1  # a block is split at least this share of its width from its ends
 DEPTH = 256  # of splits, enough for NARROWEST: 0.9^256 < 1e-11
-MAX_SWEEPS = 100
 
 drop_stale_kernels(Path(__file__).parent, Path(lmaas_env.__file__).parent)
 
@@ -69,6 +73,7 @@ class Demand(NamedTuple):
     elsewhere: FloatArray  # (N + 1,) the seller's profit from the first k customers once they have gone
     serving_cost: FloatArray
     concave: BoolArray  # whether s + c_0 >= 0
+    concave_above: FloatArray  # the price from which h is concave below cost, where T does not bend
     adaptation_cost: float
 
 
@@ -78,7 +83,8 @@ class Points(NamedTuple):
     price: FloatArray
     hours: FloatArray
     slope: FloatArray
-    bends: IntArray
+    bends: IntArray  # of h, upwards, at prices above cost
+    kinks: IntArray  # of T, of both kinds
 
 
 class Block(NamedTuple):
@@ -94,16 +100,19 @@ class Block(NamedTuple):
 
 
 @kernel
-def _hours(terms: TermArrays, anticipation: Anticipation, n: int, m: int, price: float) -> tuple[float, float, int]:
-    """Anticipated hours T of customer n renting model m, their slope dT/dbeta, and the count of upward bends.
+def _hours(
+    terms: TermArrays, anticipation: Anticipation, n: int, m: int, price: float
+) -> tuple[float, float, int, int]:
+    """Anticipated hours T of customer n renting model m, their slope dT/dbeta, and two counts.
 
-    The count never falls as the price rises, and rises where (beta - s) T may bend up (see the module).
+    The counts never fall as the price rises. The first rises where (beta - s) T may bend up at prices above s, the
+    second where T bends at all (see the module).
     """
     value, energy = terms.task_value[n], terms.energy[n]
     power, cap = terms.power[n, m], terms.max_hours[n, m]
     cost = (price + terms.airtime_cost[n, m, 0], price + terms.airtime_cost[n, m, 1])
     kappa_q = (terms.saturation[n] * terms.quality[n, m, 0], terms.saturation[n] * terms.quality[n, m, 1])
-    total, slope, bends = 0.0, 0.0, 0
+    total, slope, bends, kinks = 0.0, 0.0, 0, 0
     for p in range(anticipation.weights.shape[0]):
         weight = anticipation.weights[p, n]
         if weight == 0.0:
@@ -112,7 +121,7 @@ def _hours(terms: TermArrays, anticipation: Anticipation, n: int, m: int, price:
         mu = 0.0
         for short in (False, True):  # first as if energy were free
             marginal = (cost[0] + mu * power[0], cost[1] + mu * power[1])
-            rented, used, count = 0.0, 0.0, 0
+            rented, used, count, others = 0.0, 0.0, 0, 0
             # Of the slots neither closed nor full: sums of V/d^2, g V/d^2 and g^2 V/d^2, d the marginal cost.
             by_price, by_energy, by_both = 0.0, 0.0, 0.0
             for slot in range(value.shape[0]):
@@ -127,9 +136,11 @@ def _hours(terms: TermArrays, anticipation: Anticipation, n: int, m: int, price:
                     by_energy += power[s] * power[s] * curvature
                 elif (tau == 0.0) != (short and s == 1):  # closed, or a faded one that is full
                     count += 1
+                others += tau > 0.0 if short and s == 1 else tau < cap[s]
             if not short:
                 if used <= energy:
-                    count += value.shape[0] + 1  # more than the count may fall by when energy ceases to bind
+                    count += value.shape[0] + 1  # more than each count may fall by when energy ceases to bind
+                    others += value.shape[0] + 1
                     break
                 mu = energy_price(terms, n, m, price, faded)
         total += weight * rented
@@ -137,7 +148,8 @@ def _hours(terms: TermArrays, anticipation: Anticipation, n: int, m: int, price:
             by_price -= by_both * by_both / by_energy  # mu moves so that the energy stays used up
         slope -= weight * by_price
         bends += count
-    return total, slope, bends
+        kinks += count + others
+    return total, slope, bends, kinks
 
 
 @kernel
@@ -193,7 +205,7 @@ def fill_column(
         worst[n, m] = recourse(terms, n, m, price, worst_fades(terms.fade_budget[n], slots), scratch)[0]
         sale[n, m] = 0.0
         if worst[n, m] > 0.0:
-            hours, _, _ = _hours(terms, anticipation, n, m, price)
+            hours, _, _, _ = _hours(terms, anticipation, n, m, price)
             sale[n, m] = (price - seller.serving_cost[n, m]) * hours - seller.adaptation_cost[m]
 
 
@@ -230,8 +242,19 @@ def _demand(
     gone = np.zeros(customers + 1)
     gone[1:] = np.cumsum(elsewhere[order])
     serving_cost = seller.serving_cost[order, m]
-    concave = serving_cost + terms.airtime_cost[order, m, 0] >= 0.0
-    return Demand(order, threshold[order], gone, serving_cost, concave, seller.adaptation_cost[m])
+    concave, concave_above = np.empty(customers, dtype=np.bool_), np.empty(customers)
+    for k in range(customers):
+        concave[k], concave_above[k] = _concave(terms, order[k], m, serving_cost[k])
+    return Demand(order, threshold[order], gone, serving_cost, concave, concave_above, seller.adaptation_cost[m])
+
+
+@kernel
+def _concave(terms: TermArrays, n: int, m: int, cost: float) -> tuple[bool, float]:
+    """Whether h is concave above cost, and the price from which it is so below, both where nothing bends it up."""
+    airtime, power = terms.airtime_cost[n, m], terms.power[n, m]
+    # (s - beta) (g_1 - g_0) <= g_0 (beta + c_1), solved for beta
+    above = (cost * (power[1] - power[0]) - power[0] * airtime[1]) / power[1]
+    return cost + airtime[0] >= 0.0, above
 
 
 @kernel
@@ -256,8 +279,9 @@ def _look(
     buying = _gone(demand, price)
     profit = float(demand.elsewhere[buying])
     for k in range(first, demand.customer.shape[0]):
-        hours, slope, bends = _hours(terms, anticipation, demand.customer[k], m, price)
-        points.hours[row, k], points.slope[row, k], points.bends[row, k] = hours, slope, bends
+        hours, slope, bends, kinks = _hours(terms, anticipation, demand.customer[k], m, price)
+        points.hours[row, k], points.slope[row, k] = hours, slope
+        points.bends[row, k], points.kinks[row, k] = bends, kinks
         if k >= buying:
             profit += (price - demand.serving_cost[k]) * hours - demand.adaptation_cost
     return profit
@@ -286,12 +310,17 @@ def _bound(demand: Demand, points: Points, a: int, b: int, first: int, last: int
     value_left, slope_left, value_right, slope_right, fixed = 0.0, 0.0, 0.0, 0.0, 0.0
     for k in range(last, customers):
         cost, hours = demand.serving_cost[k], points.hours[a, k]
+        concave = demand.concave[k] and points.bends[a, k] == points.bends[b, k]
         if left < cost:
-            fixed += (right - cost) * (hours if right > cost else points.hours[b, k])
-            continue
+            concave = concave and points.kinks[a, k] == points.kinks[b, k] and left >= demand.concave_above[k]
+            if not concave and right > cost:
+                fixed += (right - cost) * hours
+                continue
+            if not concave:
+                hours = points.hours[b, k]
         value_left += (left - cost) * hours
         slope_left += hours
-        if demand.concave[k] and points.bends[a, k] == points.bends[b, k]:
+        if concave:
             slope_left += (left - cost) * points.slope[a, k]
             hours = points.hours[b, k]
             slope_right += (right - cost) * points.slope[b, k]
@@ -338,7 +367,11 @@ def _split(demand: Demand, left: float, right: float, block: Block) -> float:
 def _points(customers: int) -> Points:
     rows = DEPTH + 2  # most of them are never touched, so that they cost no memory
     return Points(
-        np.empty(rows), np.empty((rows, customers)), np.empty((rows, customers)), np.empty((rows, customers), np.int64)
+        np.empty(rows),
+        np.empty((rows, customers)),
+        np.empty((rows, customers)),
+        np.empty((rows, customers), np.int64),
+        np.empty((rows, customers), np.int64),
     )
 
 
@@ -351,9 +384,11 @@ def _search(
     current: float,
     demand: Demand,
     points: Points,
+    exact: float,
 ) -> tuple[float, float, int]:
     """Return the best price of model m, the profit there but for training, and the count of points looked at.
 
+    ``exact`` is the gain, relative to the profit (at least 1 $), that may be missed.
     Depth first, the better half first. A row of ``points`` belongs to the depth whose split filled it, and is free once
     both halves are done.
     """
@@ -370,7 +405,7 @@ def _search(
     while len(blocks) > 0:
         block = blocks.pop()
         left, right = points.price[block.left], points.price[block.right]
-        if block.bound <= best + EXACT * max(1.0, abs(best)) or block.depth == DEPTH:
+        if block.bound <= best + exact * max(1.0, abs(best)) or block.depth == DEPTH:
             continue
         if right - left <= NARROWEST * right:
             continue
@@ -412,15 +447,17 @@ def personalised_bound(terms: TermArrays, anticipation: Anticipation, seller: Se
             threshold = _threshold(
                 terms, n, m, faded, 0.0, seller.price_floor, seller.price_floor, seller.price_cap, scratch
             )
+            concave, above = _concave(terms, n, m, cost)
             demand = Demand(
                 np.array([n]),
                 np.array([threshold]),
                 np.zeros(2),
                 np.array([cost]),
-                np.array([cost + terms.airtime_cost[n, m, 0] >= 0.0]),
+                np.array([concave]),
+                np.array([above]),
                 adaptation,
             )
-            best = _search(terms, anticipation, seller, m, seller.price_cap, demand, points)[1]
+            best = _search(terms, anticipation, seller, m, seller.price_cap, demand, points, EXACT)[1]
             missed = MARGIN * min(threshold, seller.price_cap) * hours + EXACT * max(1.0, abs(best))
             most = max(most, best + missed)
         total += most
@@ -429,7 +466,13 @@ def personalised_bound(terms: TermArrays, anticipation: Anticipation, seller: Se
 
 @kernel
 def iterate(
-    terms: TermArrays, anticipation: Anticipation, seller: SellerConstants, start: FloatArray, order: IntArray
+    terms: TermArrays,
+    anticipation: Anticipation,
+    seller: SellerConstants,
+    start: FloatArray,
+    order: IntArray,
+    max_sweeps: int,
+    exact: float,
 ) -> tuple[FloatArray, FloatArray, int]:
     """Move one price at a time, in ``order`` (M,), while that gains.
 
@@ -442,10 +485,10 @@ def iterate(
     for m in range(models):
         fill_column(terms, anticipation, seller, m, prices[m], worst, sale)
     points = _points(customers)
-    history = np.empty(MAX_SWEEPS + 1)
+    history = np.empty(max_sweeps + 1)
     history[0] = _total(worst, sale, seller.training_cost)
     evaluations, settled = 0, 0  # settled: models whose price is known to be best among the others as they are
-    for sweep in range(1, MAX_SWEEPS + 1):
+    for sweep in range(1, max_sweeps + 1):
         profit = history[sweep - 1]
         for turn in range(models):
             if settled == models:
@@ -453,7 +496,7 @@ def iterate(
             m = int(order[turn])
             settled += 1
             demand = _demand(terms, seller, m, prices[m], worst, sale)
-            price, _, looked = _search(terms, anticipation, seller, m, prices[m], demand, points)
+            price, _, looked = _search(terms, anticipation, seller, m, prices[m], demand, points, exact)
             evaluations += looked
             if price == prices[m]:
                 continue

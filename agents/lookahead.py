@@ -1,88 +1,193 @@
-"""Look-ahead IMP: IMP that charges each Wh a rental drains, since an empty battery buys nothing at the evening peak."""
+"""Look-ahead IMP: IMP that charges each Wh a rental drains, since an empty battery buys nothing at the evening peak.
+
+A Wh costs the seller what it expects to earn with it later. Given the prices of the hours to come, customers do not
+affect each other, so that what one of them will bring is a function of its battery alone, found backwards hour by hour
+over drawn states (`worth_of_charge`). The prices come from a `Plan`: one price vector per hour, each the best for the
+mean of sampled days as they stand then, with the same charge. Plan and worth are found in turn, a few times.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 
 from agents.imp import IMP
-from agents.line_search import SellerConstants
+from agents.line_search import Anticipation, SellerConstants
 from lmaas_env.days import draw_days, tuning_seeds
-from lmaas_env.market import Market, MarketState, unstack
+from lmaas_env.market import Draws, Market, MarketState, stack
 from lmaas_env.terms import RentalTerms
+from lmaas_env.types import FloatArray, IntArray
 
-TUNED = Path(__file__).parent / "policies" / "lookahead.json"
-TUNING_DAYS = 24
+ROUNDS = (
+    4  # of plan and worth in turn; the fourth adds 0.2 to 0.5 % to the plan's day profit, nothing to look-ahead IMP
+)
+SOLD_CUSTOMERS = 384  # sampled days times customers, over which a plan's prices are the best in the mean
+WORTH_DRAWS = 64  # states and draws per hour and battery level of the worth of charge
+SHARES = np.linspace(0.0, 1.0, 9) ** 1.5  # of the capacity, at which the worth of charge is known
+TYPICAL_HOURS = 0.5  # of one rental: a Wh is charged at the mean worth of those that so long a rental drains
+LEAST_USE = 1e-3  # Wh, of the slope at an empty battery
+
+
+class Plan(NamedTuple):
+    """A day's prices, and what charge is worth if they are posted.
+
+    Attributes
+    ----------
+    prices : (H, M), $/h
+    worth : (H + 1, N, K), $, the seller's expected profit from a customer from an hour on, by charge at its start, as a
+        share of capacity (`SHARES`)
+    """
+
+    prices: FloatArray
+    worth: FloatArray
 
 
 class LookaheadIMP(IMP):
-    """IMP with a shadow price of energy that follows the hours that are left.
-
-    In hour t each Wh costs lambda_t = nu * max(0, mean bracket of the hours left - half the bracket now) in $, at the
-    device's nominal power; the bracket is the time-of-day factor on task values (market.md, section 5).
+    """IMP that charges each Wh a rental drains at what the seller expects to earn with it later.
 
     Parameters
     ----------
     market : Market
-    nu : float, optional
-        $/Wh; left out, the value tuned for the scenario's preset that ships with the package.
     anticipate : {"expected", "worst_case"}, optional
         As in `IMP`.
-
-    Raises
-    ------
-    ValueError
-        If nu is negative or not finite, or is left out where no tuned value ships.
+    plan : Plan, optional
+        Default: `plan_day` of the market, which takes seconds.
     """
 
-    def __init__(self, market: Market, nu: float | None = None, anticipate: str | None = None) -> None:
+    def __init__(self, market: Market, anticipate: str | None = None, plan: Plan | None = None) -> None:
         super().__init__(market, anticipate)
-        self.nu = shipped_nu(market.scenario.name) if nu is None else float(nu)
-        if not 0.0 <= self.nu < np.inf:
-            raise ValueError(f"nu = {nu} must be finite and >= 0 ($/Wh)")
+        self.plan = plan_day(market, anticipate) if plan is None else plan
 
-    def shadow_price(self, hour: int) -> float:
-        """Return lambda of an hour, $/Wh."""
-        left = np.arange(hour + 1, self.market.scenario.periods)
-        if not left.size:
-            return 0.0
-        ahead = float(self.market.demand_factor(left).mean())
-        return self.nu * max(0.0, ahead - 0.5 * float(self.market.demand_factor(hour)))
+    def shadow_price(self, state: MarketState) -> FloatArray:
+        """Return what a Wh costs the seller, by customer and model, (N, M) $/Wh."""
+        return _shadow_price(self.market, self.plan.worth, state, self.market.terms(state))
 
     def _period(self, state: MarketState) -> tuple[RentalTerms, SellerConstants]:
         """Return the terms, and constants whose serving costs hold the charge on energy: profits are net of it."""
         terms = self.market.terms(state)
-        charge = self.shadow_price(int(state.hour)) * terms.power[:, :, 0]
-        return terms, self.constants._replace(serving_cost=self.constants.serving_cost + charge)
+        return terms, _charged(self.constants, terms, _shadow_price(self.market, self.plan.worth, state, terms))
 
 
-def shipped_nu(scenario: str) -> float:
-    """Return the nu tuned for a preset, $/Wh."""
-    tuned = json.loads(TUNED.read_text(encoding="utf-8"))["nu"]
-    if scenario not in tuned:
-        raise ValueError(f"no tuned nu ships for scenario {scenario!r}, only for {', '.join(tuned)}; give nu")
-    return float(tuned[scenario])
+class PublicLookaheadIMP(IMP):
+    """Look-ahead IMP that sees only the clock: it posts its plan.
+
+    Parameters
+    ----------
+    market, anticipate, plan
+        As in `LookaheadIMP`.
+    """
+
+    def __init__(self, market: Market, anticipate: str | None = None, plan: Plan | None = None) -> None:
+        super().__init__(market, anticipate)
+        self.plan = plan_day(market, anticipate) if plan is None else plan
+
+    def prices(self, state: MarketState) -> FloatArray:
+        """Return the plan's prices for the hour of the state, (M,) $/h."""
+        return self.plan.prices[int(state.hour)].copy()
 
 
-def tune_nu(market: Market, days: int = TUNING_DAYS, progress: Callable[[], None] | None = None) -> float:
-    """Return the nu of largest mean day profit on tuning days, $/Wh."""
+def plan_day(market: Market, anticipate: str | None = None, rounds: int = ROUNDS) -> Plan:
+    """Plan a day's prices from the market's constants alone, on tuning days.
+
+    Each round sells sampled days hour by hour at the prices that are best for their mean, net of the charge on energy
+    that the round before found; the first charges nothing.
+    """
+    customers, periods = market.population.size, market.scenario.periods
+    days = max(2, SOLD_CUSTOMERS // customers)
     first, draws = draw_days(market, tuning_seeds(days))
+    pooled = _PooledIMP(market, anticipate, days)
+    worth = np.zeros((periods + 1, customers, SHARES.size))
+    prices = np.empty((periods, market.catalogue.size))
+    for _ in range(rounds):
+        state = first
+        for hour, period in enumerate(draws):
+            terms = market.terms(state)
+            charged = _charged(pooled.constants, terms, _shadow_price(market, worth, state, terms))
+            prices[hour] = pooled.best_prices(terms, charged)
+            state = market.settle(np.tile(prices[hour], (days, 1)), state, period)[1]
+        worth = worth_of_charge(market, prices)
+    return Plan(prices, worth)
 
-    def loss(nu: float) -> float:
-        seller, state, total = LookaheadIMP(market, nu), first, 0.0
-        for period in draws:
-            prices = np.stack([seller.prices(lane) for lane in unstack(state)])
-            settlement, state = market.settle(prices, state, period)
-            total += float(settlement.profit.mean())
-        if progress is not None:
-            progress()
-        return -total
 
-    grid = [0.0, 0.03, 0.06, 0.12, 0.25, 0.5, 1.0]
-    best = grid.index(min(grid, key=loss))
-    bounds = (grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)])
-    return float(minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 0.01}).x)
+def worth_of_charge(market: Market, prices: FloatArray, draws: int = WORTH_DRAWS) -> FloatArray:
+    """Return the seller's expected profit from each customer from each hour on, (H + 1, N, K) $, by charge (`SHARES`).
+
+    Parameters
+    ----------
+    market : Market
+    prices : (H, M), $/h
+        Of every hour of the day.
+    draws : int
+        Per hour, the same for every charge: shadowing and demand from their stationary distribution, fades and harvest.
+    """
+    scenario, catalogue, population = market.scenario, market.catalogue, market.population
+    n, levels = population.size, SHARES.size
+    rng = np.random.default_rng(0)
+    worth = np.zeros((len(prices) + 1, n, levels))
+    customer = np.tile(np.arange(n), (draws * levels, 1))
+    for hour in range(len(prices) - 1, -1, -1):
+        drawn = stack([market.draws(rng) for _ in range(draws)])
+        state = MarketState(
+            np.full(draws * levels, hour),
+            np.repeat(scenario.shadowing_sigma * rng.standard_normal((draws, n)), levels, axis=0),
+            np.repeat(scenario.demand_sigma * rng.standard_normal((draws, n)), levels, axis=0),
+            np.tile(SHARES[:, None] * population.capacity, (draws, 1)),
+        )
+        period = Draws(
+            np.repeat(drawn.faded, levels, axis=0), *(np.repeat(array, levels, axis=0) for array in drawn[1:])
+        )
+        sale, after = market.settle(np.tile(prices[hour], (draws * levels, 1)), state, period)
+        margin = (prices[hour] - catalogue.serving_cost)[sale.choice] * sale.hours.sum(axis=-1)
+        profit: FloatArray = np.where(sale.choice >= 0, margin - catalogue.adaptation_cost[sale.choice], 0.0)
+        profit += _interpolated(worth[hour + 1], customer, after.charge / population.capacity)
+        worth[hour] = profit.reshape(draws, levels, n).mean(axis=0).T
+    return worth
+
+
+class _PooledIMP(IMP):
+    """IMP over the customers of several days at once, all of which see the same prices."""
+
+    _max_sweeps, _exact = 10, 1e-6  # a plan's prices need no more, and late sweeps gain less
+
+    def __init__(self, market: Market, anticipate: str | None, days: int) -> None:
+        super().__init__(market, anticipate, moves=[])
+        patterns, weights = self.anticipation
+        self.anticipation = Anticipation(np.tile(patterns, (1, days, 1)), np.tile(weights, (1, days)))
+        self.constants = self.constants._replace(
+            serving_cost=np.tile(self.constants.serving_cost, (days, 1)),
+            training_cost=self.constants.training_cost * days,
+        )
+
+    def best_prices(self, terms: RentalTerms, constants: SellerConstants) -> FloatArray:
+        return self._search(terms, constants).prices
+
+
+def _charged(constants: SellerConstants, terms: RentalTerms, shadow_price: FloatArray) -> SellerConstants:
+    """Charge energy, at the device's nominal power, to every rented hour."""
+    return constants._replace(serving_cost=constants.serving_cost + shadow_price * terms.power[:, :, 0])
+
+
+def _shadow_price(market: Market, worth: FloatArray, state: MarketState, terms: RentalTerms) -> FloatArray:
+    """Mean worth of the Wh that a typical rental drains, per row of the terms and model, $/Wh.
+
+    What would not fit into the battery after the hour's harvest costs nothing.
+    """
+    rows, models = terms.setup_cost.shape
+    customers = market.population.size
+    hour = int(np.ravel(state.hour)[0])
+    capacity = np.tile(market.population.capacity, rows // customers)[:, None]
+    charge = state.charge.reshape(-1, 1)
+    use = np.minimum(TYPICAL_HOURS * terms.power[:, :, 0], np.maximum(charge, LEAST_USE))
+    before = charge + market.scenario.harvest * capacity
+    customer = np.tile(np.arange(customers), rows // customers)[:, None].repeat(models, axis=1)
+    shares = [np.clip(level / capacity, 0.0, 1.0) for level in (before + np.zeros_like(use), before - use)]
+    spared, left = (_interpolated(worth[hour + 1], customer, share) for share in shares)
+    return np.maximum(spared - left, 0.0) / use
+
+
+def _interpolated(worth: FloatArray, customer: IntArray, share: FloatArray) -> FloatArray:
+    """Worth of charge (N, K) of customers at shares of their capacity, linear in between."""
+    k = np.clip(np.searchsorted(SHARES, share, side="right") - 1, 0, SHARES.size - 2)
+    part = (share - SHARES[k]) / (SHARES[k + 1] - SHARES[k])
+    return (1.0 - part) * worth[customer, k] + part * worth[customer, k + 1]

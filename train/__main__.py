@@ -9,7 +9,6 @@ from lmaas_env.scenario import close_match
 
 COMMANDS = {
     "train": ("train.ppo", "Train", "train a PPO seller"),
-    "tune lookahead": ("train.tune_lookahead", "TuneLookahead", "the shadow price that look-ahead IMP ships with"),
     "study customers": ("train.study_customers", "StudyCustomers", "RSR beside its rivals, from the customers' side"),
     "study seller": ("train.study_seller", "StudySeller", "IMP beside the certified optimum and other searches"),
     "bench rsr": ("train.bench_rsr", "BenchRSR", "RSR beside general solvers that give the same answer"),

@@ -12,7 +12,17 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from agents import IMP, CostPlus, FixedPrice, LookaheadIMP, PublicIMP, RandomPrice, Seller, load_policy
+from agents import (
+    IMP,
+    CostPlus,
+    FixedPrice,
+    LookaheadIMP,
+    PublicIMP,
+    PublicLookaheadIMP,
+    RandomPrice,
+    Seller,
+    load_policy,
+)
 from lmaas_env import Market
 from lmaas_env.days import Days, held_out_seeds
 from lmaas_env.files import write_whole
@@ -26,6 +36,7 @@ SELLERS: dict[str, Callable[[Market], Seller]] = {
     "imp": IMP,
     "lookahead": LookaheadIMP,
     "public-imp": PublicIMP,
+    "public-lookahead": PublicLookaheadIMP,
     "fixed": FixedPrice,
     "cost-plus": CostPlus,
     "random": RandomPrice,
@@ -48,7 +59,7 @@ class Compare:
     scenario: str = "day"
     """Preset (day, static, scarce, abundant, public, city) or YAML file."""
     sellers: tuple[str, ...] = ("fixed", "public-imp", "cost-plus", "random")
-    """Beside imp: lookahead, fixed, public-imp, cost-plus, random, a shipped policy or a run folder."""
+    """Beside imp: lookahead, public-lookahead, public-imp, fixed, cost-plus, random, a policy or a run folder."""
     days: int = 40
     """Number of held-out days."""
     population_seed: int = 0

@@ -11,11 +11,12 @@ from scipy.optimize import brentq
 
 from agents import IMP
 from agents.line_search import (
+    EXACT,
     MARGIN,
     Anticipation,
-    Points,
     SellerConstants,
     _bound,
+    _concave,
     _demand,
     _gone,
     _hours,
@@ -64,7 +65,7 @@ class Search(NamedTuple):
         cap = self.seller.price_cap
         demand = _demand(self.arrays, self.seller, self.m, cap, self.worst, self.sale)
         points = _points(self.worst.shape[0])
-        return _search(self.arrays, self.anticipation, self.seller, self.m, cap, demand, points)
+        return _search(self.arrays, self.anticipation, self.seller, self.m, cap, demand, points, EXACT)
 
 
 def some_search(customers: int, anticipate: str, seed: int, charge: float = 0.0) -> Search:
@@ -136,10 +137,10 @@ def test_a_seller_that_charges_for_the_battery_finds_it_too(seed: int) -> None:
 @pytest.mark.parametrize("anticipate", ANTICIPATIONS)
 @pytest.mark.parametrize("seed", range(8))
 def test_bounds_hold_at_every_price_of_a_block_and_tighten_with_its_square(anticipate: str, seed: int) -> None:
-    search = some_search(24, anticipate, seed, charge=0.1 * (seed % 2))
+    search = some_search(24, anticipate, seed, charge=(0.0, 0.1, 0.3, 0.6)[seed % 4])
     arrays, m, cap = search.arrays, search.m, search.seller.price_cap
     demand = _demand(arrays, search.seller, m, cap, search.worst, search.sale)
-    points = Points(np.empty(2), np.empty((2, 24)), np.empty((2, 24)), np.empty((2, 24), np.int64))
+    points = _points(24)
     rng = np.random.default_rng(seed)
     gaps = []
     for width in (0.5, 0.1, 0.01, 0.001):
@@ -192,11 +193,43 @@ def test_profit_of_a_sale_lies_below_its_tangents_where_nothing_bends_up(anticip
         cost = rng.uniform(0.0, 1.0)
         left, right = np.sort(rng.uniform(1.0, 40.0, 2))
         (hours_left, slope_left, bends_left), (hours_right, slope_right, bends_right) = (
-            _hours(arrays, search.anticipation, n, m, price) for price in (left, right)
+            _hours(arrays, search.anticipation, n, m, price)[:3] for price in (left, right)
         )
         assert bends_left <= bends_right
         assert hours_left >= hours_right - 1e-12
         if bends_left != bends_right or hours_left == 0.0:
+            continue
+        agreeing += 1
+        short += abs(slope_right) < 0.5 * hours_right / right
+        for price in np.linspace(left, right, 30):
+            profit = (price - cost) * _hours(arrays, search.anticipation, n, m, price)[0]
+            tangent_left = (left - cost) * hours_left + (hours_left + (left - cost) * slope_left) * (price - left)
+            tangent_right = (right - cost) * hours_right + (hours_right + (right - cost) * slope_right) * (
+                price - right
+            )
+            assert profit <= min(tangent_left, tangent_right) + 1e-10
+    assert min(agreeing, short) > 100
+
+
+@pytest.mark.parametrize("anticipate", ANTICIPATIONS)
+def test_loss_of_a_sale_below_cost_lies_below_its_tangents_where_hours_do_not_bend(anticipate: str) -> None:
+    search = some_search(100, anticipate, 1)
+    rng = np.random.default_rng(0)
+    agreeing = short = 0
+    for _ in range(6000):
+        n, m = int(rng.integers(100)), int(rng.integers(4))
+        energy = search.arrays.energy * rng.choice([1.0, 0.3, 0.1, 0.03])
+        power = search.arrays.power * np.array([1.0, rng.uniform(1.0, 8.0)])
+        arrays = search.arrays._replace(energy=energy, power=power)
+        left, right = np.sort(rng.uniform(1.0, 40.0, 2))
+        right = left + (right - left) * rng.choice([1.0, 0.1])
+        cost = left + rng.exponential(10.0)  # between the two, or above both
+        (hours_left, slope_left, _, kinks_left), (hours_right, slope_right, _, kinks_right) = (
+            _hours(arrays, search.anticipation, n, m, price) for price in (left, right)
+        )
+        assert kinks_left <= kinks_right
+        concave, above = _concave(arrays, n, m, cost)
+        if kinks_left != kinks_right or hours_left == 0.0 or not concave or left < above:
             continue
         agreeing += 1
         short += abs(slope_right) < 0.5 * hours_right / right

@@ -97,10 +97,22 @@ MUTATIONS = {
         "most = max(most, 0.99 * best + missed)",
         "tests/agents/test_imp.py::test_personalised_bound_is_the_sum_of_what_each_customer_alone_is_worth",
     ),
+    "hours bend where the line search takes them for smooth": (
+        "agents/line_search.py",
+        "kinks += count + others",
+        "kinks += count",
+        "tests/agents/test_line_search.py::test_loss_of_a_sale_below_cost_lies_below_its_tangents_where_hours_do_not_bend",
+    ),
+    "a sale below cost has no tangents": (
+        "agents/line_search.py",
+        "and left >= demand.concave_above[k]",
+        "and left >= np.inf",
+        "tests/agents/test_lookahead.py::test_customers_sold_to_at_a_charged_loss_do_not_make_the_search_long",
+    ),
     "the line search prunes too early": (
         "agents/line_search.py",
-        "if block.bound <= best + EXACT * max(1.0, abs(best))",
-        "if 0.998 * block.bound <= best + EXACT * max(1.0, abs(best))",
+        "if block.bound <= best + exact * max(1.0, abs(best))",
+        "if 0.998 * block.bound <= best + exact * max(1.0, abs(best))",
         "tests/agents/test_line_search.py::test_the_price_found_is_worth_what_a_scan_of_all_thresholds_finds",
     ),
 }
