@@ -65,6 +65,7 @@ class IMP(PricingSeller):
     ----------
     anticipation : fade patterns and their weights
     constants : the seller's constants, as kernels take them
+    max_sweeps : of all prices in turn, in one start
 
     Raises
     ------
@@ -72,7 +73,8 @@ class IMP(PricingSeller):
         If ``anticipate`` is neither, or a number is out of its range.
     """
 
-    _max_sweeps, _exact = MAX_SWEEPS, EXACT
+    max_sweeps = MAX_SWEEPS
+    _exact = EXACT
 
     def __init__(
         self,
@@ -145,7 +147,7 @@ class IMP(PricingSeller):
         began = time.perf_counter()
 
         def settle(first: FloatArray) -> tuple[FloatArray, FloatArray, int]:
-            settings = self._order, self._max_sweeps, self._exact
+            settings = self._order, self.max_sweeps, self._exact
             return iterate(terms.arrays, self.anticipation, constants, first, *settings)
 
         first = np.full(self.market.catalogue.size, constants.price_cap) if start is None else np.array(start, float)
@@ -169,7 +171,7 @@ class IMP(PricingSeller):
             prices=prices,
             profit=float(history[-1]),
             bound=np.inf,
-            status="converged" if max(sweeps) < self._max_sweeps else "sweep limit",
+            status="converged" if max(sweeps) < self.max_sweeps else "sweep limit",
             evaluations=int(evaluations),
             seconds=time.perf_counter() - began,
             history=np.array(history),

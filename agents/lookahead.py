@@ -148,7 +148,8 @@ def worth_of_charge(market: Market, prices: FloatArray, draws: int = WORTH_DRAWS
 class _PooledIMP(IMP):
     """IMP over the customers of several days at once, all of which see the same prices."""
 
-    _max_sweeps, _exact = 10, 1e-6  # a plan's prices need no more, and late sweeps gain less
+    max_sweeps = 10  # late sweeps gain less than 1e-6 of the profit
+    _exact = 1e-6
 
     def __init__(self, market: Market, anticipate: str | None, days: int) -> None:
         super().__init__(market, anticipate, moves=[])
