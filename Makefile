@@ -11,7 +11,7 @@ DEMO_STEPS ?= 600000
 
 demo: .venv/installed
 	$(BIN)/lmaas train --scenario day --steps $(DEMO_STEPS) --out $(RUN)/ppo
-	$(BIN)/lmaas compare --scenario day --days 40 --sellers $(RUN)/ppo lookahead fixed cost-plus random --out $(RUN)/compare
+	$(BIN)/lmaas compare --scenario day --days 40 --sellers $(RUN)/ppo public-lookahead lookahead fixed public-imp cost-plus random --out $(RUN)/compare
 
 test: .venv/installed
 	$(BIN)/python -m pytest -n 2 --quiet

@@ -191,7 +191,7 @@ class PublicIMP(IMP):
         """Return the prices for the hour of the state, (M,) $/h."""
         hour = int(state.hour)
         if hour not in self._by_hour:
-            self._by_hour[hour] = self.solve(assumed_state(self.market, hour)).prices
+            self._by_hour[hour] = super().prices(assumed_state(self.market, hour))
         return self._by_hour[hour].copy()
 
 

@@ -19,9 +19,7 @@ from lmaas_env.market import Draws, Market, MarketState, stack
 from lmaas_env.terms import RentalTerms
 from lmaas_env.types import FloatArray, IntArray
 
-ROUNDS = (
-    4  # of plan and worth in turn; the fourth adds 0.2 to 0.5 % to the plan's day profit, nothing to look-ahead IMP
-)
+ROUNDS = 4  # of plan and worth in turn; the fourth adds up to 0.5 % to the plan's day profit, nothing to look-ahead IMP
 SOLD_CUSTOMERS = 384  # sampled days times customers, over which a plan's prices are the best in the mean
 WORTH_DRAWS = 64  # states and draws per hour and battery level of the worth of charge
 SHARES = np.linspace(0.0, 1.0, 9) ** 1.5  # of the capacity, at which the worth of charge is known
@@ -69,18 +67,8 @@ class LookaheadIMP(IMP):
         return terms, _charged(self.constants, terms, _shadow_price(self.market, self.plan.worth, state, terms))
 
 
-class PublicLookaheadIMP(IMP):
-    """Look-ahead IMP that sees only the clock: it posts its plan.
-
-    Parameters
-    ----------
-    market, anticipate, plan
-        As in `LookaheadIMP`.
-    """
-
-    def __init__(self, market: Market, anticipate: str | None = None, plan: Plan | None = None) -> None:
-        super().__init__(market, anticipate)
-        self.plan = plan_day(market, anticipate) if plan is None else plan
+class PublicLookaheadIMP(LookaheadIMP):
+    """Look-ahead IMP that sees only the clock: it posts its plan."""
 
     def prices(self, state: MarketState) -> FloatArray:
         """Return the plan's prices for the hour of the state, (M,) $/h."""

@@ -18,10 +18,10 @@ from rich.table import Table
 
 from agents import IMP
 from agents.branch_and_bound import profit_at, tabulate
-from lmaas_env import Market, Population, RentalTerms, Scenario
+from lmaas_env import RentalTerms
 from lmaas_env.files import write_whole
 from train.runs import csv_text, machine, new_folder, write_origin
-from train.study_seller import with_models
+from train.study_seller import game
 
 GRID = 400  # prices per model of the line search that IMP is compared with
 SIZES = ((24, 4), (100, 4), (1000, 4), (10**4, 4), (10**5, 4), (24, 1), (24, 8), (24, 16))
@@ -106,9 +106,7 @@ def _row(customers: int, models: int, anticipate: str, repeats: int) -> Row:
 
 def _times(customers: int, models: int, anticipate: str, population: int) -> tuple[float, ...]:
     """Time one population: one start, as shipped, bound, grid, the ratio of times, and of profits."""
-    scenario = dataclasses.replace(with_models(Scenario.preset("static"), models), customers=customers)
-    market = Market(scenario, population=Population.for_scenario(scenario, population))
-    terms = market.terms(market.initial_state(np.random.default_rng(population)))
+    market, terms = game(customers, models, population)
     imp = IMP(market, anticipate)
     one = IMP(market, anticipate, moves=[]).solve_terms(terms)
     shipped = imp.solve_terms(terms) if len(imp.moves) else one

@@ -232,10 +232,7 @@ def growth_table(rows: list[GrowthRow]) -> str:
 
 
 def _growth_row(customers: int, models: int, population: int, gap: float, seconds: float) -> GrowthRow:
-    base = with_models(Scenario.preset(GAME), models)
-    scenario = dataclasses.replace(base, customers=customers)
-    market = Market(scenario, population=Population.for_scenario(scenario, population))
-    terms = market.terms(market.initial_state(np.random.default_rng(population)))
+    market, terms = game(customers, models, population)
     imp = IMP(market)
     one, shipped = IMP(market, moves=[]).solve_terms(terms), imp.solve_terms(terms)
     began = time.perf_counter()
@@ -248,6 +245,13 @@ def _growth_row(customers: int, models: int, population: int, gap: float, second
     sizes = customers, models, population
     times = one.seconds, shipped.seconds, took, proof_time
     return GrowthRow(*sizes, one.profit, shipped.profit, bound, proven, best, status, *times)
+
+
+def game(customers: int, models: int, population: int) -> tuple[Market, RentalTerms]:
+    """Return the one-shot game of another size, and its terms."""
+    scenario = dataclasses.replace(with_models(Scenario.preset(GAME), models), customers=customers)
+    market = Market(scenario, population=Population.for_scenario(scenario, population))
+    return market, market.terms(market.initial_state(np.random.default_rng(population)))
 
 
 def with_models(scenario: Scenario, models: int) -> Scenario:
@@ -295,14 +299,12 @@ def _landscape(population: int) -> Figure:
     """Profit over two prices, its cliffs, IMP's way from the cap, and the certified optimum."""
     from matplotlib.figure import Figure
 
-    scenario = dataclasses.replace(with_models(Scenario.preset(GAME), 2), customers=8)
-    market = Market(scenario, population=Population.for_scenario(scenario, population))
-    terms = market.terms(market.initial_state(np.random.default_rng(population)))
-    imp = IMP(market)
+    market, terms = game(8, 2, population)
+    imp, cap = IMP(market), market.scenario.price_cap
     optimum = branch_and_bound(imp, terms, 1e-4, 20.0)
     sweep = IMP(market)
     sweep.max_sweeps = 1
-    path = [np.full(2, scenario.price_cap)]
+    path = [np.full(2, cap)]
     while len(path) < 3 or (path[-1] != path[-3]).any():  # two prices moved in a sweep, one after the other
         prices = sweep.solve_terms(terms, start=path[-1]).prices
         path += [np.array([prices[0], path[-1][1]]), prices]
@@ -311,7 +313,7 @@ def _landscape(population: int) -> Figure:
     figure = Figure(figsize=(10.0, 4.8), layout="constrained")
     figure.suptitle(f"{GAME}, 8 customers, 2 models: profit jumps where a customer changes its mind")
     ranges = (
-        [np.geomspace(5.0, scenario.price_cap, 400)] * 2,
+        [np.geomspace(5.0, cap, 400)] * 2,
         [np.geomspace(0.9 * it, 1.1 * it, 400) for it in ways[-1]],
     )
     for panel, (horizontal, vertical) in enumerate(ranges):

@@ -13,6 +13,7 @@ from agents.lookahead import plan_day
 from lmaas_env import Market, MarketState, Population, Scenario
 from lmaas_env.days import draw_days
 from lmaas_env.market import Draws
+from lmaas_env.scenario import MODEL_FIELDS
 
 
 def a_day(market: Market, seed: int) -> tuple[MarketState, list[Draws]]:
@@ -27,8 +28,8 @@ def sold(market: Market, seller: IMP | FixedPrice, state: MarketState, draws: li
     return profit
 
 
-def small(scenario: str, seed: int, **changes: object) -> Market:
-    it = dataclasses.replace(Scenario.preset(scenario), customers=6, **changes)
+def small(scenario: str, seed: int) -> Market:
+    it = dataclasses.replace(Scenario.preset(scenario), customers=6)
     return Market(it, population=Population.for_scenario(it, seed))
 
 
@@ -48,12 +49,9 @@ def test_no_seller_passes_it_and_it_falls_as_cells_are_halved(scenario: str, see
 
 
 def test_it_is_tight_for_one_customer_and_model_with_energy_to_spare_where_nothing_is_random() -> None:
-    names = [field.name for field in dataclasses.fields(Scenario)]
-    one = {name: getattr(Scenario(), name)[1:2] for name in names if len(np.shape(getattr(Scenario(), name))) == 1}
-    one = {name: value for name, value in one.items() if len(getattr(Scenario(), name)) == 4}
+    one = {name: getattr(Scenario(), name)[1:2] for name in ("models", *MODEL_FIELDS)}
     certain = {"fade_probability": 0.0, "fade_budgets": (0,), "harvest": 10.0, "harvest_spread": 0.0}
-    market = small("day", 3, **one, **certain)
-    market = Market(dataclasses.replace(market.scenario, customers=1), seed=3)
+    market = Market(dataclasses.replace(Scenario.preset("day"), customers=1, **one, **certain), seed=3)
     state, draws = a_day(market, 3)
     state = state._replace(charge=market.population.capacity.copy())
     earned = sold(market, IMP(market), state, draws)

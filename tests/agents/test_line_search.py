@@ -179,6 +179,11 @@ def test_demand_says_who_buys_at_any_price() -> None:
         assert sorted(demand.customer[_gone(demand, price) :]) == buyers.tolist()
 
 
+def _tangent(price: float, cost: float, at: float, hours: float, slope: float) -> float:
+    """The tangent of (beta - s) T(beta) at a price, read at another."""
+    return (at - cost) * hours + (hours + (at - cost) * slope) * (price - at)
+
+
 @pytest.mark.parametrize("anticipate", ANTICIPATIONS)
 def test_profit_of_a_sale_lies_below_its_tangents_where_nothing_bends_up(anticipate: str) -> None:
     search = some_search(100, anticipate, 1)
@@ -201,13 +206,10 @@ def test_profit_of_a_sale_lies_below_its_tangents_where_nothing_bends_up(anticip
             continue
         agreeing += 1
         short += abs(slope_right) < 0.5 * hours_right / right
+        tangents = [(left, hours_left, slope_left), (right, hours_right, slope_right)]
         for price in np.linspace(left, right, 30):
             profit = (price - cost) * _hours(arrays, search.anticipation, n, m, price)[0]
-            tangent_left = (left - cost) * hours_left + (hours_left + (left - cost) * slope_left) * (price - left)
-            tangent_right = (right - cost) * hours_right + (hours_right + (right - cost) * slope_right) * (
-                price - right
-            )
-            assert profit <= min(tangent_left, tangent_right) + 1e-10
+            assert profit <= min(_tangent(price, cost, *tangent) for tangent in tangents) + 1e-10
     assert min(agreeing, short) > 100
 
 
@@ -233,11 +235,8 @@ def test_loss_of_a_sale_below_cost_lies_below_its_tangents_where_hours_do_not_be
             continue
         agreeing += 1
         short += abs(slope_right) < 0.5 * hours_right / right
+        tangents = [(left, hours_left, slope_left), (right, hours_right, slope_right)]
         for price in np.linspace(left, right, 30):
             profit = (price - cost) * _hours(arrays, search.anticipation, n, m, price)[0]
-            tangent_left = (left - cost) * hours_left + (hours_left + (left - cost) * slope_left) * (price - left)
-            tangent_right = (right - cost) * hours_right + (hours_right + (right - cost) * slope_right) * (
-                price - right
-            )
-            assert profit <= min(tangent_left, tangent_right) + 1e-10
+            assert profit <= min(_tangent(price, cost, *tangent) for tangent in tangents) + 1e-10
     assert min(agreeing, short) > 100
