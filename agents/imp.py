@@ -12,26 +12,24 @@ that no single price improves by more than the tolerance (plus what the margin b
 docs/theorem-2.md.
 
 Where few customers make a rugged profit, one start ends at prices that only a move of several at once would improve. So
-IMP then scales the prices it found, iterates again, and keeps what is better, until none of its moves is.
+IMP then starts again where climbs over a table of sales end highest (`agents.restarts`), and keeps the best.
 """
 
 from __future__ import annotations
 
-import itertools
 import time
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from agents.line_search import (
     EXACT,
-    TOLERANCE,
     Anticipation,
     SellerConstants,
     anticipated_profit,
     iterate,
     personalised_bound,
 )
+from agents.restarts import starting_prices
 from agents.seller import PricingSeller, SearchResult
 from lmaas_env.kernels import worst_fades
 from lmaas_env.market import Market, MarketState
@@ -41,7 +39,7 @@ from lmaas_env.types import FloatArray
 
 MAX_SWEEPS = 100  # of one start
 SCENARIOS = 16  # fade scenarios of the expectation
-SCALES = (1.05, 0.95, 1.1, 0.9)  # of all prices, from where IMP starts again; compared in benchmarks/seller
+RESTARTS = 2  # compared in benchmarks/seller
 FEW = 64  # customers up to which starting again pays: at 100 one start is within 0.1 % of many
 
 
@@ -56,10 +54,8 @@ class IMP(PricingSeller):
         worst case. Default: "worst_case" where the plan is what is rented (``static``), else "expected".
     fade_probability : float, optional
         Of each slot in the scenarios; default the scenario's.
-    moves : (K, M), optional
-        Factors, > 0. When no price moves alone any more, all prices are multiplied by a row and iterated from there,
-        row after row until none has gained; no rows: one start. Default: all prices by `SCALES` up to 64 customers,
-        no rows beyond. `pair_moves` are an alternative.
+    restarts : int, optional
+        How often IMP starts again, >= 0. Default: 2 up to 64 customers, 0 beyond.
 
     Attributes
     ----------
@@ -81,7 +77,7 @@ class IMP(PricingSeller):
         market: Market,
         anticipate: str | None = None,
         fade_probability: float | None = None,
-        moves: ArrayLike | None = None,
+        restarts: int | None = None,
     ) -> None:
         super().__init__(market)
         default = "worst_case" if market.scenario.settlement == "plan" else "expected"
@@ -91,14 +87,10 @@ class IMP(PricingSeller):
         probability = market.scenario.fade_probability if fade_probability is None else fade_probability
         if not 0.0 <= probability <= 1.0:
             raise ValueError(f"fade_probability = {probability} must be in [0, 1]")
-        models = market.catalogue.size
         n, slots = market.population.task_value.shape
-        if moves is None:
-            self.moves = scale_moves(models) if n <= FEW else np.ones((0, models))
-        else:
-            self.moves = np.array(moves, dtype=np.float64).reshape(-1, models)
-        if not ((self.moves > 0.0) & (self.moves < np.inf)).all():
-            raise ValueError(f"moves must be finite factors > 0, got {moves}")
+        self.restarts = (RESTARTS if n <= FEW else 0) if restarts is None else restarts
+        if self.restarts < 0:
+            raise ValueError(f"restarts = {restarts} must be >= 0")
         if self.anticipate == "expected":
             self.anticipation = common_scenarios(n, slots, probability)
         else:
@@ -155,16 +147,13 @@ class IMP(PricingSeller):
         # The kernel has no clock: its sweeps are taken to last equally long.
         times = list(np.linspace(0.0, time.perf_counter() - began, len(reached)))
         history, sweeps = list(reached), [len(reached) - 1]
-        moves = self.moves if start is None else self.moves[:0]
-        move, failed = 0, 0
-        while failed < len(moves):
-            moved = (prices * moves[move]).clip(constants.price_floor, constants.price_cap)
-            other, reached, looked = settle(moved)
+        again = self.restarts if start is None else 0
+        for first in starting_prices(terms.arrays, constants, prices, self._order, again) if again else ():
+            other, reached, looked = settle(first)
             evaluations += looked
             sweeps.append(len(reached) - 1)
-            move, failed = (move + 1) % len(moves), failed + 1
-            if reached[-1] > history[-1] + TOLERANCE * max(1.0, abs(history[-1])):
-                prices, failed = other, 0
+            if reached[-1] > history[-1]:
+                prices = other
                 history.append(reached[-1])
                 times.append(time.perf_counter() - began)
         return SearchResult(
@@ -193,20 +182,6 @@ class PublicIMP(IMP):
         if hour not in self._by_hour:
             self._by_hour[hour] = super().prices(assumed_state(self.market, hour))
         return self._by_hour[hour].copy()
-
-
-def scale_moves(models: int) -> FloatArray:
-    """Return the default moves of `IMP`: all prices by one factor, (4, M)."""
-    return np.array([[scale] * models for scale in SCALES])
-
-
-def pair_moves(models: int) -> FloatArray:
-    """Return moves of two prices at once by one factor, (M (M - 1), M): slower than the default, seldom better."""
-    rows = [np.ones(models) for _ in range(models * (models - 1))]
-    pairs = itertools.product(itertools.combinations(range(models), 2), (1.1, 0.9))
-    for row, (pair, scale) in zip(rows, pairs, strict=True):
-        row[list(pair)] = scale
-    return np.array(rows).reshape(-1, models)
 
 
 def common_scenarios(customers: int, slots: int, fade_probability: float, count: int = SCENARIOS) -> Anticipation:

@@ -140,7 +140,7 @@ class _PooledIMP(IMP):
     _exact = 1e-6
 
     def __init__(self, market: Market, anticipate: str | None, days: int) -> None:
-        super().__init__(market, anticipate, moves=[])
+        super().__init__(market, anticipate, restarts=0)
         patterns, weights = self.anticipation
         self.anticipation = Anticipation(np.tile(patterns, (1, days, 1)), np.tile(weights, (1, days)))
         self.constants = self.constants._replace(

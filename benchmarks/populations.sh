@@ -9,7 +9,7 @@ for scenario in day scarce abundant; do
   for population in 0 1 2 3 4; do
     out="$work/$scenario-$population"
     "$lmaas" compare --scenario "$scenario" --population-seed "$population" --days 40 \
-      --sellers fixed public-imp cost-plus random --out "$out" >&2
+      --sellers lookahead fixed public-imp cost-plus random --out "$out" >&2
     awk -v where="$scenario,$population" 'NR > 1 { print where "," $0 }' "$out/table.csv" >> "$work/rows.csv"
   done
 done

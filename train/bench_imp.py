@@ -108,8 +108,8 @@ def _times(customers: int, models: int, anticipate: str, population: int) -> tup
     """Time one population: one start, as shipped, bound, grid, the ratio of times, and of profits."""
     market, terms = game(customers, models, population)
     imp = IMP(market, anticipate)
-    one = IMP(market, anticipate, moves=[]).solve_terms(terms)
-    shipped = imp.solve_terms(terms) if len(imp.moves) else one
+    one = IMP(market, anticipate, restarts=0).solve_terms(terms)
+    shipped = imp.solve_terms(terms) if imp.restarts else one
     began = time.perf_counter()
     imp.bound(terms)
     bound = time.perf_counter() - began

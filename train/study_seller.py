@@ -4,7 +4,7 @@ Each instance is one leasing period: the paper's one-shot game (`static`), or an
 stand at its start. Branch and bound proves a bound on the profit of any prices. Every search is scored as a share of
 the best profit that any of them found, and of that bound: the least that its share of the optimum can be. Then the
 market grows, in models and in customers, as far as branch and bound goes and beyond, where the personalised-price
-bound is left. IMP's moves were chosen on the static populations 1 to 100, so the study takes others.
+bound is left. What IMP's restarts are was chosen on the static populations 301 to 450, so the study takes others.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from rich.console import Console
 from rich.progress import track
 
 from agents import IMP, SearchResult
-from agents.imp import pair_moves
 from agents.search import branch_and_bound, cma_es, differential_evolution, exhaustive
 from lmaas_env import Market, Population, RentalTerms, Scenario
 from lmaas_env.files import write_whole
@@ -37,14 +36,13 @@ GAME = "static"
 HOURS = (3, 9, 15, 21)
 FIRST_POPULATION = 101
 GROWTH = ((24, 1), (24, 2), (24, 4), (24, 5), (24, 6), (24, 8), (24, 16), (50, 4), (100, 4), (1000, 4), (10_000, 4))
-PAIRED = len(Scenario().models)
 MOST_PROVEN = 100  # customers up to which branch and bound is tried
 SMALLEST_GAP = 1e-3  # % in the figure
 Search = Callable[[IMP, RentalTerms], SearchResult]
 SEARCHES: dict[str, Search] = {
     "imp": lambda imp, terms: imp.solve_terms(terms),
-    "imp, one start": lambda imp, terms: IMP(imp.market, imp.anticipate, moves=[]).solve_terms(terms),
-    "imp, pair moves": lambda imp, terms: IMP(imp.market, imp.anticipate, moves=pair_moves(PAIRED)).solve_terms(terms),
+    "imp, one start": lambda imp, terms: IMP(imp.market, imp.anticipate, restarts=0).solve_terms(terms),
+    "imp, 10 restarts": lambda imp, terms: IMP(imp.market, imp.anticipate, restarts=10).solve_terms(terms),
     "exhaustive": exhaustive,
     "differential evolution": differential_evolution,
     "cma-es": cma_es,
@@ -234,7 +232,7 @@ def growth_table(rows: list[GrowthRow]) -> str:
 def _growth_row(customers: int, models: int, population: int, gap: float, seconds: float) -> GrowthRow:
     market, terms = game(customers, models, population)
     imp = IMP(market)
-    one, shipped = IMP(market, moves=[]).solve_terms(terms), imp.solve_terms(terms)
+    one, shipped = IMP(market, restarts=0).solve_terms(terms), imp.solve_terms(terms)
     began = time.perf_counter()
     bound = imp.bound(terms)
     took = time.perf_counter() - began

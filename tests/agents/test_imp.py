@@ -9,7 +9,6 @@ import pytest
 from scipy.optimize import minimize_scalar
 
 from agents import IMP, PublicIMP
-from agents.imp import pair_moves
 from agents.line_search import MARGIN, fill_column
 from lmaas_env import Market, MarketState, Scenario
 from lmaas_env.rsr import rent, solve
@@ -185,9 +184,9 @@ def test_starting_again_only_gains_and_its_prices_are_still_a_fixed_point() -> N
     for seed in range(1, 13):
         market = Market("static", seed=seed)
         terms = market.terms(first_state(market))
-        one, shipped = IMP(market, moves=[]).solve_terms(terms), IMP(market).solve_terms(terms)
-        pairs = IMP(market, moves=pair_moves(4)).solve_terms(terms)
-        assert min(shipped.profit, pairs.profit) >= one.profit
+        one, shipped = IMP(market, restarts=0).solve_terms(terms), IMP(market).solve_terms(terms)
+        more = IMP(market, restarts=10).solve_terms(terms)
+        assert more.profit >= shipped.profit >= one.profit
         assert shipped.sweeps > one.sweeps == len(one.history) - 1
         assert (np.diff(shipped.history) >= 0.0).all()
         assert (np.diff(shipped.times) >= 0.0).all()
@@ -197,7 +196,7 @@ def test_starting_again_only_gains_and_its_prices_are_still_a_fixed_point() -> N
     assert gained >= 3
 
 
-def test_moves_end_where_every_profit_is_a_loss() -> None:
+def test_restarts_end_where_every_profit_is_a_loss() -> None:
     market = one_customer(task_value_median=1e-6, task_value_sigma=0.0)
     result = IMP(market).solve(first_state(market))
     assert result.profit < 0.0
@@ -206,19 +205,10 @@ def test_moves_end_where_every_profit_is_a_loss() -> None:
 
 def test_many_customers_are_priced_by_one_start() -> None:
     scenario = dataclasses.replace(Scenario.preset("static"), customers=65)
-    assert IMP(Market(scenario, seed=1)).moves.shape == (0, 4)
-    assert IMP(Market(dataclasses.replace(scenario, customers=64), seed=1)).moves.shape == (4, 4)
+    assert IMP(Market(scenario, seed=1)).restarts == 0
+    assert IMP(Market(dataclasses.replace(scenario, customers=64), seed=1)).restarts == 2
 
 
-def test_pair_moves_scale_every_pair_up_and_down() -> None:
-    moves = pair_moves(4)
-    assert moves.shape == (12, 4)
-    assert sorted(map(tuple, moves != 1.0)) == sorted(map(tuple, np.repeat(moves[::2] != 1.0, 2, axis=0)))
-    assert ((moves != 1.0).sum(axis=1) == 2).all()
-    assert pair_moves(1).shape == (0, 1)
-
-
-@pytest.mark.parametrize("factor", [0.0, -1.0, np.nan, np.inf])
-def test_moves_that_are_no_factors_are_refused(factor: float) -> None:
-    with pytest.raises(ValueError, match="moves must be finite factors > 0"):
-        IMP(Market("static"), moves=[[factor] * 4])
+def test_negative_restarts_are_refused() -> None:
+    with pytest.raises(ValueError, match="restarts = -1 must be >= 0"):
+        IMP(Market("static"), restarts=-1)

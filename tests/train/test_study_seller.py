@@ -21,7 +21,7 @@ def test_no_search_passes_the_bound(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert {row["search"] for row in rows} >= {
         "imp",
         "imp, one start",
-        "imp, pair moves",
+        "imp, 10 restarts",
         "exhaustive",
         "differential evolution",
         "branch and bound",
