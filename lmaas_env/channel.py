@@ -8,10 +8,13 @@ from __future__ import annotations
 import math
 
 from lmaas_env.compiled import kernel
+from lmaas_env.elementary import exponential, logarithm_of_one_plus
 
 NOISE_DENSITY = -174.0  # dBm/Hz, thermal noise
 NOISE_FIGURE = 9.0  # dB, of the receiver
 LOWEST_RATE = 1.0  # bit/s; a dead link stays finite
+_PER_DECIBEL = math.log(10.0) / 10.0
+_LOG_2 = math.log(2.0)
 
 
 @kernel
@@ -29,7 +32,7 @@ def mean_snr(distance: float, bandwidth: float, transmit_power: float) -> float:
 @kernel
 def data_rate(snr: float, bandwidth: float) -> float:
     """Return Shannon's rate in bit/s at an SNR in dB, at least 1 bit/s."""
-    return max(bandwidth * math.log1p(10.0 ** (snr / 10.0)) / math.log(2.0), LOWEST_RATE)
+    return max(bandwidth * logarithm_of_one_plus(exponential(_PER_DECIBEL * snr)) / _LOG_2, LOWEST_RATE)
 
 
 @kernel
@@ -39,4 +42,4 @@ def similarity(snr: float, low: float, high: float, slope: float, offset: float)
     The generalised logistic fit of DeepSC's sentence similarity (Mu, Liu, Guo, Al-Dhahir, IEEE JSAC 2023,
     arXiv 2205.02620).
     """
-    return low + (high - low) / (1.0 + math.exp(-(slope * snr + offset)))
+    return low + (high - low) / (1.0 + exponential(-(slope * snr + offset)))

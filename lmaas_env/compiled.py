@@ -6,18 +6,61 @@ does. So a package drops its cached kernels when they are older than any source 
 
 from __future__ import annotations
 
+import functools
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from numba import njit
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+Result = TypeVar("Result")
 
 
 def kernel(function: Function) -> Function:
-    """Compile a function of arrays and numbers; divisions by zero give inf or NaN as in NumPy, without a check."""
-    return cast(Function, njit(cache=True, error_model="numpy")(function))
+    """Compile a function of arrays and numbers; divisions by zero give inf or NaN as in NumPy, without a check.
+
+    It runs without the interpreter's lock, so that threads can share out the rows of a batch (`in_threads`).
+    """
+    return cast(Function, njit(cache=True, error_model="numpy", nogil=True)(function))
+
+
+def in_threads(work: Callable[[int, int], Result], size: int, least: int) -> list[Result]:
+    """Share out range(size) among threads, at least ``least`` items each: call work(first, last) for every part.
+
+    As many threads as this process may use cores; fewer if the environment variable LMAAS_THREADS says so.
+    """
+    parts = max(1, min(thread_count(), size // least))
+    if parts == 1:
+        return [work(0, size)]
+    ends = [size * part // parts for part in range(parts + 1)]
+    return list(_pool(os.getpid(), parts).map(work, ends[:-1], ends[1:]))
+
+
+@functools.cache
+def thread_count() -> int:
+    """Return how many threads a batch is shared out to.
+
+    Raises
+    ------
+    ValueError
+        If LMAAS_THREADS is set, but not to a whole number >= 1.
+    """
+    wanted = os.environ.get("LMAAS_THREADS", "")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if not wanted:
+        return cores
+    if not wanted.isdecimal() or int(wanted) < 1:
+        raise ValueError(f"LMAAS_THREADS = {wanted!r} must be a whole number >= 1")
+    return min(int(wanted), cores)
+
+
+@functools.cache
+def _pool(process: int, threads: int) -> ThreadPoolExecutor:
+    """Return this process's threads; a forked child does not inherit its parent's."""
+    return ThreadPoolExecutor(threads, "lmaas")
 
 
 def drop_stale_kernels(folder: Path, *sources: Path) -> None:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lmaas_env.market import Draws, Market, MarketState, stack
+from lmaas_env.market import Draws, Market, MarketState
 from lmaas_env.types import FloatArray, IntArray
 
 TRAINING_STRIDE = 1_000_000  # training seed k owns the day seeds k * stride .. (k + 1) * stride - 1
@@ -48,9 +48,8 @@ def draw_days(market: Market, seeds: Sequence[int]) -> tuple[MarketState, list[D
 
     Lane i is the day that ``reset(seed=seeds[i])`` gives in the environment.
     """
-    days = [market.day(np.random.default_rng(seed)) for seed in seeds]
-    periods = range(market.scenario.periods)
-    return stack([state for state, _ in days]), [stack([draws[t] for _, draws in days]) for t in periods]
+    state, drawn = market.days([np.random.default_rng(seed) for seed in seeds])
+    return state, [Draws(*period) for period in zip(*drawn, strict=True)]
 
 
 class Days(NamedTuple):

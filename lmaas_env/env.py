@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lmaas_env.market import Market, MarketState, Settlement
+from lmaas_env.period import lane_totals
 from lmaas_env.scenario import Scenario
 from lmaas_env.spaces import (
     Float32Array,
@@ -156,7 +157,7 @@ class LMaaSEnv(gym.Env[Any, Any]):
         observation = observation_from_state(self.market, self.state, sale_of(self.market, self.settlement))
         reward = float(self.settlement.profit) / self.market.population.size
         terminated = bool(self.state.hour >= self.market.scenario.periods)
-        return observation, reward, terminated, False, info_of(self.settlement, checked)
+        return observation, reward, terminated, False, info_of(self.market, self.settlement, checked)
 
     def render(self) -> str | NDArray[np.uint8] | None:  # pyright: ignore
         """Return a table (``ansi``) or a picture (``rgb_array``, (H, W, 3) uint8) of the last period."""
@@ -183,8 +184,16 @@ def market_of(
     return Market(numbers, seed=population_seed, customers=customers)
 
 
-def info_of(settlement: Settlement, action: FloatArray) -> dict[str, Any]:
+def info_of(market: Market, settlement: Settlement, action: FloatArray) -> dict[str, Any]:
     """Return the info of a period; with lanes, every value has a leading lane axis."""
+    lead, n = settlement.choice.shape[:-1], market.population.size
+    totals = lane_totals(
+        settlement.customer_profit.reshape(-1, n),
+        settlement.worst_case_profit.reshape(-1, n),
+        np.ascontiguousarray(settlement.faded).reshape(-1, n, market.scenario.slots),
+        action.reshape(-1, market.catalogue.size),
+    )
+    customer_profit, worst_case_profit, faded_share, clipped_share = totals if lead else (it[0] for it in totals)
     return {
         "profit": settlement.profit,
         "revenue": settlement.revenue,
@@ -192,8 +201,8 @@ def info_of(settlement: Settlement, action: FloatArray) -> dict[str, Any]:
         "prices": settlement.prices,
         "customers_per_model": settlement.customers_per_model,
         "hours_per_model": settlement.hours_per_model,
-        "customer_profit": settlement.customer_profit.sum(axis=-1),
-        "worst_case_profit": settlement.worst_case_profit.sum(axis=-1),
-        "faded_share": settlement.faded.mean(axis=(-2, -1)),
-        "clipped_share": (np.abs(action) > 1.0).mean(axis=-1),
+        "customer_profit": customer_profit,
+        "worst_case_profit": worst_case_profit,
+        "faded_share": faded_share,
+        "clipped_share": clipped_share,
     }

@@ -15,6 +15,7 @@ import numpy as np
 
 from lmaas_env.channel import data_rate, similarity
 from lmaas_env.compiled import kernel
+from lmaas_env.elementary import pick
 from lmaas_env.types import BoolArray, FloatArray, IntArray
 
 LARGEST = 1e15  # bound on every number of the terms, so that no product of them overflows
@@ -271,59 +272,68 @@ def fill_terms(
     slots: int,
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Return q, c ($/h), g (W) and cap (h), each (N, M, 2), from each customer's nominal SNR (N,) in dB."""
-    rows, models = snr.shape[0], bit_rate.shape[0]
+    rows, models, customers = snr.shape[0], bit_rate.shape[0], bandwidth.shape[0]
     quality = np.empty((rows, models, 2))
     airtime_cost = np.empty((rows, models, 2))
     power = np.empty((rows, models, 2))
     max_hours = np.empty((rows, models, 2))
-    customers = bandwidth.shape[0]
-    for row in range(rows):
-        n = row % customers
+    # One loop per array, and scratch where arithmetic is dear: loops that write several arrays do not vectorise.
+    gamma, rate, scratch = np.empty(customers), np.empty(customers), np.empty(customers)
+    for first in range(0, rows, customers):
         for s in range(2):
-            gamma = snr[row] - s * fade_depth[n]
-            rate = data_rate(gamma, float(bandwidth[n]))
+            for n in range(customers):
+                gamma[n] = snr[first + n] - s * fade_depth[n]
+            for n in range(customers):
+                rate[n] = data_rate(gamma[n], bandwidth[n])
             for m in range(models):
-                airtime = bit_rate[m] / rate  # a, hours of airtime per rented hour
-                quality[row, m, s] = similarity(
-                    gamma, quality_low[m], quality_high[m], quality_slope[m], quality_offset[m]
-                )
-                airtime_cost[row, m, s] = airtime_price * airtime
-                power[row, m, s] = transmit_power * airtime + compute_power[m]
-                max_hours[row, m, s] = min(1.0, 1.0 / airtime) / slots
+                low, high, slope, offset = quality_low[m], quality_high[m], quality_slope[m], quality_offset[m]
+                for n in range(customers):
+                    scratch[n] = similarity(gamma[n], low, high, slope, offset)
+                for n in range(customers):
+                    quality[first + n, m, s] = scratch[n]
+                for n in range(customers):
+                    scratch[n] = bit_rate[m] / rate[n]  # a, hours of airtime per rented hour
+                for n in range(customers):
+                    airtime_cost[first + n, m, s] = airtime_price * scratch[n]
+                for n in range(customers):
+                    power[first + n, m, s] = transmit_power * scratch[n] + compute_power[m]
+                for n in range(customers):
+                    longest = 1.0 / scratch[n]
+                    scratch[n] = pick(longest < 1.0, longest, 1.0) / slots
+                for n in range(customers):
+                    max_hours[first + n, m, s] = scratch[n]
     return quality, airtime_cost, power, max_hours
 
 
 @kernel
-def book(
-    choice: IntArray,
-    hours: FloatArray,
-    prices: FloatArray,
-    serving_cost: FloatArray,
-    adaptation_cost: FloatArray,
-    training_cost: FloatArray,
-) -> tuple[FloatArray, FloatArray, IntArray, FloatArray]:
-    """Book the seller's period: revenue (K,), cost (K,), customers and hours per model (K, M), of K markets."""
-    markets, models = prices.shape
-    rows_per_market = choice.shape[0] // markets
-    revenue = np.zeros(markets)
-    cost = np.full(markets, training_cost.sum())
-    customers_per_model = np.zeros((markets, models), dtype=np.int64)
-    hours_per_model = np.zeros((markets, models))
-    for n in range(choice.shape[0]):
-        m = choice[n]
-        if m >= 0:
-            k = n // rows_per_market
-            rented = hours[n].sum()
-            customers_per_model[k, m] += 1
-            hours_per_model[k, m] += rented
-            revenue[k] += prices[k, m] * rented
-            cost[k] += serving_cost[m] * rented + adaptation_cost[m]
-    return revenue, cost, customers_per_model, hours_per_model
+def _are_sound(terms: TermArrays) -> bool:
+    """Whether no rule of `first_offence` is broken: without a branch, so that the usual answer takes little time."""
+    rows, slots = terms.task_value.shape
+    sound = True
+    for n in range(rows):
+        kappa, energy = terms.saturation[n], terms.energy[n]
+        sound &= (terms.fade_budget[n] >= 0) & (kappa > 0.0) & (kappa <= LARGEST)
+        sound &= (energy >= 0.0) & (energy <= LARGEST) & (terms.task_value[n, 0] <= LARGEST)
+        for slot in range(1, slots):
+            sound &= terms.task_value[n, slot] <= terms.task_value[n, slot - 1]
+        sound &= terms.task_value[n, slots - 1] >= 0.0
+    setup_cost, quality, cost = terms.setup_cost.reshape(-1), terms.quality.reshape(-1), terms.airtime_cost.reshape(-1)
+    power, max_hours = terms.power.reshape(-1), terms.max_hours.reshape(-1)
+    for k in range(setup_cost.shape[0]):
+        i, j = 2 * k, 2 * k + 1  # nominal, faded
+        sound &= (setup_cost[k] >= 0.0) & (setup_cost[k] <= LARGEST)
+        sound &= (quality[j] > 0.0) & (quality[j] <= quality[i]) & (quality[i] <= LARGEST)
+        sound &= (cost[i] >= -LARGEST) & (cost[i] <= cost[j]) & (cost[j] <= LARGEST)
+        sound &= (power[i] > 0.0) & (power[i] <= power[j]) & (power[j] <= LARGEST)
+        sound &= (max_hours[j] >= 0.0) & (max_hours[j] <= max_hours[i]) & (max_hours[i] <= LARGEST)
+    return sound
 
 
 @kernel
 def first_offence(terms: TermArrays) -> tuple[int, int, int]:
     """Return (code, customer, slot or model) of the first broken rule of rental terms, code 0 if none is broken."""
+    if _are_sound(terms):
+        return 0, 0, 0
     rows, slots = terms.task_value.shape
     models = terms.quality.shape[1]
     for n in range(rows):

@@ -7,22 +7,25 @@ those constants; shapes below are for one market.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lmaas_env import kernels
+from lmaas_env import period
 from lmaas_env.catalogue import Catalogue
 from lmaas_env.channel import mean_snr
-from lmaas_env.customers import keep_plan, strategy
+from lmaas_env.compiled import in_threads
+from lmaas_env.customers import RSR, keep_plan, strategy
+from lmaas_env.period import Booked, Constants, LaneDraws, LaneState
 from lmaas_env.population import Population
 from lmaas_env.rsr import price_rows
 from lmaas_env.scenario import Scenario
 from lmaas_env.terms import RentalTerms
 from lmaas_env.types import BoolArray, FloatArray, IntArray
+
+LEAST_LANES = 32  # of one thread: 0.3 ms of work, twenty times what handing it over takes
 
 
 class MarketState(NamedTuple):
@@ -127,14 +130,8 @@ class Market:
             raise ValueError(
                 f"population has (customers, slots) = {self.population.task_value.shape}, the scenario says {expected}"
             )
-        wave = np.sin(2.0 * np.pi * (np.arange(24) - self.scenario.demand_rise) / 24.0)
-        self._demand_factor = np.maximum(self.scenario.demand_trough, 1.0 + self.scenario.demand_peak * wave)
-        self._mean_snr = np.array(
-            [
-                mean_snr(distance, bandwidth, self.scenario.transmit_power)
-                for distance, bandwidth in zip(self.population.distance, self.population.bandwidth, strict=True)
-            ]
-        )
+        self._constants = _constants(self.scenario, self.population, self.catalogue)
+        self._is_compiled = type(self.customers) is RSR and self.scenario.settlement == "recourse"
 
     def __repr__(self) -> str:
         return (
@@ -143,61 +140,77 @@ class Market:
 
     def initial_state(self, rng: np.random.Generator) -> MarketState:
         """Draw the state at the start of a day: stationary shadowing and demand, partly charged batteries."""
-        scenario, n = self.scenario, self.population.size
-        shadowing = scenario.shadowing_sigma * rng.standard_normal(n)
-        demand = scenario.demand_sigma * rng.standard_normal(n)
-        share = rng.uniform(scenario.charge_start_min, scenario.charge_start_max, n)
-        return MarketState(0, shadowing, demand, share * self.population.capacity)
+        state = self._initial_states([rng])
+        return MarketState(0, state.shadowing[0], state.demand[0], state.charge[0])
 
     def draws(self, rng: np.random.Generator) -> Draws:
         """Draw one period's fades, innovations and harvests; a day is H of them in order."""
-        scenario, n = self.scenario, self.population.size
-        return Draws(
-            faded=rng.random((n, scenario.slots)) < scenario.fade_probability,
-            shadowing=rng.standard_normal(n),
-            demand=rng.standard_normal(n),
-            harvest=rng.uniform(1.0 - scenario.harvest_spread, 1.0 + scenario.harvest_spread, n),
-            taste=rng.random(n),
-        )
+        return Draws(*(array[0, 0] for array in self._draws([rng], 1)))
 
     def day(self, rng: np.random.Generator) -> tuple[MarketState, list[Draws]]:
         """Draw a whole day: its first state and the draws of its H periods."""
-        return self.initial_state(rng), [self.draws(rng) for _ in range(self.scenario.periods)]
+        state, drawn = self.initial_state(rng), self._draws([rng], self.scenario.periods)
+        return state, [Draws(*period) for period in zip(*(array[:, 0] for array in drawn), strict=True)]
+
+    def days(self, rngs: Sequence[np.random.Generator]) -> tuple[MarketState, Draws]:
+        """Draw a day per generator, as `day` does: first states of K lanes, and draws with leading axes (H, K)."""
+        return self._initial_states(rngs), self._draws(rngs, self.scenario.periods)
+
+    def _initial_states(self, rngs: Sequence[np.random.Generator]) -> MarketState:
+        scenario = self.scenario
+        shadowing, demand, share = np.empty((3, len(rngs), self.population.size))
+        for lane, rng in enumerate(rngs):
+            low, high = scenario.charge_start_min, scenario.charge_start_max
+            period.draw_state(rng, lane, low, high, shadowing, demand, share)
+        return MarketState(
+            np.zeros(len(rngs), dtype=np.int64),
+            scenario.shadowing_sigma * shadowing,
+            scenario.demand_sigma * demand,
+            share * self.population.capacity,
+        )
+
+    def _draws(self, rngs: Sequence[np.random.Generator], periods: int) -> Draws:
+        scenario, shape = self.scenario, (periods, len(rngs), self.population.size)
+        shadowing, demand, harvest, taste = np.empty((4, *shape))
+        draws = LaneDraws(np.empty((*shape, scenario.slots), dtype=np.bool_), shadowing, demand, harvest)
+        for lane, rng in enumerate(rngs):
+            period.draw_periods(rng, lane, scenario.fade_probability, scenario.harvest_spread, draws, taste)
+        return Draws(*draws, taste)
 
     def demand_factor(self, hour: int | IntArray) -> FloatArray:
         """Return the time-of-day factor on every task value."""
-        return self._demand_factor[hour % 24]
+        return self._constants.demand_factor[hour % 24]
 
     def terms(self, state: MarketState) -> RentalTerms:
         """Return the period's rental terms; a state of K lanes gives those of K * N customers, lane after lane."""
-        population, catalogue, scenario = self.population, self.catalogue, self.scenario
-        lanes = state.charge.size // population.size
-        snr = (self._mean_snr + state.shadowing).reshape(-1)
-        value_factor = self.demand_factor(state.hour)[..., None] * np.exp(state.demand)
-        quality, airtime_cost, power, max_hours = kernels.fill_terms(
-            snr,
-            population.bandwidth,
-            population.fade_depth,
-            scenario.transmit_power,
-            scenario.airtime_price,
-            catalogue.quality_low,
-            catalogue.quality_high,
-            catalogue.quality_slope,
-            catalogue.quality_offset,
-            catalogue.bit_rate,
-            catalogue.compute_power,
-            scenario.slots,
-        )
-        return RentalTerms(
-            task_value=(population.task_value * value_factor[..., None]).reshape(-1, scenario.slots),
-            fade_budget=np.tile(population.fade_budget, lanes),
-            saturation=np.tile(population.saturation, lanes),
-            energy=state.charge.reshape(-1),
-            setup_cost=np.tile(catalogue.setup_cost, (lanes * population.size, 1)),
-            quality=quality,
-            airtime_cost=airtime_cost,
-            power=power,
-            max_hours=max_hours,
+        return RentalTerms(*period.terms_of(self._constants, self.lanes(state)))
+
+    def lanes(self, state: MarketState) -> LaneState:
+        """Return the state as kernels take it, with a leading lane axis; checks its shapes."""
+        charge = np.ascontiguousarray(state.charge, dtype=np.float64)
+        n = self.population.size
+        if charge.ndim not in (1, 2) or charge.shape[-1] != n:
+            raise ValueError(f"state: charge has shape {charge.shape}, it must be ({n},) or (lanes, {n})")
+        hour = np.asarray(state.hour, dtype=np.int64)
+        lanes = charge.size // n
+        if hour.shape not in ((), charge.shape[:-1]):
+            raise ValueError(f"state: hour has shape {hour.shape}, it must be () or {charge.shape[:-1]}")
+        hour = np.full(lanes, hour) if hour.ndim == 0 else np.ascontiguousarray(hour)
+        shadowing = _lane_rows("state: shadowing", state.shadowing, charge.shape)
+        demand = _lane_rows("state: demand", state.demand, charge.shape)
+        return LaneState(hour, shadowing, demand, charge.reshape(lanes, n))
+
+    def _lane_draws(self, draws: Draws, shape: tuple[int, ...]) -> LaneDraws:
+        """Return the draws with a leading lane axis, but for the customers' taste."""
+        faded = np.ascontiguousarray(draws.faded)
+        expected = (*shape, self.scenario.slots)
+        if faded.shape != expected or faded.dtype != np.bool_:
+            raise ValueError(f"draws: faded has shape {faded.shape} ({faded.dtype}), it must be {expected} (bool)")
+        return LaneDraws(
+            faded.reshape(-1, *expected[-2:]),
+            _lane_rows("draws: shadowing", draws.shadowing, shape),
+            _lane_rows("draws: demand", draws.demand, shape),
+            _lane_rows("draws: harvest", draws.harvest, shape),
         )
 
     def settle(self, prices: ArrayLike, state: MarketState, draws: Draws) -> tuple[Settlement, MarketState]:
@@ -215,59 +228,87 @@ class Market:
         ValueError
             If prices have another shape or are not finite and positive, or the state holds an impossible number.
         """
-        shape = state.charge.shape
-        terms = self.terms(state)
-        rows = price_rows(terms, prices)
-        posted = np.asarray(prices, dtype=np.float64)
-        if posted.shape != (*shape[:-1], self.catalogue.size):
-            raise ValueError(f"prices have shape {posted.shape}, they must be {(*shape[:-1], self.catalogue.size)}")
-        faded = draws.faded.reshape(terms.task_value.shape)
-        selection = self.customers.select(terms.arrays, rows, draws.taste.reshape(-1))
-        rent = self.customers.rent if self.scenario.settlement == "recourse" else keep_plan
-        choice, hours, customer_profit, energy_used = rent(terms.arrays, rows, selection, faded)
-        revenue, cost, customers_per_model, hours_per_model = kernels.book(
-            choice,
-            hours,
-            rows,
-            self.catalogue.serving_cost,
-            self.catalogue.adaptation_cost,
-            self.catalogue.training_cost,
-        )
-        next_state, spilled = self._next_state(state, draws, energy_used.reshape(shape))
+        try:
+            posted = np.asarray(prices, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"prices cannot be read as an array of numbers: {error}") from error
+        lead, n = state.charge.shape[:-1], self.population.size
+        if posted.shape != (*lead, self.catalogue.size):
+            raise ValueError(f"prices have shape {posted.shape}, they must be {(*lead, self.catalogue.size)}")
+        lanes, drawn = self.lanes(state), self._lane_draws(draws, state.charge.shape)
+        rows = np.ascontiguousarray(posted).reshape(-1, self.catalogue.size)
+        booked = period.new_booked(len(rows), n, self.scenario.slots, self.catalogue.size)
+
+        def settle_lanes(first: int, last: int) -> bool:
+            return period.settle_rsr(self._constants, rows, lanes, drawn, first, last, booked)
+
+        if not (self._is_compiled and all(in_threads(settle_lanes, len(rows), LEAST_LANES))):
+            terms = self.terms(state)  # it and price_rows say what is wrong, if anything is
+            price_rows(terms, posted)
+            selection = self.customers.select(terms.arrays, rows, np.reshape(draws.taste, -1))
+            rent = self.customers.rent if self.scenario.settlement == "recourse" else keep_plan
+            faded = drawn.faded.reshape(terms.task_value.shape)
+            choice, hours, profit, used = rent(terms.arrays, rows, selection, faded)
+            worst = selection.worst_case_profit
+            period.book(self._constants, 0, rows, lanes, drawn, choice, hours, profit, worst, used, booked)
+        own = booked if lead else Booked(*(array[0] for array in booked))
         settlement = Settlement(
             prices=posted,
-            choice=choice.reshape(shape),
-            hours=hours.reshape(*shape, -1),
-            revenue=revenue.reshape(shape[:-1])[()],
-            cost=cost.reshape(shape[:-1])[()],
-            profit=(revenue - cost).reshape(shape[:-1])[()],
-            customer_profit=customer_profit.reshape(shape),
-            worst_case_profit=selection.worst_case_profit.reshape(shape),
-            energy_used=energy_used.reshape(shape),
-            spilled=spilled,
+            choice=own.choice,
+            hours=own.hours,
+            revenue=own.revenue,
+            cost=own.cost,
+            profit=own.profit,
+            customer_profit=own.customer_profit,
+            worst_case_profit=own.worst_case_profit,
+            energy_used=own.energy_used,
+            spilled=own.spilled,
             faded=draws.faded,
-            customers_per_model=customers_per_model.reshape(posted.shape),
-            hours_per_model=hours_per_model.reshape(posted.shape),
+            customers_per_model=own.customers_per_model,
+            hours_per_model=own.hours_per_model,
         )
-        return settlement, next_state
-
-    def _next_state(self, state: MarketState, draws: Draws, used: FloatArray) -> tuple[MarketState, FloatArray]:
-        """Return the state one hour later (market.md, section 6) and the spilled energy."""
-        scenario, capacity = self.scenario, self.population.capacity
-        charge = state.charge - used + scenario.harvest * capacity * draws.harvest
-        stored = np.clip(charge, 0.0, capacity)
-        moved = MarketState(
-            hour=state.hour + 1,
-            shadowing=_moved(state.shadowing, scenario.shadowing_memory, scenario.shadowing_sigma, draws.shadowing),
-            demand=_moved(state.demand, scenario.demand_memory, scenario.demand_sigma, draws.demand),
-            charge=stored,
-        )
-        return moved, np.maximum(charge - stored, 0.0)
+        return settlement, MarketState(state.hour + 1, own.shadowing, own.demand, own.charge)
 
 
-def _moved(value: FloatArray, memory: float, sigma: float, innovation: FloatArray) -> FloatArray:
-    """First-order autoregression with stationary standard deviation sigma."""
-    return memory * value + math.sqrt(1.0 - memory**2) * sigma * innovation
+def _constants(scenario: Scenario, population: Population, catalogue: Catalogue) -> Constants:
+    """Return the constants as kernels take them."""
+    wave = np.sin(2.0 * np.pi * (np.arange(24) - scenario.demand_rise) / 24.0)
+    links = zip(population.distance, population.bandwidth, strict=True)
+    return Constants(
+        mean_snr=np.array([mean_snr(distance, width, scenario.transmit_power) for distance, width in links]),
+        bandwidth=np.ascontiguousarray(population.bandwidth),
+        fade_depth=np.ascontiguousarray(population.fade_depth),
+        capacity=np.ascontiguousarray(population.capacity),
+        saturation=np.ascontiguousarray(population.saturation),
+        fade_budget=np.ascontiguousarray(population.fade_budget),
+        task_value=np.ascontiguousarray(population.task_value),
+        quality_low=catalogue.quality_low,
+        quality_high=catalogue.quality_high,
+        quality_slope=catalogue.quality_slope,
+        quality_offset=catalogue.quality_offset,
+        bit_rate=catalogue.bit_rate,
+        compute_power=catalogue.compute_power,
+        serving_cost=catalogue.serving_cost,
+        adaptation_cost=catalogue.adaptation_cost,
+        training_cost=catalogue.training_cost,
+        setup_cost=catalogue.setup_cost,
+        demand_factor=np.maximum(scenario.demand_trough, 1.0 + scenario.demand_peak * wave),
+        transmit_power=float(scenario.transmit_power),
+        airtime_price=float(scenario.airtime_price),
+        harvest=float(scenario.harvest),
+        shadowing_memory=float(scenario.shadowing_memory),
+        shadowing_sigma=float(scenario.shadowing_sigma),
+        demand_memory=float(scenario.demand_memory),
+        demand_sigma=float(scenario.demand_sigma),
+    )
+
+
+def _lane_rows(name: str, values: FloatArray, shape: tuple[int, ...]) -> FloatArray:
+    """Return values of every customer, (N,) or (K, N), as (K, N)."""
+    array = np.ascontiguousarray(values, dtype=np.float64)
+    if array.shape != shape:
+        raise ValueError(f"{name} has shape {array.shape}, it must be {shape}")
+    return array.reshape(-1, shape[-1])
 
 
 Lanes = TypeVar("Lanes", MarketState, Draws)

@@ -5,12 +5,14 @@ Every function takes one market's arrays or, with a leading axis, those of K lan
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
 
+from lmaas_env.compiled import kernel
 from lmaas_env.market import Market, MarketState, Settlement
 from lmaas_env.types import FloatArray, IntArray
 
@@ -52,11 +54,21 @@ def observation_size(market: Market) -> int:
     return 3 * market.population.size + 3 if full else 3 * market.catalogue.size + 4
 
 
+@kernel
+def _prices(actions: FloatArray, floor: float, cap: float) -> FloatArray:
+    """Return the prices of actions (B,): log-linear from floor (-1) to cap (1), both exactly."""
+    prices = np.empty(actions.size)
+    for i in range(actions.size):
+        share = 0.5 * (min(max(actions[i], -1.0), 1.0) + 1.0)
+        price = floor * (cap / floor) ** share
+        prices[i] = cap if share == 1.0 else min(max(price, floor), cap)
+    return prices
+
+
 def prices_from_action(market: Market, action: ArrayLike) -> FloatArray:
     """Return prices in $/h: log-linear in the action, which is clipped to [-1, 1]."""
-    floor, cap = market.scenario.price_floor, market.scenario.price_cap
-    share = 0.5 * (np.clip(np.asarray(action, dtype=np.float64), -1.0, 1.0) + 1.0)
-    return np.where(share == 1.0, cap, np.clip(floor * (cap / floor) ** share, floor, cap))  # both ends exactly
+    given = np.ascontiguousarray(action, dtype=np.float64)
+    return _prices(given.reshape(-1), market.scenario.price_floor, market.scenario.price_cap).reshape(given.shape)
 
 
 def action_from_prices(market: Market, prices: ArrayLike) -> Float32Array:
@@ -66,14 +78,18 @@ def action_from_prices(market: Market, prices: ArrayLike) -> Float32Array:
     return (2.0 * share - 1.0).astype(np.float32)
 
 
-def first_sale(market: Market, lanes: tuple[int, ...] = ()) -> Sale:
-    """Return what a seller remembers before its first sale: zeros."""
+def first_sale(market: Market, lanes: tuple[int, ...] = ()) -> Sale | None:
+    """Return what a seller remembers before its first sale: zeros, or None where it sees the state in full."""
+    if market.scenario.observation == "full":
+        return None
     per_model = np.zeros((*lanes, market.catalogue.size))
     return Sale(per_model, per_model, per_model, np.zeros(lanes))
 
 
-def sale_of(market: Market, settlement: Settlement) -> Sale:
-    """Return what a seller with public information remembers of a settlement."""
+def sale_of(market: Market, settlement: Settlement) -> Sale | None:
+    """Return what a seller with public information remembers of a settlement; None where it sees the state in full."""
+    if market.scenario.observation == "full":
+        return None
     n = market.population.size
     return Sale(
         action=action_from_prices(market, settlement.prices).astype(np.float64),
@@ -83,22 +99,62 @@ def sale_of(market: Market, settlement: Settlement) -> Sale:
     )
 
 
-def observation_from_state(market: Market, state: MarketState, sale: Sale) -> Float32Array:
+@kernel
+def _clipped(value: float) -> float:
+    return min(max(value, -CLIP), CLIP)
+
+
+@kernel
+def _observations(
+    hour: IntArray,
+    shadowing: FloatArray,
+    charge: FloatArray,
+    demand: FloatArray,
+    capacity: FloatArray,
+    shadowing_sigma: float,
+    demand_sigma: float,
+    periods: int,
+    sale: FloatArray,
+) -> Float32Array:
+    """Lay out K observations: the state in full and the clock, or the clock and the last ``sale`` (K, 3 M + 1)."""
+    lanes, customers = charge.shape
+    public = sale.shape[1]
+    seen = np.empty((lanes, 3 + public if public else 3 * customers + 3), dtype=np.float32)
+    for k in range(lanes):
+        clock = 0 if public else 3 * customers
+        angle = 2.0 * math.pi * hour[k] / 24.0
+        seen[k, clock], seen[k, clock + 1] = math.sin(angle), math.cos(angle)
+        seen[k, clock + 2] = 1.0 - hour[k] / periods
+        for j in range(public):
+            seen[k, 3 + j] = _clipped(sale[k, j])
+        for n in range(0 if public else customers):
+            seen[k, n] = _clipped(shadowing[k, n] / shadowing_sigma) if shadowing_sigma > 0.0 else 0.0
+            seen[k, customers + n] = _clipped(2.0 * charge[k, n] / capacity[n] - 1.0)
+            seen[k, 2 * customers + n] = _clipped(demand[k, n] / demand_sigma) if demand_sigma > 0.0 else 0.0
+    return seen
+
+
+def observation_from_state(market: Market, state: MarketState, sale: Sale | None) -> Float32Array:
     """Return what a seller sees: the state in full, or the clock and its own last sale (scenario ``observation``)."""
     scenario = market.scenario
-    hour = np.asarray(state.hour, dtype=np.float64)[..., None]
-    angle = 2.0 * np.pi * hour / 24.0
-    clock = [np.sin(angle), np.cos(angle), 1.0 - hour / scenario.periods]
-    if scenario.observation == "full":
-        parts = [
-            _scaled(state.shadowing, scenario.shadowing_sigma),
-            2.0 * state.charge / market.population.capacity - 1.0,
-            _scaled(state.demand, scenario.demand_sigma),
-            *clock,
-        ]
+    lanes = market.lanes(state)
+    if sale is None:
+        remembered = np.empty((len(lanes.hour), 0))
     else:
-        parts = [*clock, sale.action, sale.hours, sale.customers, np.asarray(sale.profit)[..., None]]
-    return np.clip(np.concatenate(parts, axis=-1), -CLIP, CLIP).astype(np.float32)
+        parts = [np.reshape(part, (len(lanes.hour), -1)) for part in sale]
+        remembered = np.concatenate(parts, axis=1, dtype=np.float64)
+    seen = _observations(
+        lanes.hour,
+        lanes.shadowing,
+        lanes.charge,
+        lanes.demand,
+        market.population.capacity,
+        scenario.shadowing_sigma,
+        scenario.demand_sigma,
+        scenario.periods,
+        remembered,
+    )
+    return seen if np.ndim(state.charge) > 1 else seen[0]
 
 
 def state_from_observation(market: Market, observation: ArrayLike) -> MarketState:
@@ -154,7 +210,3 @@ def checked_action(action: ArrayLike, shape: tuple[int, ...]) -> FloatArray:
     if not np.isfinite(checked).all():
         raise ValueError(f"action = {checked.tolist()} must be finite, in [-1, 1]")
     return checked
-
-
-def _scaled(value: FloatArray, sigma: float) -> FloatArray:
-    return value / sigma if sigma > 0.0 else np.zeros_like(value)

@@ -81,6 +81,7 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.render_mode = None
         self.state: MarketState | None = None
+        self._day: Draws
         self._rngs = [np.random.default_rng() for _ in range(num_envs)]
 
     def reset(
@@ -130,7 +131,7 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
         settlement, self.state = self.market.settle(prices_from_action(self.market, checked), self.state, self._draws())
         self._sale = sale_of(self.market, settlement)
         reward = settlement.profit / self.market.population.size
-        entries = info_of(settlement, checked)
+        entries = info_of(self.market, settlement, checked)
         if over.any():
             reward = np.where(over, 0.0, reward)
             self._start_days(over)
@@ -164,25 +165,30 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
 
     def _start_days(self, lanes: BoolArray) -> None:
         """Draw a new day for some lanes; the others keep theirs."""
-        count, n = self.num_envs, self.market.population.size
-        if self.state is None:
-            draws = self.market.draws(np.random.default_rng(0))
-            periods = self.market.scenario.periods
-            self._day = Draws(*(np.empty((periods, count, *d.shape), d.dtype) for d in draws))  # pyright: ignore
-            self.state = MarketState(np.zeros(count, np.int64), *(np.zeros((count, n)) for _ in range(3)))
-            self._sale = first_sale(self.market, (count,))
-        state = MarketState(*(np.array(column) for column in self.state))
-        sale = Sale(*(column.copy() for column in self._sale))
-        for lane in np.flatnonzero(lanes):
-            first, day = self.market.day(self._rngs[lane])
-            for column, value in zip(state, first, strict=True):
-                column[lane] = value  # pyright: ignore
-            for hour, period in enumerate(day):
-                for column, value in zip(self._day, period, strict=True):
-                    column[hour, lane] = value
-            for column in sale:
-                column[lane] = 0.0
-        self.state, self._sale = state, sale
+        state, day = self.market.days([self._rngs[lane] for lane in np.flatnonzero(lanes)])
+        sale = first_sale(self.market, (len(day.harvest[0]),))
+        if not lanes.all():
+            assert self.state is not None
+            for own, new in zip(self._day, day, strict=True):
+                own[:, lanes] = new
+            day = self._day
+            before = self.state
+            state = MarketState(
+                _with_lanes(before.hour, state.hour, lanes),
+                _with_lanes(before.shadowing, state.shadowing, lanes),
+                _with_lanes(before.demand, state.demand, lanes),
+                _with_lanes(before.charge, state.charge, lanes),
+            )
+            if sale is not None and self._sale is not None:
+                sale = Sale(*(_with_lanes(own, new, lanes) for own, new in zip(self._sale, sale, strict=True)))
+        self.state, self._day, self._sale = state, day, sale
+
+
+def _with_lanes(values: ArrayLike, new: ArrayLike, lanes: BoolArray) -> NDArray[Any]:
+    """Return a copy of values (K, ...) with others in some lanes."""
+    copy = np.array(values)
+    copy[lanes] = new
+    return copy
 
 
 def _with_masks(info: dict[str, Any], lanes: BoolArray) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from lmaas_env.compiled import kernel
+from lmaas_env.elementary import logarithm, pick
 from lmaas_env.kernels import TermArrays, select
 from lmaas_env.types import BoolArray, FloatArray, IntArray
 
@@ -69,34 +70,6 @@ SLOT = np.dtype(
         ("value_near", np.float64, _LANE),  # V if its fade state is the one with the smaller r, else 0
     ]
 )
-
-
-@kernel
-def pick(condition: bool, if_true: Any, if_false: Any) -> Any:
-    """Select without a branch: both arguments are evaluated before the call."""
-    return if_true if condition else if_false
-
-
-@kernel
-def logarithm(x: float) -> float:
-    """Return log x of a normal x > 0 within 0.7 units in the last place, in a form that vectorises.
-
-    x = 2^power (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)); log(1 + f) by the series of fdlibm's e_log.c in f / (2 + f).
-    """
-    bits = np.float64(x).view(np.int64) + (0x3FF0000000000000 - 0x3FE6A09E667F3BCD)
-    # The exponent becomes a float as the last bits of 2^52 + power, which needs no instruction for integers.
-    power = np.int64((bits >> 52) | 0x4330000000000000).view(np.float64) - (4503599627370496.0 + 1023.0)
-    f = np.int64((bits & 0x000FFFFFFFFFFFFF) + 0x3FE6A09E667F3BCD).view(np.float64) - 1.0
-    s = f / (2.0 + f)
-    z = s * s
-    w = z * z
-    even = w * (3.999999999940941908e-01 + w * (2.222219843214978396e-01 + w * 1.531383769920937332e-01))
-    odd = 2.857142874366239149e-01 + w * (1.818357216161805012e-01 + w * 1.479819860511658591e-01)
-    odd = z * (6.666666666666735130e-01 + w * odd)
-    half = 0.5 * f * f
-    return (
-        s * (half + (even + odd)) + power * 1.90821492927058770002e-10 - half + f + power * 6.93147180369123816490e-01
-    )
 
 
 @kernel

@@ -24,12 +24,13 @@ from rich.table import Table
 from agents import IMP
 from lmaas_env import Market, Population, RentalTerms, Scenario
 from lmaas_env.days import draw_days, tuning_seeds
+from lmaas_env.elementary import logarithm
 from lmaas_env.files import write_whole
 from lmaas_env.kernels import TermArrays, recourse, worst_fades
 from lmaas_env.market import unstack
 from lmaas_env.rsr import solve
 from lmaas_env.types import FloatArray
-from lmaas_env.waterfilling import logarithm, solve_rows
+from lmaas_env.waterfilling import solve_rows
 from train.runs import csv_text, machine, new_folder, write_origin
 
 if TYPE_CHECKING:

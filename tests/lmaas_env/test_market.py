@@ -13,6 +13,7 @@ from gymnasium.utils.env_checker import data_equivalence
 from scipy import stats
 
 from lmaas_env import Draws, Market, MarketState, Scenario, Settlement
+from lmaas_env.compiled import in_threads, thread_count
 from lmaas_env.days import draw_days
 from lmaas_env.market import stack, unstack
 from lmaas_env.rsr import solve
@@ -381,3 +382,41 @@ def test_a_state_with_an_impossible_number_is_refused(field: str) -> None:
     wrong[3] = -1.0 if field == "charge" else np.nan
     with pytest.raises(ValueError, match=r"\[3"):
         market.settle(np.full(4, 5.0), state._replace(**{field: wrong}), draws[0])
+
+
+def test_compiled_lanes_in_threads_are_the_steps_of_any_strategy_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    market = Market("day")
+    state, draws = draw_days(market, range(100))
+    prices = np.random.default_rng(0).uniform(4.0, 30.0, (100, 4))
+    compiled = market.settle(prices, state, draws[0])
+    monkeypatch.setattr("lmaas_env.market.in_threads", lambda work, size, least: [work(0, size)])
+    assert data_equivalence(market.settle(prices, state, draws[0]), compiled, exact=True)
+    monkeypatch.setattr(market, "_is_compiled", False)
+    assert data_equivalence(market.settle(prices, state, draws[0]), compiled, exact=False)
+
+
+def test_draws_and_states_of_other_shapes_are_refused() -> None:
+    market = Market("day")
+    state, draws = market.day(np.random.default_rng(0))
+    prices = np.full(4, 9.0)
+    for field in ("faded", "shadowing", "demand", "harvest"):
+        with pytest.raises(ValueError, match=f"draws: {field} has shape"):
+            market.settle(prices, state, draws[0]._replace(**{field: getattr(draws[0], field)[:-1]}))
+    for field in ("shadowing", "demand", "charge"):
+        with pytest.raises(ValueError, match=f"state: {field} has shape"):
+            market.settle(prices, state._replace(**{field: np.zeros(23)}), draws[0])
+    with pytest.raises(ValueError, match="state: hour has shape"):
+        market.settle(prices, state._replace(hour=np.zeros(3, np.int64)), draws[0])
+
+
+def test_threads_are_as_many_as_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lmaas_env.compiled.thread_count", lambda: 3)
+    parts = in_threads(lambda first, last: (first, last), 10, 2)
+    assert parts == [(0, 3), (3, 6), (6, 10)]
+    assert in_threads(lambda first, last: (first, last), 10, 6) == [(0, 10)]
+    for wanted in ("0", "many", "-1"):
+        monkeypatch.setenv("LMAAS_THREADS", wanted)
+        with pytest.raises(ValueError, match=f"LMAAS_THREADS = '{wanted}' must be a whole number >= 1"):
+            thread_count.__wrapped__()
+    monkeypatch.setenv("LMAAS_THREADS", "1")
+    assert thread_count.__wrapped__() == 1

@@ -1,0 +1,306 @@
+"""One leasing period of many lanes, compiled: draws, rental terms, settlement, next state (market.md, sections 2 to 6).
+
+A lane is one market; all lanes share the market's constants. `settle_rsr` runs a whole period for customers that follow
+RSR and rent with recourse, block of lanes after block, so that a block's terms stay in the cache. `Market.settle`
+composes the same kernels one by one for every other customer.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from lmaas_env.compiled import kernel
+from lmaas_env.elementary import exponential
+from lmaas_env.kernels import TermArrays, fill_terms, first_offence
+from lmaas_env.types import BoolArray, FloatArray, IntArray
+from lmaas_env.waterfilling import rent_rows, solve_rows
+
+BLOCK = 8  # lanes whose terms are alive at once: 0.1 MB of the default market
+
+
+class Constants(NamedTuple):
+    """A market's constants in the form that kernels take: (N,) per customer, (M,) per model, (24,) per hour of day."""
+
+    mean_snr: FloatArray
+    bandwidth: FloatArray
+    fade_depth: FloatArray
+    capacity: FloatArray
+    saturation: FloatArray
+    fade_budget: IntArray
+    task_value: FloatArray  # (N, L)
+    quality_low: FloatArray
+    quality_high: FloatArray
+    quality_slope: FloatArray
+    quality_offset: FloatArray
+    bit_rate: FloatArray
+    compute_power: FloatArray
+    serving_cost: FloatArray
+    adaptation_cost: FloatArray
+    training_cost: FloatArray
+    setup_cost: FloatArray
+    demand_factor: FloatArray
+    transmit_power: float
+    airtime_price: float
+    harvest: float
+    shadowing_memory: float
+    shadowing_sigma: float
+    demand_memory: float
+    demand_sigma: float
+
+
+class LaneState(NamedTuple):
+    """The state of K lanes: hour (K,), the others (K, N)."""
+
+    hour: IntArray
+    shadowing: FloatArray
+    demand: FloatArray
+    charge: FloatArray
+
+
+class LaneDraws(NamedTuple):
+    """One period's randomness of K lanes: (K, N, L) and (K, N)."""
+
+    faded: BoolArray
+    shadowing: FloatArray
+    demand: FloatArray
+    harvest: FloatArray
+
+
+class Booked(NamedTuple):
+    """What a period of K lanes brought, and the state after it."""
+
+    choice: IntArray  # (K, N)
+    hours: FloatArray  # (K, N, L)
+    customer_profit: FloatArray  # (K, N), as all up to charge
+    worst_case_profit: FloatArray
+    energy_used: FloatArray
+    spilled: FloatArray
+    shadowing: FloatArray
+    demand: FloatArray
+    charge: FloatArray
+    revenue: FloatArray  # (K,), as cost and profit
+    cost: FloatArray
+    profit: FloatArray
+    customers_per_model: IntArray  # (K, M)
+    hours_per_model: FloatArray  # (K, M)
+
+
+def new_booked(lanes: int, customers: int, slots: int, models: int) -> Booked:
+    """Return room for what a period brings."""
+    per_customer, per_lane = np.empty((7, lanes, customers)), np.empty((3, lanes))  # two blocks take less time than ten
+    return Booked(
+        choice=np.empty((lanes, customers), dtype=np.int64),
+        hours=np.empty((lanes, customers, slots)),
+        customer_profit=per_customer[0],
+        worst_case_profit=per_customer[1],
+        energy_used=per_customer[2],
+        spilled=per_customer[3],
+        shadowing=per_customer[4],
+        demand=per_customer[5],
+        charge=per_customer[6],
+        revenue=per_lane[0],
+        cost=per_lane[1],
+        profit=per_lane[2],
+        customers_per_model=np.empty((lanes, models), dtype=np.int64),
+        hours_per_model=np.empty((lanes, models)),
+    )
+
+
+@kernel
+def draw_state(
+    rng: np.random.Generator,
+    lane: int,
+    low: float,
+    high: float,
+    shadowing: FloatArray,
+    demand: FloatArray,
+    share: FloatArray,
+) -> None:
+    """Draw a day's first state into one lane (K, N): standard normal shadowing and demand, U(low, high) charge."""
+    customers = shadowing.shape[1]
+    for n in range(customers):
+        shadowing[lane, n] = rng.standard_normal()
+    for n in range(customers):
+        demand[lane, n] = rng.standard_normal()
+    for n in range(customers):
+        share[lane, n] = rng.uniform(low, high)
+
+
+@kernel
+def draw_periods(
+    rng: np.random.Generator, lane: int, fade_probability: float, spread: float, draws: LaneDraws, taste: FloatArray
+) -> None:
+    """Draw the periods of one lane, hour after hour, into arrays with leading axes (H, K)."""
+    periods, _, customers, slots = draws.faded.shape
+    for hour in range(periods):
+        for n in range(customers):
+            for slot in range(slots):
+                draws.faded[hour, lane, n, slot] = rng.random() < fade_probability
+        for n in range(customers):
+            draws.shadowing[hour, lane, n] = rng.standard_normal()
+        for n in range(customers):
+            draws.demand[hour, lane, n] = rng.standard_normal()
+        for n in range(customers):
+            draws.harvest[hour, lane, n] = rng.uniform(1.0 - spread, 1.0 + spread)
+        for n in range(customers):
+            taste[hour, lane, n] = rng.random()
+
+
+@kernel
+def terms_of(market: Constants, state: LaneState) -> TermArrays:
+    """Return the rental terms of K * N customers, lane after lane."""
+    lanes, customers = state.charge.shape
+    rows, slots, models = lanes * customers, market.task_value.shape[1], market.setup_cost.shape[0]
+    task_value, snr, setup_cost = np.empty((rows, slots)), np.empty(rows), np.empty((rows, models))
+    fade_budget, saturation = np.empty(rows, dtype=np.int64), np.empty(rows)
+    factor = np.empty(customers)
+    for k in range(lanes):
+        first = k * customers
+        by_hour = market.demand_factor[state.hour[k] % 24]
+        for n in range(customers):
+            snr[first + n] = market.mean_snr[n] + state.shadowing[k, n]
+        for n in range(customers):
+            factor[n] = by_hour * exponential(state.demand[k, n])
+        for n in range(customers):
+            row = first + n
+            for slot in range(slots):
+                task_value[row, slot] = market.task_value[n, slot] * factor[n]
+            for m in range(models):
+                setup_cost[row, m] = market.setup_cost[m]
+            fade_budget[row], saturation[row] = market.fade_budget[n], market.saturation[n]
+    quality, airtime_cost, power, max_hours = fill_terms(
+        snr,
+        market.bandwidth,
+        market.fade_depth,
+        market.transmit_power,
+        market.airtime_price,
+        market.quality_low,
+        market.quality_high,
+        market.quality_slope,
+        market.quality_offset,
+        market.bit_rate,
+        market.compute_power,
+        slots,
+    )
+    energy = state.charge.copy().reshape(rows)
+    return TermArrays(task_value, fade_budget, saturation, energy, setup_cost, quality, airtime_cost, power, max_hours)
+
+
+@kernel
+def _moved(value: float, memory: float, sigma: float, innovation: float) -> float:
+    """First-order autoregression with stationary standard deviation sigma."""
+    return memory * value + math.sqrt(1.0 - memory**2) * sigma * innovation
+
+
+@kernel
+def book(
+    market: Constants,
+    first: int,
+    prices: FloatArray,
+    state: LaneState,
+    draws: LaneDraws,
+    choice: IntArray,
+    hours: FloatArray,
+    customer_profit: FloatArray,
+    worst_case_profit: FloatArray,
+    energy_used: FloatArray,
+    booked: Booked,
+) -> None:
+    """Book what the customers (rows) of the lanes from ``first`` on chose and rented, and move their state on.
+
+    Prices, state and draws are those of all lanes.
+    """
+    customers = market.capacity.shape[0]
+    training = market.training_cost.sum()
+    for row in range(choice.shape[0]):
+        lane, n = first + row // customers, row % customers
+        if n == 0:
+            booked.revenue[lane], booked.cost[lane] = 0.0, training
+            booked.customers_per_model[lane] = 0
+            booked.hours_per_model[lane] = 0.0
+        m = choice[row]
+        booked.choice[lane, n] = m
+        booked.hours[lane, n] = hours[row]
+        booked.customer_profit[lane, n] = customer_profit[row]
+        booked.worst_case_profit[lane, n] = worst_case_profit[row]
+        booked.energy_used[lane, n] = energy_used[row]
+        if m >= 0:
+            rented = hours[row].sum()
+            booked.customers_per_model[lane, m] += 1
+            booked.hours_per_model[lane, m] += rented
+            booked.revenue[lane] += prices[lane, m] * rented
+            booked.cost[lane] += market.serving_cost[m] * rented + market.adaptation_cost[m]
+        harvested = market.harvest * market.capacity[n] * draws.harvest[lane, n]
+        charge = state.charge[lane, n] - energy_used[row] + harvested
+        stored = min(max(charge, 0.0), market.capacity[n])
+        booked.charge[lane, n], booked.spilled[lane, n] = stored, max(charge - stored, 0.0)
+        booked.shadowing[lane, n] = _moved(
+            state.shadowing[lane, n], market.shadowing_memory, market.shadowing_sigma, draws.shadowing[lane, n]
+        )
+        booked.demand[lane, n] = _moved(
+            state.demand[lane, n], market.demand_memory, market.demand_sigma, draws.demand[lane, n]
+        )
+        if n == customers - 1:
+            booked.profit[lane] = booked.revenue[lane] - booked.cost[lane]
+
+
+@kernel
+def lane_totals(
+    customer_profit: FloatArray, worst_case_profit: FloatArray, faded: BoolArray, action: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Return, per lane (K,): both profits summed over customers, the share of faded slots, that of clipped actions."""
+    lanes, customers, slots = faded.shape
+    profit, worst, fades, clipped = np.zeros(lanes), np.zeros(lanes), np.zeros(lanes), np.zeros(lanes)
+    for k in range(lanes):
+        for n in range(customers):
+            profit[k] += customer_profit[k, n]
+            worst[k] += worst_case_profit[k, n]
+            for slot in range(slots):
+                fades[k] += faded[k, n, slot]
+        for m in range(action.shape[1]):
+            clipped[k] += abs(action[k, m]) > 1.0
+        fades[k] /= customers * slots
+        clipped[k] /= action.shape[1]
+    return profit, worst, fades, clipped
+
+
+@kernel
+def _are_payable(terms: TermArrays, prices: FloatArray) -> bool:
+    """Whether prices are finite and every price plus its airtime cost is positive, as `rsr.price_rows` demands."""
+    rows, models = terms.setup_cost.shape
+    customers = rows // prices.shape[0]
+    payable = True
+    for row in range(rows):
+        for m in range(models):
+            price = prices[row // customers, m]
+            payable &= (price + terms.airtime_cost[row, m, 0] > 0.0) & (price < np.inf)
+    return payable
+
+
+@kernel
+def settle_rsr(
+    market: Constants, prices: FloatArray, state: LaneState, draws: LaneDraws, first: int, last: int, booked: Booked
+) -> bool:
+    """Settle a period of the lanes first, ..., last - 1; returns False if terms or prices are unsound."""
+    customers, slots = market.task_value.shape
+    for low in range(first, last, BLOCK):
+        high = min(low + BLOCK, last)
+        rows = (high - low) * customers
+        block = LaneState(
+            state.hour[low:high], state.shadowing[low:high], state.demand[low:high], state.charge[low:high]
+        )
+        terms = terms_of(market, block)
+        if first_offence(terms)[0] != 0 or not _are_payable(terms, prices[low:high]):
+            return False
+        choice, worst_case_profit, _ = solve_rows(terms, prices[low:high])
+        chosen = np.zeros(rows)
+        for row in range(rows):
+            if choice[row] >= 0:
+                chosen[row] = worst_case_profit[row, choice[row]]
+        faded = draws.faded[low:high].reshape(rows, slots)
+        hours, profit, used = rent_rows(terms, choice, prices[low:high], faded)
+        book(market, low, prices, state, draws, choice, hours, profit, chosen, used, booked)
+    return True
