@@ -157,7 +157,7 @@ class LMaaSEnv(gym.Env[Any, Any]):
         observation = observation_from_state(self.market, self.state, sale_of(self.market, self.settlement))
         reward = float(self.settlement.profit) / self.market.population.size
         terminated = bool(self.state.hour >= self.market.scenario.periods)
-        return observation, reward, terminated, False, info_of(self.market, self.settlement, checked)
+        return observation, reward, terminated, False, info_of(self.settlement, checked)
 
     def render(self) -> str | NDArray[np.uint8] | None:  # pyright: ignore
         """Return a table (``ansi``) or a picture (``rgb_array``, (H, W, 3) uint8) of the last period."""
@@ -184,16 +184,18 @@ def market_of(
     return Market(numbers, seed=population_seed, customers=customers)
 
 
-def info_of(market: Market, settlement: Settlement, action: FloatArray) -> dict[str, Any]:
+def info_of(settlement: Settlement, action: FloatArray) -> dict[str, Any]:
     """Return the info of a period; with lanes, every value has a leading lane axis."""
-    lead, n = settlement.choice.shape[:-1], market.population.size
-    totals = lane_totals(
-        settlement.customer_profit.reshape(-1, n),
-        settlement.worst_case_profit.reshape(-1, n),
-        np.ascontiguousarray(settlement.faded).reshape(-1, n, market.scenario.slots),
-        action.reshape(-1, market.catalogue.size),
+    shape = (-1, *settlement.faded.shape[-2:])
+    customer_profit, worst_case_profit, faded_share, clipped_share = lane_totals(
+        settlement.customer_profit.reshape(shape[:2]),
+        settlement.worst_case_profit.reshape(shape[:2]),
+        np.ascontiguousarray(settlement.faded).reshape(shape),
+        action.reshape(-1, action.shape[-1]),
     )
-    customer_profit, worst_case_profit, faded_share, clipped_share = totals if lead else (it[0] for it in totals)
+    if action.ndim == 1:
+        customer_profit, worst_case_profit = customer_profit[0], worst_case_profit[0]
+        faded_share, clipped_share = faded_share[0], clipped_share[0]
     return {
         "profit": settlement.profit,
         "revenue": settlement.revenue,

@@ -130,7 +130,8 @@ class Market:
             raise ValueError(
                 f"population has (customers, slots) = {self.population.task_value.shape}, the scenario says {expected}"
             )
-        self._constants = _constants(self.scenario, self.population, self.catalogue)
+        constants = _constants(self.scenario, self.population, self.catalogue)
+        self._demand_factor, self._packed = constants.demand_factor, period.pack(constants)
         self._is_compiled = type(self.customers) is RSR and self.scenario.settlement == "recourse"
 
     def __repr__(self) -> str:
@@ -173,32 +174,37 @@ class Market:
         scenario, shape = self.scenario, (periods, len(rngs), self.population.size)
         shadowing, demand, harvest, taste = np.empty((4, *shape))
         draws = LaneDraws(np.empty((*shape, scenario.slots), dtype=np.bool_), shadowing, demand, harvest)
-        for lane, rng in enumerate(rngs):
-            period.draw_periods(rng, lane, scenario.fade_probability, scenario.harvest_spread, draws, taste)
+
+        def draw_lanes(first: int, last: int) -> None:
+            for lane in range(first, last):
+                period.draw_periods(rngs[lane], lane, scenario.fade_probability, scenario.harvest_spread, draws, taste)
+
+        in_threads(draw_lanes, len(rngs), LEAST_LANES)
         return Draws(*draws, taste)
 
     def demand_factor(self, hour: int | IntArray) -> FloatArray:
         """Return the time-of-day factor on every task value."""
-        return self._constants.demand_factor[hour % 24]
+        return self._demand_factor[hour % 24]
 
     def terms(self, state: MarketState) -> RentalTerms:
         """Return the period's rental terms; a state of K lanes gives those of K * N customers, lane after lane."""
-        return RentalTerms(*period.terms_of(self._constants, self.lanes(state)))
+        return RentalTerms(*period.terms_of(self._packed, self.lanes(state)))
 
     def lanes(self, state: MarketState) -> LaneState:
         """Return the state as kernels take it, with a leading lane axis; checks its shapes."""
-        charge = np.ascontiguousarray(state.charge, dtype=np.float64)
-        n = self.population.size
-        if charge.ndim not in (1, 2) or charge.shape[-1] != n:
-            raise ValueError(f"state: charge has shape {charge.shape}, it must be ({n},) or (lanes, {n})")
+        charge, n = np.asarray(state.charge, dtype=np.float64), self.population.size
+        shape = charge.shape
+        if len(shape) not in (1, 2) or shape[-1] != n:
+            raise ValueError(f"state: charge has shape {shape}, it must be ({n},) or (lanes, {n})")
         hour = np.asarray(state.hour, dtype=np.int64)
-        lanes = charge.size // n
-        if hour.shape not in ((), charge.shape[:-1]):
-            raise ValueError(f"state: hour has shape {hour.shape}, it must be () or {charge.shape[:-1]}")
-        hour = np.full(lanes, hour) if hour.ndim == 0 else np.ascontiguousarray(hour)
-        shadowing = _lane_rows("state: shadowing", state.shadowing, charge.shape)
-        demand = _lane_rows("state: demand", state.demand, charge.shape)
-        return LaneState(hour, shadowing, demand, charge.reshape(lanes, n))
+        if hour.shape not in ((), shape[:-1]):
+            raise ValueError(f"state: hour has shape {hour.shape}, it must be () or {shape[:-1]}")
+        return LaneState(
+            np.full(shape[:-1] or 1, hour) if hour.ndim == 0 else np.ascontiguousarray(hour),
+            _lane_rows("state: shadowing", state.shadowing, shape),
+            _lane_rows("state: demand", state.demand, shape),
+            _lane_rows("state: charge", charge, shape),
+        )
 
     def _lane_draws(self, draws: Draws, shape: tuple[int, ...]) -> LaneDraws:
         """Return the draws with a leading lane axis, but for the customers' taste."""
@@ -207,7 +213,7 @@ class Market:
         if faded.shape != expected or faded.dtype != np.bool_:
             raise ValueError(f"draws: faded has shape {faded.shape} ({faded.dtype}), it must be {expected} (bool)")
         return LaneDraws(
-            faded.reshape(-1, *expected[-2:]),
+            faded if len(shape) > 1 else faded[None],
             _lane_rows("draws: shadowing", draws.shadowing, shape),
             _lane_rows("draws: demand", draws.demand, shape),
             _lane_rows("draws: harvest", draws.harvest, shape),
@@ -236,11 +242,11 @@ class Market:
         if posted.shape != (*lead, self.catalogue.size):
             raise ValueError(f"prices have shape {posted.shape}, they must be {(*lead, self.catalogue.size)}")
         lanes, drawn = self.lanes(state), self._lane_draws(draws, state.charge.shape)
-        rows = np.ascontiguousarray(posted).reshape(-1, self.catalogue.size)
+        rows = np.ascontiguousarray(posted) if lead else posted[None]
         booked = period.new_booked(len(rows), n, self.scenario.slots, self.catalogue.size)
 
         def settle_lanes(first: int, last: int) -> bool:
-            return period.settle_rsr(self._constants, rows, lanes, drawn, first, last, booked)
+            return period.settle_rsr(self._packed, rows, lanes, drawn, first, last, booked)
 
         if not (self._is_compiled and all(in_threads(settle_lanes, len(rows), LEAST_LANES))):
             terms = self.terms(state)  # it and price_rows say what is wrong, if anything is
@@ -250,24 +256,34 @@ class Market:
             faded = drawn.faded.reshape(terms.task_value.shape)
             choice, hours, profit, used = rent(terms.arrays, rows, selection, faded)
             worst = selection.worst_case_profit
-            period.book(self._constants, 0, rows, lanes, drawn, choice, hours, profit, worst, used, booked)
-        own = booked if lead else Booked(*(array[0] for array in booked))
+            period.book(self._packed, 0, rows, lanes, drawn, choice, hours, profit, worst, used, booked)
+        if not lead:
+            booked = Booked(
+                booked.choice[0],
+                booked.hours[0],
+                booked.per_customer[:, 0],
+                booked.per_lane[:, 0],
+                booked.customers_per_model[0],
+                booked.hours_per_model[0],
+            )
+        per_customer, (revenue, cost, profit) = booked.per_customer, booked.per_lane
         settlement = Settlement(
             prices=posted,
-            choice=own.choice,
-            hours=own.hours,
-            revenue=own.revenue,
-            cost=own.cost,
-            profit=own.profit,
-            customer_profit=own.customer_profit,
-            worst_case_profit=own.worst_case_profit,
-            energy_used=own.energy_used,
-            spilled=own.spilled,
+            choice=booked.choice,
+            hours=booked.hours,
+            revenue=revenue,
+            cost=cost,
+            profit=profit,
+            customer_profit=per_customer[period.CUSTOMER_PROFIT],
+            worst_case_profit=per_customer[period.WORST_CASE_PROFIT],
+            energy_used=per_customer[period.ENERGY_USED],
+            spilled=per_customer[period.SPILLED],
             faded=draws.faded,
-            customers_per_model=own.customers_per_model,
-            hours_per_model=own.hours_per_model,
+            customers_per_model=booked.customers_per_model,
+            hours_per_model=booked.hours_per_model,
         )
-        return settlement, MarketState(state.hour + 1, own.shadowing, own.demand, own.charge)
+        shadowing, demand, charge = per_customer[period.SHADOWING :]
+        return settlement, MarketState(state.hour + 1, shadowing, demand, charge)
 
 
 def _constants(scenario: Scenario, population: Population, catalogue: Catalogue) -> Constants:
@@ -308,7 +324,7 @@ def _lane_rows(name: str, values: FloatArray, shape: tuple[int, ...]) -> FloatAr
     array = np.ascontiguousarray(values, dtype=np.float64)
     if array.shape != shape:
         raise ValueError(f"{name} has shape {array.shape}, it must be {shape}")
-    return array.reshape(-1, shape[-1])
+    return array if len(shape) > 1 else array[None]
 
 
 Lanes = TypeVar("Lanes", MarketState, Draws)

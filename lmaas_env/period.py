@@ -51,6 +51,61 @@ class Constants(NamedTuple):
     demand_sigma: float
 
 
+class Packed(NamedTuple):
+    """`Constants` in few arrays: every array that a kernel is called with costs 0.15 us, dear to a step of one lane."""
+
+    customers: FloatArray  # (5, N), as Constants from mean_snr to saturation
+    fade_budget: IntArray
+    task_value: FloatArray
+    models: FloatArray  # (10, M), from quality_low to setup_cost
+    demand_factor: FloatArray
+    numbers: FloatArray  # (7,), from transmit_power to demand_sigma
+
+
+def pack(market: Constants) -> Packed:
+    """Return the constants in few arrays; `_unpack` is the inverse."""
+    return Packed(
+        np.array(market[:5]),
+        market.fade_budget,
+        market.task_value,
+        np.array(market[7:17]),
+        market.demand_factor,
+        np.array(market[18:]),
+    )
+
+
+@kernel
+def _unpack(packed: Packed) -> Constants:
+    customers, models, numbers = packed.customers, packed.models, packed.numbers
+    return Constants(
+        customers[0],
+        customers[1],
+        customers[2],
+        customers[3],
+        customers[4],
+        packed.fade_budget,
+        packed.task_value,
+        models[0],
+        models[1],
+        models[2],
+        models[3],
+        models[4],
+        models[5],
+        models[6],
+        models[7],
+        models[8],
+        models[9],
+        packed.demand_factor,
+        numbers[0],
+        numbers[1],
+        numbers[2],
+        numbers[3],
+        numbers[4],
+        numbers[5],
+        numbers[6],
+    )
+
+
 class LaneState(NamedTuple):
     """The state of K lanes: hour (K,), the others (K, N)."""
 
@@ -74,36 +129,23 @@ class Booked(NamedTuple):
 
     choice: IntArray  # (K, N)
     hours: FloatArray  # (K, N, L)
-    customer_profit: FloatArray  # (K, N), as all up to charge
-    worst_case_profit: FloatArray
-    energy_used: FloatArray
-    spilled: FloatArray
-    shadowing: FloatArray
-    demand: FloatArray
-    charge: FloatArray
-    revenue: FloatArray  # (K,), as cost and profit
-    cost: FloatArray
-    profit: FloatArray
+    per_customer: FloatArray  # (7, K, N), rows as numbered below
+    per_lane: FloatArray  # (3, K)
     customers_per_model: IntArray  # (K, M)
     hours_per_model: FloatArray  # (K, M)
 
 
+CUSTOMER_PROFIT, WORST_CASE_PROFIT, ENERGY_USED, SPILLED, SHADOWING, DEMAND, CHARGE = range(7)  # of per_customer
+REVENUE, COST, PROFIT = range(3)  # of per_lane
+
+
 def new_booked(lanes: int, customers: int, slots: int, models: int) -> Booked:
     """Return room for what a period brings."""
-    per_customer, per_lane = np.empty((7, lanes, customers)), np.empty((3, lanes))  # two blocks take less time than ten
     return Booked(
         choice=np.empty((lanes, customers), dtype=np.int64),
         hours=np.empty((lanes, customers, slots)),
-        customer_profit=per_customer[0],
-        worst_case_profit=per_customer[1],
-        energy_used=per_customer[2],
-        spilled=per_customer[3],
-        shadowing=per_customer[4],
-        demand=per_customer[5],
-        charge=per_customer[6],
-        revenue=per_lane[0],
-        cost=per_lane[1],
-        profit=per_lane[2],
+        per_customer=np.empty((7, lanes, customers)),
+        per_lane=np.empty((3, lanes)),
         customers_per_model=np.empty((lanes, models), dtype=np.int64),
         hours_per_model=np.empty((lanes, models)),
     )
@@ -150,8 +192,13 @@ def draw_periods(
 
 
 @kernel
-def terms_of(market: Constants, state: LaneState) -> TermArrays:
+def terms_of(packed: Packed, state: LaneState) -> TermArrays:
     """Return the rental terms of K * N customers, lane after lane."""
+    return _terms(_unpack(packed), state)
+
+
+@kernel
+def _terms(market: Constants, state: LaneState) -> TermArrays:
     lanes, customers = state.charge.shape
     rows, slots, models = lanes * customers, market.task_value.shape[1], market.setup_cost.shape[0]
     task_value, snr, setup_cost = np.empty((rows, slots)), np.empty(rows), np.empty((rows, models))
@@ -197,7 +244,7 @@ def _moved(value: float, memory: float, sigma: float, innovation: float) -> floa
 
 @kernel
 def book(
-    market: Constants,
+    packed: Packed,
     first: int,
     prices: FloatArray,
     state: LaneState,
@@ -213,38 +260,43 @@ def book(
 
     Prices, state and draws are those of all lanes.
     """
+    market = _unpack(packed)
     customers = market.capacity.shape[0]
     training = market.training_cost.sum()
-    for row in range(choice.shape[0]):
-        lane, n = first + row // customers, row % customers
-        if n == 0:
-            booked.revenue[lane], booked.cost[lane] = 0.0, training
-            booked.customers_per_model[lane] = 0
-            booked.hours_per_model[lane] = 0.0
-        m = choice[row]
-        booked.choice[lane, n] = m
-        booked.hours[lane, n] = hours[row]
-        booked.customer_profit[lane, n] = customer_profit[row]
-        booked.worst_case_profit[lane, n] = worst_case_profit[row]
-        booked.energy_used[lane, n] = energy_used[row]
-        if m >= 0:
-            rented = hours[row].sum()
-            booked.customers_per_model[lane, m] += 1
-            booked.hours_per_model[lane, m] += rented
-            booked.revenue[lane] += prices[lane, m] * rented
-            booked.cost[lane] += market.serving_cost[m] * rented + market.adaptation_cost[m]
-        harvested = market.harvest * market.capacity[n] * draws.harvest[lane, n]
-        charge = state.charge[lane, n] - energy_used[row] + harvested
-        stored = min(max(charge, 0.0), market.capacity[n])
-        booked.charge[lane, n], booked.spilled[lane, n] = stored, max(charge - stored, 0.0)
-        booked.shadowing[lane, n] = _moved(
-            state.shadowing[lane, n], market.shadowing_memory, market.shadowing_sigma, draws.shadowing[lane, n]
-        )
-        booked.demand[lane, n] = _moved(
-            state.demand[lane, n], market.demand_memory, market.demand_sigma, draws.demand[lane, n]
-        )
-        if n == customers - 1:
-            booked.profit[lane] = booked.revenue[lane] - booked.cost[lane]
+    mine, money = booked.per_customer, booked.per_lane
+    for lane in range(first, first + choice.shape[0] // customers):
+        revenue, cost = 0.0, training
+        booked.customers_per_model[lane] = 0
+        booked.hours_per_model[lane] = 0.0
+        for n in range(customers):
+            row = (lane - first) * customers + n
+            m = choice[row]
+            booked.choice[lane, n] = m
+            rented = 0.0
+            for slot in range(hours.shape[1]):
+                booked.hours[lane, n, slot] = hours[row, slot]
+                rented += hours[row, slot]
+            if m >= 0:
+                booked.customers_per_model[lane, m] += 1
+                booked.hours_per_model[lane, m] += rented
+                revenue += prices[lane, m] * rented
+                cost += market.serving_cost[m] * rented + market.adaptation_cost[m]
+            mine[CUSTOMER_PROFIT, lane, n], mine[WORST_CASE_PROFIT, lane, n] = (
+                customer_profit[row],
+                worst_case_profit[row],
+            )
+            mine[ENERGY_USED, lane, n] = energy_used[row]
+            harvested = market.harvest * market.capacity[n] * draws.harvest[lane, n]
+            charge = state.charge[lane, n] - energy_used[row] + harvested
+            stored = min(max(charge, 0.0), market.capacity[n])
+            mine[CHARGE, lane, n], mine[SPILLED, lane, n] = stored, max(charge - stored, 0.0)
+            mine[SHADOWING, lane, n] = _moved(
+                state.shadowing[lane, n], market.shadowing_memory, market.shadowing_sigma, draws.shadowing[lane, n]
+            )
+            mine[DEMAND, lane, n] = _moved(
+                state.demand[lane, n], market.demand_memory, market.demand_sigma, draws.demand[lane, n]
+            )
+        money[REVENUE, lane], money[COST, lane], money[PROFIT, lane] = revenue, cost, revenue - cost
 
 
 @kernel
@@ -282,9 +334,10 @@ def _are_payable(terms: TermArrays, prices: FloatArray) -> bool:
 
 @kernel
 def settle_rsr(
-    market: Constants, prices: FloatArray, state: LaneState, draws: LaneDraws, first: int, last: int, booked: Booked
+    packed: Packed, prices: FloatArray, state: LaneState, draws: LaneDraws, first: int, last: int, booked: Booked
 ) -> bool:
     """Settle a period of the lanes first, ..., last - 1; returns False if terms or prices are unsound."""
+    market = _unpack(packed)
     customers, slots = market.task_value.shape
     for low in range(first, last, BLOCK):
         high = min(low + BLOCK, last)
@@ -292,7 +345,7 @@ def settle_rsr(
         block = LaneState(
             state.hour[low:high], state.shadowing[low:high], state.demand[low:high], state.charge[low:high]
         )
-        terms = terms_of(market, block)
+        terms = _terms(market, block)
         if first_offence(terms)[0] != 0 or not _are_payable(terms, prices[low:high]):
             return False
         choice, worst_case_profit, _ = solve_rows(terms, prices[low:high])
@@ -302,5 +355,5 @@ def settle_rsr(
                 chosen[row] = worst_case_profit[row, choice[row]]
         faded = draws.faded[low:high].reshape(rows, slots)
         hours, profit, used = rent_rows(terms, choice, prices[low:high], faded)
-        book(market, low, prices, state, draws, choice, hours, profit, chosen, used, booked)
+        book(packed, low, prices, state, draws, choice, hours, profit, chosen, used, booked)
     return True

@@ -131,7 +131,7 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
         settlement, self.state = self.market.settle(prices_from_action(self.market, checked), self.state, self._draws())
         self._sale = sale_of(self.market, settlement)
         reward = settlement.profit / self.market.population.size
-        entries = info_of(self.market, settlement, checked)
+        entries = info_of(settlement, checked)
         if over.any():
             reward = np.where(over, 0.0, reward)
             self._start_days(over)
