@@ -18,7 +18,7 @@ from lmaas_env.types import FloatArray, IntArray
 from lmaas_env.waterfilling import solve_rows
 
 CELLS = 64  # prices per model; 128 find 0.01 % more in twice the time
-SPAN = 2.0  # they reach from the price / SPAN to the price * SPAN
+SPAN = 2.0  # they reach from the price / SPAN to the price * SPAN, or to floor and cap
 CLIMBS = 100
 
 
@@ -42,9 +42,12 @@ def starting_prices(
 ) -> FloatArray:
     """Return up to ``count`` prices at which climbs end, the best first, (count, M) $/h.
 
-    Models are moved and drawn for in ``order`` (M,); the draws are the same for every call.
+    Models are moved and drawn for in ``order`` (M,); the draws are the same for every call. The price of a model that
+    nobody rents may be far too high, so its cells begin as low as those of the dearest price that somebody pays.
     """
-    table = tabulate(terms, seller, prices)
+    sold = np.isin(np.arange(len(prices)), solve_rows(terms, prices[None])[0])
+    dearest = prices[sold].max(initial=seller.price_floor)
+    table = tabulate(terms, seller, np.minimum(prices, dearest) / SPAN, prices * SPAN)
     cells = np.empty((CLIMBS, len(prices)), dtype=np.int64)
     cells[:, order] = np.random.default_rng(0).integers(CELLS, size=cells.shape)
     profit = _climb(table, order, cells)
@@ -53,9 +56,10 @@ def starting_prices(
     return table.prices[np.arange(len(prices)), cells[ends[:count]]]
 
 
-def tabulate(terms: TermArrays, seller: SellerConstants, prices: FloatArray) -> Table:
-    """Return the table around some prices (M,), $/h."""
-    grid = np.multiply.outer(np.geomspace(1.0 / SPAN, SPAN, CELLS), prices).clip(seller.price_floor, seller.price_cap)
+def tabulate(terms: TermArrays, seller: SellerConstants, low: FloatArray, high: FloatArray) -> Table:
+    """Return the table of prices from ``low`` to ``high`` (M,), $/h, clipped to floor and cap."""
+    low, high = (np.clip(end, seller.price_floor, seller.price_cap) for end in (low, high))
+    grid = np.geomspace(low, high, CELLS).clip(seller.price_floor, seller.price_cap)  # rounding may leave the range
     customers = len(terms.energy)
     batch = TermArrays(*(np.concatenate([array] * CELLS) for array in terms))  # pyright: ignore  # a market per cell
     _, worst, planned = solve_rows(batch, grid)

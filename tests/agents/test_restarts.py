@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,24 +32,37 @@ def table_profit(table: restarts.Table, cells: tuple[int, ...]) -> float:
 def test_the_table_holds_the_profit_that_imp_anticipates() -> None:
     market = Market("static", seed=3)
     terms, imp = market.terms(first_state(market)), IMP(market)
-    table = tabulate(terms.arrays, imp.constants, PRICES)
+    table = tabulate(terms.arrays, imp.constants, PRICES / 2.0, PRICES * 2.0)
     training = float(market.catalogue.training_cost.sum())
     for cells in np.random.default_rng(0).integers(CELLS, size=(50, 4)):
         prices = table.prices[np.arange(4), cells]
         assert table_profit(table, tuple(cells)) - training == pytest.approx(imp.profit(terms, prices), abs=1e-9)
 
 
-def test_climbs_end_where_no_cell_of_one_price_gains_and_the_best_come_first() -> None:
-    market = Market("static", seed=3)
+def searched(market: Market, count: int) -> tuple[restarts.Table, list[tuple[int, ...]]]:
+    """The table that is searched around PRICES, and the cells at which climbs end."""
     terms, imp = market.terms(first_state(market)), IMP(market)
-    table = tabulate(terms.arrays, imp.constants, PRICES)
-    ends = starting_prices(terms.arrays, imp.constants, PRICES, np.arange(4), 8)
-    assert len(ends) == 8
-    assert len(np.unique(ends, axis=0)) == 8
+    tables: list[restarts.Table] = []
+
+    def kept(*args: Any) -> restarts.Table:
+        tables.append(tabulate(*args))
+        return tables[0]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(restarts, "tabulate", kept)
+        ends = starting_prices(terms.arrays, imp.constants, PRICES, np.arange(4), count)
+    rows = list(tables[0].prices)
+    return tables[0], [
+        tuple(int(np.flatnonzero(row == price)[0]) for row, price in zip(rows, prices, strict=True)) for prices in ends
+    ]
+
+
+def test_climbs_end_where_no_cell_of_one_price_gains_and_the_best_come_first() -> None:
+    table, ends = searched(Market("static", seed=3), 8)
+    assert len(ends) == len(set(ends)) == 8
     profits: list[float] = []
-    for prices in ends:
-        cells = [int(np.flatnonzero(row == price)[0]) for row, price in zip(table.prices, prices, strict=True)]
-        profits.append(table_profit(table, tuple(cells)))
+    for cells in ends:
+        profits.append(table_profit(table, cells))
         for m, cell in itertools.product(range(4), range(CELLS)):
             other = (*cells[:m], cell, *cells[m + 1 :])
             assert table_profit(table, other) <= profits[-1] + 1e-9 * abs(profits[-1])
@@ -57,10 +71,14 @@ def test_climbs_end_where_no_cell_of_one_price_gains_and_the_best_come_first() -
 
 def test_few_cells_are_searched_as_well_as_by_enumeration(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(restarts, "CELLS", 6)
-    market = Market("static", seed=5)
-    terms, imp = market.terms(first_state(market)), IMP(market)
-    table = tabulate(terms.arrays, imp.constants, PRICES)
+    table, (found,) = searched(Market("static", seed=5), 1)
     best = max(itertools.product(range(6), repeat=4), key=lambda cells: table_profit(table, cells))
-    found = starting_prices(terms.arrays, imp.constants, PRICES, np.arange(4), 1)[0]
-    cells = [int(np.flatnonzero(row == price)[0]) for row, price in zip(table.prices, found, strict=True)]
-    assert table_profit(table, tuple(cells)) == pytest.approx(table_profit(table, best), rel=1e-9)
+    assert table_profit(table, found) == pytest.approx(table_profit(table, best), rel=1e-9)
+
+
+def test_cells_of_a_model_that_nobody_rents_begin_where_others_are_sold() -> None:
+    market = Market("static", seed=3)
+    terms, imp = market.terms(first_state(market)), IMP(market)
+    cap = imp.constants.price_cap
+    ends = starting_prices(terms.arrays, imp.constants, np.array([6.0, 9.0, cap, cap]), np.arange(4), 50)
+    assert ends[:, 2:].min() < 0.5 * cap
