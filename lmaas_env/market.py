@@ -108,6 +108,10 @@ class Market:
     customers : str
         How they select and rent: ``"rsr"`` or a rival's name (`lmaas_env.customers.STRATEGIES`).
 
+    Attributes
+    ----------
+    packed : the constants as kernels take them (`lmaas_env.period.Packed`)
+
     Raises
     ------
     ValueError
@@ -131,7 +135,7 @@ class Market:
                 f"population has (customers, slots) = {self.population.task_value.shape}, the scenario says {expected}"
             )
         constants = _constants(self.scenario, self.population, self.catalogue)
-        self._demand_factor, self._packed = constants.demand_factor, period.pack(constants)
+        self._demand_factor, self.packed = constants.demand_factor, period.pack(constants)
         self._is_compiled = type(self.customers) is RSR and self.scenario.settlement == "recourse"
 
     def __repr__(self) -> str:
@@ -188,7 +192,7 @@ class Market:
 
     def terms(self, state: MarketState) -> RentalTerms:
         """Return the period's rental terms; a state of K lanes gives those of K * N customers, lane after lane."""
-        return RentalTerms(*period.terms_of(self._packed, self.lanes(state)))
+        return RentalTerms(*period.terms_of(self.packed, self.lanes(state)))
 
     def lanes(self, state: MarketState) -> LaneState:
         """Return the state as kernels take it, with a leading lane axis; checks its shapes."""
@@ -246,7 +250,7 @@ class Market:
         booked = period.new_booked(len(rows), n, self.scenario.slots, self.catalogue.size)
 
         def settle_lanes(first: int, last: int) -> bool:
-            return period.settle_rsr(self._packed, rows, lanes, drawn, first, last, booked)
+            return period.settle_rsr(self.packed, rows, lanes, drawn, first, last, booked)
 
         if not (self._is_compiled and all(in_threads(settle_lanes, len(rows), LEAST_LANES))):
             terms = self.terms(state)  # it and price_rows say what is wrong, if anything is
@@ -256,7 +260,7 @@ class Market:
             faded = drawn.faded.reshape(terms.task_value.shape)
             choice, hours, profit, used = rent(terms.arrays, rows, selection, faded)
             worst = selection.worst_case_profit
-            period.book(self._packed, 0, rows, lanes, drawn, choice, hours, profit, worst, used, booked)
+            period.book(self.packed, 0, rows, lanes, drawn, choice, hours, profit, worst, used, booked)
         if not lead:
             booked = Booked(
                 booked.choice[0],

@@ -13,6 +13,7 @@ COMMANDS = {
     "study seller": ("train.study_seller", "StudySeller", "IMP beside the certified optimum and other searches"),
     "study ahead": ("train.study_ahead", "StudyAhead", "what looking ahead is worth, and a bound above any seller"),
     "bench rsr": ("train.bench_rsr", "BenchRSR", "RSR beside general solvers that give the same answer"),
+    "bench speed": ("train.bench_speed", "BenchSpeed", "environment steps per second beside others, PPO, growth"),
     "bench kernel": ("train.bench_kernel", "BenchKernel", "RSR's kernel beside bisection and the processor's limit"),
     "bench imp": ("train.bench_imp", "BenchIMP", "how long IMP takes as markets grow, beside a grid line search"),
     "compare": ("train.compare", "Compare", "sell the same held-out days with several sellers, beside IMP"),

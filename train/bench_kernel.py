@@ -136,7 +136,12 @@ def exponent(rows: list[GrowthRow]) -> float:
 
 
 def medians(calls: list[Callable[[], object]], seconds: float = 1.0) -> list[float]:
-    """Return each call's median time; calls take turns, so that what disturbs the machine disturbs all alike."""
+    """Return each call's median time."""
+    return [float(np.median(taken)) for taken in in_turns(calls, seconds)]
+
+
+def in_turns(calls: list[Callable[[], object]], seconds: float = 1.0) -> list[list[float]]:
+    """Time each call at least five times; calls take turns, so that what disturbs the machine disturbs all alike."""
     times: list[list[float]] = [[] for _ in calls]
     for call in calls:
         call()  # compiles what there is to compile
@@ -146,7 +151,7 @@ def medians(calls: list[Callable[[], object]], seconds: float = 1.0) -> list[flo
             began = time.perf_counter()
             call()
             taken.append(time.perf_counter() - began)
-    return [float(np.median(taken)) for taken in times]
+    return times
 
 
 def _kernel_rows(days: int) -> list[KernelRow]:

@@ -97,7 +97,7 @@ def train(args: Train) -> Path:
     print(f"training in {folder}\n  tensorboard --logdir {folder / 'tensorboard'}", flush=True)
 
     environments = _environments(market, config, folder)
-    model = _model(environments, config, args.seed)
+    model = build_model(environments, config, args.seed)
     environments.seed(seeds[0])  # lane i gets seeds[i]; PPO's constructor has just seeded them with the bare seed
     model.set_logger(configure(str(folder / "tensorboard"), ["tensorboard"]))
     run = Run(args, market, folder, tuning)
@@ -271,7 +271,8 @@ def _environments(market: Market, config: PPOConfig, folder: Path) -> VecNormali
     return VecNormalize(monitored, norm_obs=config.norm_obs, norm_reward=config.norm_reward, gamma=config.gamma)
 
 
-def _model(environments: VecNormalize, config: PPOConfig, seed: int) -> PPO:
+def build_model(environments: VecNormalize, config: PPOConfig, seed: int) -> PPO:
+    """Return a new PPO of the settings."""
     return PPO(
         "MlpPolicy",
         environments,

@@ -1,0 +1,83 @@
+"""`lmaas bench speed`, small, and its references."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lmaas_env import Market
+from lmaas_env.days import draw_days
+from lmaas_env.period import LaneDraws, new_booked
+from train.__main__ import main
+from train.bench_speed import TARGETS, SpeedRow, changed, plain_steps, read_rows
+
+SMALL = ["bench", "speed", "--lanes", "2", "--seconds", "0.01", "--customers", "100", "--memory-steps", "100"]
+
+
+def test_it_times_every_row_and_compares_itself_with_an_older_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("train.bench_speed.SIZES", {"customers": (10, 100), "lanes": (1, 2)})
+    monkeypatch.setattr("train.bench_speed.UPDATES", 1)
+    first = tmp_path / "first"
+    assert main([*SMALL, "--out", str(first)]) == 0
+    names = [row["name"] for row in csv.DictReader((first / "speed.csv").read_text().splitlines())]
+    assert {name for target in TARGETS for name in target[:2]} <= set(names)
+    assert (first / "growth.png").stat().st_size > 10_000
+    page = (first / "summary.md").read_text()
+    assert "steps/s of" in page
+    assert "KiB of arrays per lane" in page
+    assert main([*SMALL, "--against", str(first / "speed.csv"), "--out", str(tmp_path / "second")]) == 0
+    assert "against the older run" in capsys.readouterr().out
+
+
+def test_the_plain_step_settles_as_the_market_does() -> None:
+    market, lanes = Market("day"), 5
+    state, _ = draw_days(market, range(lanes))
+    prices = np.random.default_rng(0).uniform(4.0, 30.0, (lanes, 4))
+    shape = (1, lanes, market.population.size)
+    draws = LaneDraws(np.empty((*shape, 6), dtype=np.bool_), np.empty(shape), np.empty(shape), np.empty(shape))
+    booked, taste = new_booked(lanes, market.population.size, 6, 4), np.empty(shape)
+    plain_steps(market.packed, prices, market.lanes(state), draws, taste, np.random.default_rng(3), 0.3, 0.5, booked)
+    period = market.draws(np.random.default_rng(0))._replace(
+        faded=draws.faded[0], shadowing=draws.shadowing[0], demand=draws.demand[0], harvest=draws.harvest[0]
+    )
+    settlement, after = market.settle(prices, state, period._replace(taste=taste[0]))
+    assert (booked.choice == settlement.choice).all()
+    assert booked.hours == pytest.approx(settlement.hours, abs=1e-9)
+    assert booked.per_lane[2] == pytest.approx(settlement.profit, abs=1e-8)
+    assert booked.per_customer[6] == pytest.approx(after.charge, abs=1e-9)
+
+
+def test_only_quartiles_that_do_not_overlap_are_beyond_noise() -> None:
+    before = SpeedRow("x", 1, 100.0, 90.0, 110.0, 5)
+    assert changed(before, before._replace(low=80.0, high=89.0)) == "slower"
+    assert changed(before, before._replace(low=111.0, high=120.0)) == "faster"
+    assert changed(before, before._replace(low=80.0, high=95.0)) == ""
+
+
+@pytest.mark.parametrize(
+    "text", ["", "name,lanes\nx,1\n", "name,lanes,steps_per_second,low,high,timings\nx,1,a,1,1,1\n"]
+)
+def test_what_is_no_older_run_is_refused_before_anything_is_timed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    old = tmp_path / "old.csv"
+    old.write_text(text)
+    out = tmp_path / "out"
+    assert main([*SMALL, "--against", str(old), "--out", str(out)]) == 2
+    assert "is not a speed.csv of this command" in capsys.readouterr().err
+    assert not out.exists()
+    assert main([*SMALL[:2], "--lanes", "0", "--out", str(out)]) == 2
+    assert "lanes = 0 must be >= 1" in capsys.readouterr().err
+
+
+def test_rows_survive_writing_and_reading(tmp_path: Path) -> None:
+    row = SpeedRow("a, b", 2, 1.5, 1.25, 2.0, 7)
+    path = tmp_path / "speed.csv"
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([SpeedRow._fields, row])
+    assert read_rows(path) == [row]
