@@ -10,15 +10,15 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lmaas_env.market import Market, MarketState, Settlement
-from lmaas_env.period import lane_totals
+from lmaas_env.market import Market, MarketState, Settlement, settlement_of
+from lmaas_env.period import LaneState, lane_totals
 from lmaas_env.scenario import Scenario
 from lmaas_env.spaces import (
     Float32Array,
     action_space,
     checked_action,
     first_sale,
-    observation_from_state,
+    observation_of_lanes,
     observation_space,
     prices_from_action,
     sale_of,
@@ -127,17 +127,17 @@ class LMaaSEnv(gym.Env[Any, Any]):
         self.observation_space = observation_space(self.market)
         self.action_space = action_space(self.market)
         self.render_mode = render_mode
-        self.state: MarketState | None = None
-        self.settlement: Settlement | None = None
+        self._lanes: LaneState | None = None  # of one lane, as kernels take it
+        self._settlement: Settlement | None = None  # of that lane
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Float32Array, dict[str, Any]]:
         """Start a day; options are not used."""
         super().reset(seed=seed)
-        self.state, self._day = self.market.day(self.np_random)
-        self.settlement = None
-        return observation_from_state(self.market, self.state, first_sale(self.market)), {}
+        first, self._day = self.market.days([self.np_random])
+        self._lanes, self._settlement = self.market.lanes(first), None
+        return observation_of_lanes(self.market, self._lanes, first_sale(self.market, (1,)))[0], {}
 
     def step(self, action: ArrayLike) -> tuple[Float32Array, float, bool, bool, dict[str, Any]]:
         """Post prices for one period.
@@ -150,14 +150,29 @@ class LMaaSEnv(gym.Env[Any, Any]):
             Before the first reset and after the last period.
         """
         checked = checked_action(action, (self.market.catalogue.size,))
-        if self.state is None or self.state.hour >= self.market.scenario.periods:
+        market, lanes = self.market, self._lanes
+        if lanes is None or lanes.hour[0] >= market.scenario.periods:
             raise gym.error.ResetNeeded("Call reset() before step(): no day has started, or it is over")
-        prices = prices_from_action(self.market, checked)
-        self.settlement, self.state = self.market.settle(prices, self.state, self._day[int(self.state.hour)])
-        observation = observation_from_state(self.market, self.state, sale_of(self.market, self.settlement))
-        reward = float(self.settlement.profit) / self.market.population.size
-        terminated = bool(self.state.hour >= self.market.scenario.periods)
-        return observation, reward, terminated, False, info_of(self.settlement, checked)
+        prices = prices_from_action(market, checked)[None]
+        draws = self._day.lanes_at(int(lanes.hour[0]))
+        booked = market.settle_lanes(prices, lanes, draws, self._day.taste[lanes.hour[0]])
+        self._settlement, self._lanes = settlement_of(prices, draws.faded, booked, lanes.hour + 1)
+        observation = observation_of_lanes(market, self._lanes, sale_of(market, self._settlement))[0]
+        info = {name: value[0] for name, value in info_of(self._settlement, checked[None]).items()}
+        terminated = bool(self._lanes.hour[0] >= market.scenario.periods)
+        return observation, float(info["profit"]) / market.population.size, terminated, False, info
+
+    @property
+    def state(self) -> MarketState | None:
+        """The market's state, None before the first reset."""
+        return (
+            None if self._lanes is None else MarketState(int(self._lanes.hour[0]), *(it[0] for it in self._lanes[1:]))
+        )
+
+    @property
+    def settlement(self) -> Settlement | None:
+        """What the last period brought, None at the start of a day."""
+        return None if self._settlement is None else Settlement(*(it[0] for it in self._settlement))
 
     def render(self) -> str | NDArray[np.uint8] | None:  # pyright: ignore
         """Return a table (``ansi``) or a picture (``rgb_array``, (H, W, 3) uint8) of the last period."""
@@ -184,18 +199,11 @@ def market_of(
     return Market(numbers, seed=population_seed, customers=customers)
 
 
-def info_of(settlement: Settlement, action: FloatArray) -> dict[str, Any]:
-    """Return the info of a period; with lanes, every value has a leading lane axis."""
-    shape = (-1, *settlement.faded.shape[-2:])
+def info_of(settlement: Settlement, actions: FloatArray) -> dict[str, Any]:
+    """Return the infos of a period of K lanes; every value has a leading lane axis."""
     customer_profit, worst_case_profit, faded_share, clipped_share = lane_totals(
-        settlement.customer_profit.reshape(shape[:2]),
-        settlement.worst_case_profit.reshape(shape[:2]),
-        np.ascontiguousarray(settlement.faded).reshape(shape),
-        action.reshape(-1, action.shape[-1]),
+        settlement.customer_profit, settlement.worst_case_profit, settlement.faded, actions
     )
-    if action.ndim == 1:
-        customer_profit, worst_case_profit = customer_profit[0], worst_case_profit[0]
-        faded_share, clipped_share = faded_share[0], clipped_share[0]
     return {
         "profit": settlement.profit,
         "revenue": settlement.revenue,

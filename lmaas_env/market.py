@@ -62,6 +62,10 @@ class Draws(NamedTuple):
     harvest: FloatArray
     taste: FloatArray
 
+    def lanes_at(self, hour: int) -> LaneDraws:
+        """Return the draws of one hour from those of a day with axes (H, K), as kernels take them."""
+        return LaneDraws(self.faded[hour], self.shadowing[hour], self.demand[hour], self.harvest[hour])
+
 
 class Settlement(NamedTuple):
     """What one period brought; money in $.
@@ -242,52 +246,61 @@ class Market:
             posted = np.asarray(prices, dtype=np.float64)
         except (TypeError, ValueError) as error:
             raise ValueError(f"prices cannot be read as an array of numbers: {error}") from error
-        lead, n = state.charge.shape[:-1], self.population.size
+        lead = state.charge.shape[:-1]
         if posted.shape != (*lead, self.catalogue.size):
             raise ValueError(f"prices have shape {posted.shape}, they must be {(*lead, self.catalogue.size)}")
         lanes, drawn = self.lanes(state), self._lane_draws(draws, state.charge.shape)
         rows = np.ascontiguousarray(posted) if lead else posted[None]
-        booked = period.new_booked(len(rows), n, self.scenario.slots, self.catalogue.size)
+        booked = self.settle_lanes(rows, lanes, drawn, draws.taste)
+        settlement, after = settlement_of(rows, drawn.faded, booked, lanes.hour + 1)
+        if lead:
+            return settlement, MarketState(*after)
+        return Settlement(*(it[0] for it in settlement)), MarketState(state.hour + 1, *(it[0] for it in after[1:]))
 
-        def settle_lanes(first: int, last: int) -> bool:
-            return period.settle_rsr(self.packed, rows, lanes, drawn, first, last, booked)
+    def settle_lanes(self, prices: FloatArray, state: LaneState, draws: LaneDraws, taste: FloatArray) -> Booked:
+        """As `settle`, in the form of kernels and without a look at shapes: prices (K, M), taste (K, N) or (K * N,).
 
-        if not (self._is_compiled and all(in_threads(settle_lanes, len(rows), LEAST_LANES))):
-            terms = self.terms(state)  # it and price_rows say what is wrong, if anything is
-            price_rows(terms, posted)
-            selection = self.customers.select(terms.arrays, rows, np.reshape(draws.taste, -1))
-            rent = self.customers.rent if self.scenario.settlement == "recourse" else keep_plan
-            faded = drawn.faded.reshape(terms.task_value.shape)
-            choice, hours, profit, used = rent(terms.arrays, rows, selection, faded)
-            worst = selection.worst_case_profit
-            period.book(self.packed, 0, rows, lanes, drawn, choice, hours, profit, worst, used, booked)
-        if not lead:
-            booked = Booked(
-                booked.choice[0],
-                booked.hours[0],
-                booked.per_customer[:, 0],
-                booked.per_lane[:, 0],
-                booked.customers_per_model[0],
-                booked.hours_per_model[0],
-            )
-        per_customer, (revenue, cost, profit) = booked.per_customer, booked.per_lane
-        settlement = Settlement(
-            prices=posted,
-            choice=booked.choice,
-            hours=booked.hours,
-            revenue=revenue,
-            cost=cost,
-            profit=profit,
-            customer_profit=per_customer[period.CUSTOMER_PROFIT],
-            worst_case_profit=per_customer[period.WORST_CASE_PROFIT],
-            energy_used=per_customer[period.ENERGY_USED],
-            spilled=per_customer[period.SPILLED],
-            faded=draws.faded,
-            customers_per_model=booked.customers_per_model,
-            hours_per_model=booked.hours_per_model,
-        )
-        shadowing, demand, charge = per_customer[period.SHADOWING :]
-        return settlement, MarketState(state.hour + 1, shadowing, demand, charge)
+        Raises
+        ------
+        ValueError
+            As in `settle`, but for shapes.
+        """
+        booked = period.new_booked(*prices.shape, *self.population.task_value.shape)
+
+        def settle_some(first: int, last: int) -> bool:
+            return period.settle_rsr(self.packed, prices, state, draws, first, last, booked)
+
+        if self._is_compiled and all(in_threads(settle_some, len(prices), LEAST_LANES)):
+            return booked
+        terms = RentalTerms(*period.terms_of(self.packed, state))  # it and price_rows say what is wrong, if anything is
+        price_rows(terms, prices)
+        selection = self.customers.select(terms.arrays, prices, np.reshape(taste, -1))
+        rent = self.customers.rent if self.scenario.settlement == "recourse" else keep_plan
+        choice, hours, profit, used = rent(terms.arrays, prices, selection, draws.faded.reshape(terms.task_value.shape))
+        worst = selection.worst_case_profit
+        period.book(self.packed, 0, prices, state, draws, choice, hours, profit, worst, used, booked)
+        return booked
+
+
+def settlement_of(prices: FloatArray, faded: BoolArray, booked: Booked, hour: IntArray) -> tuple[Settlement, LaneState]:
+    """Return what K lanes booked under its names, and their next state, at an hour (K,)."""
+    mine, (revenue, cost, profit) = booked.per_customer, booked.per_lane
+    settlement = Settlement(
+        prices=prices,
+        choice=booked.choice,
+        hours=booked.hours,
+        revenue=revenue,
+        cost=cost,
+        profit=profit,
+        customer_profit=mine[period.CUSTOMER_PROFIT],
+        worst_case_profit=mine[period.WORST_CASE_PROFIT],
+        energy_used=mine[period.ENERGY_USED],
+        spilled=mine[period.SPILLED],
+        faded=faded,
+        customers_per_model=booked.customers_per_model,
+        hours_per_model=booked.hours_per_model,
+    )
+    return settlement, LaneState(hour, mine[period.SHADOWING], mine[period.DEMAND], mine[period.CHARGE])
 
 
 def _constants(scenario: Scenario, population: Population, catalogue: Catalogue) -> Constants:

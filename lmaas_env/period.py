@@ -139,7 +139,7 @@ CUSTOMER_PROFIT, WORST_CASE_PROFIT, ENERGY_USED, SPILLED, SHADOWING, DEMAND, CHA
 REVENUE, COST, PROFIT = range(3)  # of per_lane
 
 
-def new_booked(lanes: int, customers: int, slots: int, models: int) -> Booked:
+def new_booked(lanes: int, models: int, customers: int, slots: int) -> Booked:
     """Return room for what a period brings."""
     return Booked(
         choice=np.empty((lanes, customers), dtype=np.int64),

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from lmaas_env.compiled import kernel
 from lmaas_env.market import Market, MarketState, Settlement
+from lmaas_env.period import LaneState
 from lmaas_env.types import FloatArray, IntArray
 
 CLIP = 10.0  # observations are clipped to [-CLIP, CLIP]
@@ -136,14 +137,19 @@ def _observations(
 
 def observation_from_state(market: Market, state: MarketState, sale: Sale | None) -> Float32Array:
     """Return what a seller sees: the state in full, or the clock and its own last sale (scenario ``observation``)."""
+    seen = observation_of_lanes(market, market.lanes(state), sale)
+    return seen if np.ndim(state.charge) > 1 else seen[0]
+
+
+def observation_of_lanes(market: Market, lanes: LaneState, sale: Sale | None) -> Float32Array:
+    """As `observation_from_state`, for states in the form of kernels: (K, D)."""
     scenario = market.scenario
-    lanes = market.lanes(state)
     if sale is None:
         remembered = np.empty((len(lanes.hour), 0))
     else:
         parts = [np.reshape(part, (len(lanes.hour), -1)) for part in sale]
         remembered = np.concatenate(parts, axis=1, dtype=np.float64)
-    seen = _observations(
+    return _observations(
         lanes.hour,
         lanes.shadowing,
         lanes.charge,
@@ -154,7 +160,6 @@ def observation_from_state(market: Market, state: MarketState, sale: Sale | None
         scenario.periods,
         remembered,
     )
-    return seen if np.ndim(state.charge) > 1 else seen[0]
 
 
 def state_from_observation(market: Market, observation: ArrayLike) -> MarketState:

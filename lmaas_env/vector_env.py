@@ -13,7 +13,8 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike, NDArray
 
 from lmaas_env.env import info_of, market_of
-from lmaas_env.market import Draws, Market, MarketState
+from lmaas_env.market import Draws, Market, MarketState, settlement_of
+from lmaas_env.period import LaneDraws
 from lmaas_env.scenario import Scenario
 from lmaas_env.spaces import (
     Float32Array,
@@ -128,7 +129,11 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
             self._start_days(over)
             nothing = np.zeros(self.num_envs, dtype=np.bool_)
             return self._observe(), np.zeros(self.num_envs), nothing, nothing.copy(), {}
-        settlement, self.state = self.market.settle(prices_from_action(self.market, checked), self.state, self._draws())
+        prices, lanes = prices_from_action(self.market, checked), self.market.lanes(self.state)
+        draws = self._draws()
+        booked = self.market.settle_lanes(prices, lanes, LaneDraws(*draws[:4]), draws.taste)
+        settlement, after = settlement_of(prices, draws.faded, booked, lanes.hour + 1)
+        self.state = MarketState(*after)
         self._sale = sale_of(self.market, settlement)
         reward = settlement.profit / self.market.population.size
         entries = info_of(settlement, checked)

@@ -219,7 +219,7 @@ def _plain_days(market: Market, lanes: int, action: np.ndarray) -> Callable[[], 
 
     prices, scenario = prices_from_action(market, action), market.scenario
     n, slots, models = market.population.size, scenario.slots, market.catalogue.size
-    booked = new_booked(lanes, n, slots, models)
+    booked = new_booked(lanes, models, n, slots)
     shape = (1, lanes, n)
     draws = LaneDraws(np.empty((*shape, slots), dtype=np.bool_), np.empty(shape), np.empty(shape), np.empty(shape))
     rng, taste = np.random.default_rng(0), np.empty(shape)

@@ -50,8 +50,8 @@ def test_a_refused_action_changes_nothing(bad: Any, steps_before: int) -> None:
     state, settlement, stream = env.state, env.settlement, env.np_random.bit_generator.state
     with pytest.raises(ValueError, match="action"):
         env.step(bad)
-    assert env.state is state
-    assert env.settlement is settlement
+    assert data_equivalence(env.state, state, exact=True)
+    assert data_equivalence(env.settlement, settlement, exact=True)
     assert env.np_random.bit_generator.state == stream
     assert data_equivalence(env.state, untouched.state, exact=True)
     for _ in range(2):

@@ -40,7 +40,7 @@ def test_the_plain_step_settles_as_the_market_does() -> None:
     prices = np.random.default_rng(0).uniform(4.0, 30.0, (lanes, 4))
     shape = (1, lanes, market.population.size)
     draws = LaneDraws(np.empty((*shape, 6), dtype=np.bool_), np.empty(shape), np.empty(shape), np.empty(shape))
-    booked, taste = new_booked(lanes, market.population.size, 6, 4), np.empty(shape)
+    booked, taste = new_booked(lanes, 4, market.population.size, 6), np.empty(shape)
     plain_steps(market.packed, prices, market.lanes(state), draws, taste, np.random.default_rng(3), 0.3, 0.5, booked)
     period = market.draws(np.random.default_rng(0))._replace(
         faded=draws.faded[0], shadowing=draws.shadowing[0], demand=draws.demand[0], harvest=draws.harvest[0]
