@@ -63,7 +63,7 @@ class Days(NamedTuple):
     prices : (K, H, M), $/h
     customers_per_model, hours_per_model : (K, H, M)
     charge : (K, H + 1), mean charge of the batteries as a share of their capacity, before each period and at the end
-    seconds_per_decision : float, mean time that the seller took for one market and period
+    seconds_per_decision : float, time that the seller took for one market, median over periods (the first one compiles)
     """
 
     seeds: IntArray

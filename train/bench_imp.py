@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -83,7 +84,8 @@ def bench(args: BenchIMP) -> list[Row]:
     ]
     write_whole(out / "imp.csv", csv_text(Row._fields, rows))
     write_origin(out)
-    table = Table(title=f"IMP on static markets, ms (medians); grid: {GRID} prices per model")
+    title = f"IMP on static markets, ms (medians); grid: {GRID} prices per model"
+    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for heading in ("customers", "models", "hours", "one start", "shipped", "bound", "grid", "ratio", "profit"):
         table.add_column(heading, justify="right")
     for row in rows:

@@ -30,14 +30,15 @@ def rollout(market: Market, seller: Seller, seeds: Sequence[int], progress: Call
     state, draws = draw_days(market, seeds)
     sale = first_sale(market, (len(seeds),))
     memory: Any = None
-    settlements, charge, seconds = [], [_mean_charge(market, state.charge)], 0.0
+    settlements, charge = [], [_mean_charge(market, state.charge)]
+    seconds: list[float] = []
     for hour, period in enumerate(draws):
         observation = observation_from_state(market, state, sale)
         began = time.perf_counter()
         action, memory = seller.predict(
             observation, state=memory, episode_start=np.full(len(seeds), hour == 0), deterministic=True
         )
-        seconds += time.perf_counter() - began
+        seconds.append(time.perf_counter() - began)
         settlement, state = market.settle(prices_from_action(market, action), state, period)
         sale = sale_of(market, settlement)
         settlements.append(settlement)
@@ -58,7 +59,7 @@ def rollout(market: Market, seller: Seller, seeds: Sequence[int], progress: Call
         customers_per_model=hourly("customers_per_model"),
         hours_per_model=hourly("hours_per_model"),
         charge=np.stack(charge, axis=1),
-        seconds_per_decision=seconds / (len(seeds) * len(draws)),
+        seconds_per_decision=float(np.median(seconds)) / len(seeds),
     )
 
 
