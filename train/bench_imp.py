@@ -89,14 +89,18 @@ def bench(args: BenchIMP) -> list[Row]:
     for heading in ("customers", "models", "hours", "one start", "shipped", "bound", "grid", "ratio", "profit"):
         table.add_column(heading, justify="right")
     for row in rows:
-        times = [f"{1e3 * seconds:.3g}" for seconds in (row.one_start, row.shipped, row.bound)]
-        grid = [f"{1e3 * row.grid:.3g}", f"{row.grid_over_one_start:.0f}", f"{row.profit_over_grid:.4f}"]
+        times = [_milliseconds(seconds) for seconds in (row.one_start, row.shipped, row.bound)]
+        grid = [_milliseconds(row.grid), f"{row.grid_over_one_start:.0f}", f"{row.profit_over_grid:.4f}"]
         grid = grid if np.isfinite(row.grid) else ["", "", ""]
-        table.add_row(f"{row.customers:,}", str(row.models), row.anticipate, *times, *grid)
+        table.add_row(f"{row.customers:,}", str(row.models), row.anticipate.removesuffix("_case"), *times, *grid)
     console.print(table)
     console.print("ratio: grid / one start; profit: of one start / of the grid's line search")
     console.print(f"table {out / 'imp.csv'}", highlight=False)
     return rows
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{1e3 * seconds:,.0f}" if seconds >= 1.0 else f"{1e3 * seconds:.3g}"
 
 
 def _row(customers: int, models: int, anticipate: str, repeats: int) -> Row:
