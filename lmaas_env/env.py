@@ -154,8 +154,8 @@ class LMaaSEnv(gym.Env[Any, Any]):
         if lanes is None or lanes.hour[0] >= market.scenario.periods:
             raise gym.error.ResetNeeded("Call reset() before step(): no day has started, or it is over")
         prices = prices_from_action(market, checked)[None]
-        draws = self._day.lanes_at(int(lanes.hour[0]))
-        booked = market.settle_lanes(prices, lanes, draws, self._day.taste[lanes.hour[0]])
+        draws = self._day.at(lanes.hour[0])
+        booked = market.settle_lanes(prices, lanes, draws)
         self._settlement, self._lanes = settlement_of(prices, draws.faded, booked, lanes.hour + 1)
         observation = observation_of_lanes(market, self._lanes, sale_of(market, self._settlement))[0]
         info = {name: value[0] for name, value in info_of(self._settlement, checked[None]).items()}

@@ -8,7 +8,7 @@ those constants; shapes below are for one market.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -62,9 +62,15 @@ class Draws(NamedTuple):
     harvest: FloatArray
     taste: FloatArray
 
-    def lanes_at(self, hour: int) -> LaneDraws:
-        """Return the draws of one hour from those of a day with axes (H, K), as kernels take them."""
-        return LaneDraws(self.faded[hour], self.shadowing[hour], self.demand[hour], self.harvest[hour])
+    def at(self, index: Any) -> Draws:
+        """Return the draws at an index of the leading axes, such as the hour of a day's draws."""
+        return Draws(
+            faded=self.faded[index],
+            shadowing=self.shadowing[index],
+            demand=self.demand[index],
+            harvest=self.harvest[index],
+            taste=self.taste[index],
+        )
 
 
 class Settlement(NamedTuple):
@@ -158,7 +164,8 @@ class Market:
 
     def day(self, rng: np.random.Generator) -> tuple[MarketState, list[Draws]]:
         """Draw a whole day: its first state and the draws of its H periods."""
-        state, drawn = self.initial_state(rng), self._draws([rng], self.scenario.periods)
+        states, drawn = self.days([rng])
+        state = MarketState(0, states.shadowing[0], states.demand[0], states.charge[0])
         return state, [Draws(*period) for period in zip(*(array[:, 0] for array in drawn), strict=True)]
 
     def days(self, rngs: Sequence[np.random.Generator]) -> tuple[MarketState, Draws]:
@@ -214,17 +221,18 @@ class Market:
             _lane_rows("state: charge", charge, shape),
         )
 
-    def _lane_draws(self, draws: Draws, shape: tuple[int, ...]) -> LaneDraws:
-        """Return the draws with a leading lane axis, but for the customers' taste."""
+    def _lane_draws(self, draws: Draws, shape: tuple[int, ...]) -> Draws:
+        """Return the draws of a state of that shape with a leading lane axis; checks their shapes."""
         faded = np.ascontiguousarray(draws.faded)
         expected = (*shape, self.scenario.slots)
         if faded.shape != expected or faded.dtype != np.bool_:
             raise ValueError(f"draws: faded has shape {faded.shape} ({faded.dtype}), it must be {expected} (bool)")
-        return LaneDraws(
+        return Draws(
             faded if len(shape) > 1 else faded[None],
             _lane_rows("draws: shadowing", draws.shadowing, shape),
             _lane_rows("draws: demand", draws.demand, shape),
             _lane_rows("draws: harvest", draws.harvest, shape),
+            _lane_rows("draws: taste", draws.taste, shape),
         )
 
     def settle(self, prices: ArrayLike, state: MarketState, draws: Draws) -> tuple[Settlement, MarketState]:
@@ -251,14 +259,14 @@ class Market:
             raise ValueError(f"prices have shape {posted.shape}, they must be {(*lead, self.catalogue.size)}")
         lanes, drawn = self.lanes(state), self._lane_draws(draws, state.charge.shape)
         rows = np.ascontiguousarray(posted) if lead else posted[None]
-        booked = self.settle_lanes(rows, lanes, drawn, draws.taste)
+        booked = self.settle_lanes(rows, lanes, drawn)
         settlement, after = settlement_of(rows, drawn.faded, booked, lanes.hour + 1)
         if lead:
             return settlement, MarketState(*after)
         return Settlement(*(it[0] for it in settlement)), MarketState(state.hour + 1, *(it[0] for it in after[1:]))
 
-    def settle_lanes(self, prices: FloatArray, state: LaneState, draws: LaneDraws, taste: FloatArray) -> Booked:
-        """As `settle`, in the form of kernels and without a look at shapes: prices (K, M), taste (K, N) or (K * N,).
+    def settle_lanes(self, prices: FloatArray, state: LaneState, draws: Draws) -> Booked:
+        """As `settle`, without a look at shapes: every array has a leading lane axis, prices are (K, M).
 
         Raises
         ------
@@ -266,19 +274,20 @@ class Market:
             As in `settle`, but for shapes.
         """
         booked = period.new_booked(*prices.shape, *self.population.task_value.shape)
+        drawn = LaneDraws(draws.faded, draws.shadowing, draws.demand, draws.harvest)
 
         def settle_some(first: int, last: int) -> bool:
-            return period.settle_rsr(self.packed, prices, state, draws, first, last, booked)
+            return period.settle_rsr(self.packed, prices, state, drawn, first, last, booked)
 
         if self._is_compiled and all(in_threads(settle_some, len(prices), LEAST_LANES)):
             return booked
         terms = RentalTerms(*period.terms_of(self.packed, state))  # it and price_rows say what is wrong, if anything is
         price_rows(terms, prices)
-        selection = self.customers.select(terms.arrays, prices, np.reshape(taste, -1))
+        selection = self.customers.select(terms.arrays, prices, draws.taste.reshape(-1))
         rent = self.customers.rent if self.scenario.settlement == "recourse" else keep_plan
         choice, hours, profit, used = rent(terms.arrays, prices, selection, draws.faded.reshape(terms.task_value.shape))
         worst = selection.worst_case_profit
-        period.book(self.packed, 0, prices, state, draws, choice, hours, profit, worst, used, booked)
+        period.book(self.packed, 0, prices, state, drawn, choice, hours, profit, worst, used, booked)
         return booked
 
 

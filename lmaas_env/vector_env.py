@@ -14,7 +14,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from lmaas_env.env import info_of, market_of
 from lmaas_env.market import Draws, Market, MarketState, settlement_of
-from lmaas_env.period import LaneDraws
 from lmaas_env.scenario import Scenario
 from lmaas_env.spaces import (
     Float32Array,
@@ -131,7 +130,7 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
             return self._observe(), np.zeros(self.num_envs), nothing, nothing.copy(), {}
         prices, lanes = prices_from_action(self.market, checked), self.market.lanes(self.state)
         draws = self._draws()
-        booked = self.market.settle_lanes(prices, lanes, LaneDraws(*draws[:4]), draws.taste)
+        booked = self.market.settle_lanes(prices, lanes, draws)
         settlement, after = settlement_of(prices, draws.faded, booked, lanes.hour + 1)
         self.state = MarketState(*after)
         self._sale = sale_of(self.market, settlement)
@@ -165,8 +164,8 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
         """Return this period's draws: a view where all lanes are at one hour, else a copy."""
         hours = np.minimum(self._hours, self.market.scenario.periods - 1)
         if (hours == hours[0]).all():
-            return Draws(*(drawn[hours[0]] for drawn in self._day))  # pyright: ignore
-        return Draws(*(drawn[hours, np.arange(self.num_envs)] for drawn in self._day))  # pyright: ignore
+            return self._day.at(hours[0])
+        return self._day.at((hours, np.arange(self.num_envs)))
 
     def _start_days(self, lanes: BoolArray) -> None:
         """Draw a new day for some lanes; the others keep theirs."""

@@ -105,7 +105,8 @@ def bench(args: BenchKernel) -> tuple[list[KernelRow], list[GrowthRow]]:
     write_whole(out / "growth.csv", csv_text(GrowthRow._fields, growth))
     from lmaas_env import viewer
 
-    viewer.save(_figure(growth), out / "growth.png")
+    title = "RSR's selection of all customers (otherwise 1000 customers, 4 models, 6 slots)"
+    viewer.save(growth_figure(growth, "ms", title), out / "growth.png")
     write_origin(out)
     table = Table(title="selection kernel, ns per customer and model (median)")
     for heading in ("hour", "short of energy", "bisection", "scalar", "lockstep", "ratio", "of limit"):
@@ -294,22 +295,24 @@ def _growth_row(axis: str, size: int) -> GrowthRow:
     return GrowthRow(axis, size, seconds, 1e9 * seconds / math.prod(sizes.values()))
 
 
-def _figure(rows: list[GrowthRow]) -> Figure:
-    """Draw time against slots, customers and models, log-log, beside a line of slope 1."""
+def growth_figure(rows: list[GrowthRow], unit: str, title: str) -> Figure:
+    """Draw time, in "ms" or "us", against every axis of the rows, log-log, beside a line of slope 1."""
     from matplotlib.figure import Figure
 
     from lmaas_env.viewer import COLOURS
 
-    figure = Figure((12.0, 4.0), dpi=130, layout="constrained")
-    for axes, axis in zip(figure.subplots(1, len(SIZES)), SIZES, strict=True):
+    names = list(dict.fromkeys(row.axis for row in rows))
+    figure = Figure((4.0 * len(names), 4.0), dpi=130, layout="constrained")
+    for axes, axis in zip(figure.subplots(1, len(names)), names, strict=True):
         own = [row for row in rows if row.axis == axis]
-        size, ms = np.array([row.size for row in own]), 1e3 * np.array([row.seconds for row in own])
-        axes.loglog(size, ms, marker="o", color=COLOURS[0], label=f"measured, exponent {exponent(own):.2f}")
-        axes.loglog(size, ms[-1] * size / size[-1], color="#8A8A8A", ls="--", label="proportional")
+        size = np.array([row.size for row in own])
+        taken = {"ms": 1e3, "us": 1e6}[unit] * np.array([row.seconds for row in own])
+        axes.loglog(size, taken, marker="o", color=COLOURS[0], label=f"measured, exponent {exponent(own):.2f}")
+        axes.loglog(size, taken[-1] * size / size[-1], color="#8A8A8A", ls="--", label="proportional")
         axes.set_xlabel(axis)
-        axes.set_ylabel("time of one solve, ms")
+        axes.set_ylabel(f"time, {unit}")
         axes.grid(color="#E0E0E0")
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False, loc="upper left")
-    figure.suptitle("RSR's selection of all customers (otherwise 1000 customers, 4 models, 6 slots)")
+    figure.suptitle(title)
     return figure

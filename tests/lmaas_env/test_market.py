@@ -399,7 +399,7 @@ def test_draws_and_states_of_other_shapes_are_refused() -> None:
     market = Market("day")
     state, draws = market.day(np.random.default_rng(0))
     prices = np.full(4, 9.0)
-    for field in ("faded", "shadowing", "demand", "harvest"):
+    for field in ("faded", "shadowing", "demand", "harvest", "taste"):
         with pytest.raises(ValueError, match=f"draws: {field} has shape"):
             market.settle(prices, state, draws[0]._replace(**{field: getattr(draws[0], field)[:-1]}))
     for field in ("shadowing", "demand", "charge"):
