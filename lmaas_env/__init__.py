@@ -23,6 +23,7 @@ ENVIRONMENTS = {
     "LMaaS-Abundant-v0": "abundant",  # batteries never run out: looking ahead pays nothing
     "LMaaS-Public-v0": "public",  # the seller sees the clock and its own sales only
     "LMaaS-City-v0": "city",  # 1000 customers
+    "LMaaS-Population-v0": "population",  # other customers every day: the seller sees who they are
 }
 
 

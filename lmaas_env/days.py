@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lmaas_env.market import Draws, Market, MarketState
+from lmaas_env.population import Population
 from lmaas_env.types import FloatArray, IntArray
 
 TRAINING_STRIDE = 1_000_000  # training seed k owns the day seeds k * stride .. (k + 1) * stride - 1
@@ -44,12 +45,31 @@ def _seeds(start: int, count: int, limit: int) -> range:
 
 
 def draw_days(market: Market, seeds: Sequence[int]) -> tuple[MarketState, list[Draws]]:
-    """Draw one day per seed, as lanes: the first state and the draws of each period.
+    """Draw one day per seed for the market's customers, as lanes: the first state and the draws of each period."""
+    _, state, draws = _drawn(market, [np.random.default_rng(seed) for seed in seeds])
+    return state, draws
 
-    Lane i is the day that ``reset(seed=seeds[i])`` gives in the environment.
+
+def open_days(market: Market, seeds: Sequence[int]) -> tuple[Market, MarketState, list[Draws]]:
+    """Draw one day per seed as the environment does, as lanes: the market, its first state, the draws of each period.
+
+    Lane i is the day that ``reset(seed=seeds[i])`` gives in the environment. The market is the one given, or has
+    customers of its own in every lane if they change daily.
     """
-    state, drawn = market.days([np.random.default_rng(seed) for seed in seeds])
-    return state, [Draws(*period) for period in zip(*drawn, strict=True)]
+    rngs = [np.random.default_rng(seed) for seed in seeds]
+    return _drawn(new_customers(market, rngs), rngs)
+
+
+def _drawn(market: Market, rngs: Sequence[np.random.Generator]) -> tuple[Market, MarketState, list[Draws]]:
+    state, drawn = market.days(rngs)
+    return market, state, [Draws(*period) for period in zip(*drawn, strict=True)]
+
+
+def new_customers(market: Market, rngs: Sequence[np.random.Generator]) -> Market:
+    """Return the market of K days, one per generator: with customers drawn for each of them if they change daily."""
+    if market.scenario.turnover == "none":
+        return market
+    return market.with_population(Population.stack([Population.sample(market.scenario, rng) for rng in rngs]))
 
 
 class Days(NamedTuple):

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from lmaas_env.market import Market, MarketState, Settlement, settlement_of
 from lmaas_env.period import LaneState, lane_totals
+from lmaas_env.population import Population
 from lmaas_env.scenario import Scenario
 from lmaas_env.spaces import (
     Float32Array,
@@ -63,6 +64,11 @@ class LMaaSEnv(gym.Env[Any, Any]):
     | 2M+3 .. 3M+2 | customers of each model in the last period, divided by N | 0 | 1 |
     | 3M+3 | last profit, divided by N | -10 | 10 |
 
+    Where other customers come every day (scenario ``turnover="daily"``, as in ``LMaaS-Population-v0``) a full
+    observation goes on with who they are, 6 + L numbers customer by customer: logarithms of distance / 250 m, bandwidth
+    / 250 kHz, battery capacity / 60 Wh and kappa / (25 per h); fade depth / 10 dB; fade budget / 10; logarithms of the
+    L task values / 1 $. `lmaas_env.spaces.observed_market` is the way back.
+
     ## Rewards
     The seller's profit of the period divided by N, in $ per customer: revenue less the costs of serving, adapting and
     pre-training. The sum over a day is the day's profit per customer.
@@ -96,8 +102,9 @@ class LMaaSEnv(gym.Env[Any, Any]):
     | `customers` | str | `"rsr"` | how customers select and rent; rivals for comparison |
     | `render_mode` | `"ansi"`, `"rgb_array"` or None | None | a table, or a picture, of the last period |
 
-    Presets are `day`, `static`, `scarce`, `abundant`, `public` and `city`; customers are `rsr`, `nominal`,
-    `nominal-recourse`, `static-robust`, `stochastic`, `greedy-quality`, `cheapest`, `random` or `perfect-foresight`.
+    Presets are `day`, `static`, `scarce`, `abundant`, `public`, `city` and `population`; customers are `rsr`,
+    `nominal`, `nominal-recourse`, `static-robust`, `stochastic`, `greedy-quality`, `cheapest`, `random` or
+    `perfect-foresight`.
 
     `info` holds, of the period that ended, `profit`, `revenue`, `cost` ($), `prices` ($/h), `customers_per_model`,
     `hours_per_model`, `customer_profit` and `worst_case_profit` ($, summed over customers), `faded_share` (of slots)
@@ -135,6 +142,8 @@ class LMaaSEnv(gym.Env[Any, Any]):
     ) -> tuple[Float32Array, dict[str, Any]]:
         """Start a day; options are not used."""
         super().reset(seed=seed)
+        if self.market.scenario.turnover == "daily":
+            self.market = self.market.with_population(Population.sample(self.market.scenario, self.np_random))
         first, self._day = self.market.days([self.np_random])
         self._lanes, self._settlement = self.market.lanes(first), None
         return observation_of_lanes(self.market, self._lanes, first_sale(self.market, (1,)))[0], {}

@@ -2,11 +2,13 @@
 
 scenario → population + catalogue → state → rental terms → RSR → settlement → next state. Nothing is hidden: a market
 holds constants only. Every state, draw, price and settlement may carry a leading axis of K markets (lanes) that share
-those constants; shapes below are for one market.
+those constants, or that have customers of their own if the population has that axis too; shapes below are for one
+market.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeVar
 
@@ -114,7 +116,7 @@ class Market:
     seed : int
         The population's seed; 0 reads the customers that ship with the package.
     population : Population, optional
-        Customers of your own, instead of the seed's.
+        Customers of your own, instead of the seed's; K populations (`Population.stack`) for K lanes that differ.
     customers : str
         How they select and rent: ``"rsr"`` or a rival's name (`lmaas_env.customers.STRATEGIES`).
 
@@ -139,11 +141,6 @@ class Market:
         self.customers = strategy(customers, self.scenario.fade_probability)
         self.population = Population.for_scenario(self.scenario, seed) if population is None else population
         self.catalogue = Catalogue.from_scenario(self.scenario)
-        expected = (self.scenario.customers, self.scenario.slots)
-        if self.population.task_value.shape != expected:
-            raise ValueError(
-                f"population has (customers, slots) = {self.population.task_value.shape}, the scenario says {expected}"
-            )
         constants = _constants(self.scenario, self.population, self.catalogue)
         self._demand_factor, self.packed = constants.demand_factor, period.pack(constants)
         self._is_compiled = type(self.customers) is RSR and self.scenario.settlement == "recourse"
@@ -152,6 +149,13 @@ class Market:
         return (
             f"Market(scenario={self.scenario.name!r}, customers={self.population.size}, models={self.catalogue.size})"
         )
+
+    def with_population(self, population: Population) -> Market:
+        """Return the same market with other customers."""
+        market = copy.copy(self)
+        market.population = population
+        market.packed = period.pack(_constants(self.scenario, population, self.catalogue))
+        return market
 
     def initial_state(self, rng: np.random.Generator) -> MarketState:
         """Draw the state at the start of a day: stationary shadowing and demand, partly charged batteries."""
@@ -214,6 +218,8 @@ class Market:
         hour = np.asarray(state.hour, dtype=np.int64)
         if hour.shape not in ((), shape[:-1]):
             raise ValueError(f"state: hour has shape {hour.shape}, it must be () or {shape[:-1]}")
+        if self.population.distance.ndim > 1 and shape != self.population.distance.shape:
+            raise ValueError(f"state: charge has shape {shape}, the populations have {self.population.distance.shape}")
         return LaneState(
             np.full(shape[:-1] or 1, hour) if hour.ndim == 0 else np.ascontiguousarray(hour),
             _lane_rows("state: shadowing", state.shadowing, shape),
@@ -273,7 +279,7 @@ class Market:
         ValueError
             As in `settle`, but for shapes.
         """
-        booked = period.new_booked(*prices.shape, *self.population.task_value.shape)
+        booked = period.new_booked(*prices.shape, *self.population.task_value.shape[-2:])
         drawn = LaneDraws(draws.faded, draws.shadowing, draws.demand, draws.harvest)
 
         def settle_some(first: int, last: int) -> bool:
@@ -313,17 +319,23 @@ def settlement_of(prices: FloatArray, faded: BoolArray, booked: Booked, hour: In
 
 
 def _constants(scenario: Scenario, population: Population, catalogue: Catalogue) -> Constants:
-    """Return the constants as kernels take them."""
+    """Return the constants as kernels take them; refuses a population of other sizes than the scenario says."""
+    expected = (scenario.customers, scenario.slots)
+    if population.task_value.shape[-2:] != expected:
+        raise ValueError(
+            f"population has (customers, slots) = {population.task_value.shape}, the scenario says {expected}"
+        )
     wave = np.sin(2.0 * np.pi * (np.arange(24) - scenario.demand_rise) / 24.0)
-    links = zip(population.distance, population.bandwidth, strict=True)
+    distance, bandwidth = np.ravel(population.distance), np.ravel(population.bandwidth)
+    links = zip(distance, bandwidth, strict=True)
     return Constants(
-        mean_snr=np.array([mean_snr(distance, width, scenario.transmit_power) for distance, width in links]),
-        bandwidth=np.ascontiguousarray(population.bandwidth),
-        fade_depth=np.ascontiguousarray(population.fade_depth),
-        capacity=np.ascontiguousarray(population.capacity),
-        saturation=np.ascontiguousarray(population.saturation),
-        fade_budget=np.ascontiguousarray(population.fade_budget),
-        task_value=np.ascontiguousarray(population.task_value),
+        mean_snr=np.array([mean_snr(metres, width, scenario.transmit_power) for metres, width in links]),
+        bandwidth=bandwidth,
+        fade_depth=np.ravel(population.fade_depth),
+        capacity=np.ravel(population.capacity),
+        saturation=np.ravel(population.saturation),
+        fade_budget=np.ravel(population.fade_budget),
+        task_value=np.ascontiguousarray(population.task_value).reshape(-1, population.task_value.shape[-1]),
         quality_low=catalogue.quality_low,
         quality_high=catalogue.quality_high,
         quality_slope=catalogue.quality_slope,

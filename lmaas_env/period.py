@@ -1,8 +1,8 @@
 """One leasing period of many lanes, compiled: draws, rental terms, settlement, next state (market.md, sections 2 to 6).
 
-A lane is one market; all lanes share the market's constants. `settle_rsr` runs a whole period for customers that follow
-RSR and rent with recourse, block of lanes after block, so that a block's terms stay in the cache. `Market.settle`
-composes the same kernels one by one for every other customer.
+A lane is one market. All lanes share the market's constants, or every lane has customers of its own. `settle_rsr` runs
+a whole period for customers that follow RSR and rent with recourse, block of lanes after block, so that a block's terms
+stay in the cache. `Market.settle` composes the same kernels one by one for every other customer.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ BLOCK = 8  # lanes whose terms are alive at once: 0.1 MB of the default market
 
 
 class Constants(NamedTuple):
-    """A market's constants in the form that kernels take: (N,) per customer, (M,) per model, (24,) per hour of day."""
+    """A market's constants in the form that kernels take: (N,) per customer, (M,) per model, (24,) per hour of day.
+
+    Where each of K lanes has customers of its own, those of all lanes follow each other, (K * N,).
+    """
 
     mean_snr: FloatArray
     bandwidth: FloatArray
@@ -192,6 +195,40 @@ def draw_periods(
 
 
 @kernel
+def _customers_of(market: Constants, first: int, last: int) -> Constants:
+    """Return the constants with the customers of some lanes, from the row ``first`` on; all where lanes share them."""
+    if market.capacity.shape[0] <= first:
+        return market
+    return Constants(
+        market.mean_snr[first:last],
+        market.bandwidth[first:last],
+        market.fade_depth[first:last],
+        market.capacity[first:last],
+        market.saturation[first:last],
+        market.fade_budget[first:last],
+        market.task_value[first:last],
+        market.quality_low,
+        market.quality_high,
+        market.quality_slope,
+        market.quality_offset,
+        market.bit_rate,
+        market.compute_power,
+        market.serving_cost,
+        market.adaptation_cost,
+        market.training_cost,
+        market.setup_cost,
+        market.demand_factor,
+        market.transmit_power,
+        market.airtime_price,
+        market.harvest,
+        market.shadowing_memory,
+        market.shadowing_sigma,
+        market.demand_memory,
+        market.demand_sigma,
+    )
+
+
+@kernel
 def terms_of(packed: Packed, state: LaneState) -> TermArrays:
     """Return the rental terms of K * N customers, lane after lane."""
     return _terms(_unpack(packed), state)
@@ -200,24 +237,26 @@ def terms_of(packed: Packed, state: LaneState) -> TermArrays:
 @kernel
 def _terms(market: Constants, state: LaneState) -> TermArrays:
     lanes, customers = state.charge.shape
+    known = market.capacity.shape[0]  # customers, of all lanes or of each
     rows, slots, models = lanes * customers, market.task_value.shape[1], market.setup_cost.shape[0]
     task_value, snr, setup_cost = np.empty((rows, slots)), np.empty(rows), np.empty((rows, models))
     fade_budget, saturation = np.empty(rows, dtype=np.int64), np.empty(rows)
     factor = np.empty(customers)
     for k in range(lanes):
         first = k * customers
+        own = first % known
         by_hour = market.demand_factor[state.hour[k] % 24]
         for n in range(customers):
-            snr[first + n] = market.mean_snr[n] + state.shadowing[k, n]
+            snr[first + n] = market.mean_snr[own + n] + state.shadowing[k, n]
         for n in range(customers):
             factor[n] = by_hour * exponential(state.demand[k, n])
         for n in range(customers):
             row = first + n
             for slot in range(slots):
-                task_value[row, slot] = market.task_value[n, slot] * factor[n]
+                task_value[row, slot] = market.task_value[own + n, slot] * factor[n]
             for m in range(models):
                 setup_cost[row, m] = market.setup_cost[m]
-            fade_budget[row], saturation[row] = market.fade_budget[n], market.saturation[n]
+            fade_budget[row], saturation[row] = market.fade_budget[own + n], market.saturation[own + n]
     quality, airtime_cost, power, max_hours = fill_terms(
         snr,
         market.bandwidth,
@@ -261,13 +300,14 @@ def book(
     Prices, state and draws are those of all lanes.
     """
     market = _unpack(packed)
-    customers = market.capacity.shape[0]
+    customers, known = state.charge.shape[1], market.capacity.shape[0]
     training = market.training_cost.sum()
     mine, money = booked.per_customer, booked.per_lane
     for lane in range(first, first + choice.shape[0] // customers):
         revenue, cost = 0.0, training
         booked.customers_per_model[lane] = 0
         booked.hours_per_model[lane] = 0.0
+        own = lane * customers % known
         for n in range(customers):
             row = (lane - first) * customers + n
             m = choice[row]
@@ -286,9 +326,10 @@ def book(
                 worst_case_profit[row],
             )
             mine[ENERGY_USED, lane, n] = energy_used[row]
-            harvested = market.harvest * market.capacity[n] * draws.harvest[lane, n]
+            capacity = market.capacity[own + n]
+            harvested = market.harvest * capacity * draws.harvest[lane, n]
             charge = state.charge[lane, n] - energy_used[row] + harvested
-            stored = min(max(charge, 0.0), market.capacity[n])
+            stored = min(max(charge, 0.0), capacity)
             mine[CHARGE, lane, n], mine[SPILLED, lane, n] = stored, max(charge - stored, 0.0)
             mine[SHADOWING, lane, n] = _moved(
                 state.shadowing[lane, n], market.shadowing_memory, market.shadowing_sigma, draws.shadowing[lane, n]
@@ -338,14 +379,14 @@ def settle_rsr(
 ) -> bool:
     """Settle a period of the lanes first, ..., last - 1; returns False if terms or prices are unsound."""
     market = _unpack(packed)
-    customers, slots = market.task_value.shape
+    customers, slots = state.charge.shape[1], market.task_value.shape[1]
     for low in range(first, last, BLOCK):
         high = min(low + BLOCK, last)
         rows = (high - low) * customers
         block = LaneState(
             state.hour[low:high], state.shadowing[low:high], state.demand[low:high], state.charge[low:high]
         )
-        terms = _terms(market, block)
+        terms = _terms(_customers_of(market, low * customers, high * customers), block)
         if first_offence(terms)[0] != 0 or not _are_payable(terms, prices[low:high]):
             return False
         choice, worst_case_profit, _ = solve_rows(terms, prices[low:high])

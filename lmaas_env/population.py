@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import io
 import os
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
@@ -22,7 +23,7 @@ _VALUE_COLUMN = "task_value_{}_usd"
 
 
 class Population(NamedTuple):
-    """The customers' constants; arrays of shape ``(N,)`` unless said.
+    """The customers' constants; arrays of shape ``(N,)`` unless said, or with a leading axis of K populations.
 
     Attributes
     ----------
@@ -46,7 +47,7 @@ class Population(NamedTuple):
     @property
     def size(self) -> int:
         """Number of customers N."""
-        return len(self.distance)
+        return self.distance.shape[-1]
 
     @classmethod
     def for_scenario(cls, scenario: Scenario, seed: int = 0) -> Population:
@@ -78,6 +79,11 @@ class Population(NamedTuple):
         fade_budget = rng.choice(np.array(scenario.fade_budgets, dtype=np.int64), n)
         task_value = -np.sort(-total_value[:, None] * split, axis=1)
         return cls(distance, bandwidth, capacity, saturation, fade_depth, fade_budget, task_value)
+
+    @classmethod
+    def stack(cls, populations: Sequence[Population]) -> Population:
+        """Stack K populations of one size along a new leading axis."""
+        return cls(*(np.stack(column) for column in zip(*populations, strict=True)))
 
     @classmethod
     def from_csv(cls, path: str | os.PathLike[str]) -> Population:

@@ -106,6 +106,7 @@ class Scenario:
     # Rules
     settlement: str = _option("recourse", ("recourse", "plan"), "rent with recourse, or the hours of the robust plan")
     observation: str = _option("full", ("full", "public"), "what sellers see")
+    turnover: str = _option("none", ("none", "daily"), "customers stay, or others come every day and show who they are")
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -128,7 +129,7 @@ class Scenario:
 
     @classmethod
     def preset(cls, name: str) -> Scenario:
-        """Return a preset by name: ``day``, ``static``, ``scarce``, ``abundant``, ``public`` or ``city``."""
+        """Return a preset by name: ``day``, ``static``, ``scarce`` and so on (`PRESETS`)."""
         if name not in PRESETS:
             raise ValueError(
                 f"scenario = {name!r} is unknown{close_match(name, PRESETS)}; presets: {', '.join(PRESETS)}"
@@ -218,6 +219,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "abundant": {"harvest": 0.3},
     "public": {"observation": "public"},
     "city": {"customers": 1000},
+    "population": {"turnover": "daily"},
 }
 
 

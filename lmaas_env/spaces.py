@@ -5,6 +5,7 @@ Every function takes one market's arrays or, with a leading axis, those of K lan
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import NamedTuple
 
@@ -15,10 +16,23 @@ from numpy.typing import ArrayLike, NDArray
 from lmaas_env.compiled import kernel
 from lmaas_env.market import Market, MarketState, Settlement
 from lmaas_env.period import LaneState
+from lmaas_env.population import Population
 from lmaas_env.types import FloatArray, IntArray
 
 CLIP = 10.0  # observations are clipped to [-CLIP, CLIP]
 ASSUMED_CHARGE = 0.4  # of capacity, where the charge cannot be observed
+
+# Where customers change, an observation shows their constants: the logarithm of value / scale, or value / scale.
+CONSTANTS = {
+    "distance": ("log", 250.0),  # m
+    "bandwidth": ("log", 250e3),  # Hz
+    "capacity": ("log", 60.0),  # Wh
+    "saturation": ("log", 25.0),  # 1/h
+    "fade_depth": ("linear", 10.0),  # dB
+    "fade_budget": ("linear", 10.0),  # slots
+}
+TASK_VALUE = 1.0  # $, of the logarithm of every slot's value
+LEAST_TASK_VALUE = 1e-4  # $, shown for less
 
 Float32Array = NDArray[np.float32]
 
@@ -51,8 +65,10 @@ def observation_space(market: Market) -> spaces.Box:
 
 def observation_size(market: Market) -> int:
     """Return the length D of an observation."""
-    full = market.scenario.observation == "full"
-    return 3 * market.population.size + 3 if full else 3 * market.catalogue.size + 4
+    if market.scenario.observation == "public":
+        return 3 * market.catalogue.size + 4
+    shown = len(CONSTANTS) + market.scenario.slots if market.scenario.turnover == "daily" else 0
+    return (3 + shown) * market.population.size + 3
 
 
 @kernel
@@ -130,9 +146,54 @@ def _observations(
             seen[k, 3 + j] = _clipped(sale[k, j])
         for n in range(0 if public else customers):
             seen[k, n] = _clipped(shadowing[k, n] / shadowing_sigma) if shadowing_sigma > 0.0 else 0.0
-            seen[k, customers + n] = _clipped(2.0 * charge[k, n] / capacity[n] - 1.0)
+            own = capacity[(k * customers + n) % capacity.shape[0]]
+            seen[k, customers + n] = _clipped(2.0 * charge[k, n] / own - 1.0)
             seen[k, 2 * customers + n] = _clipped(demand[k, n] / demand_sigma) if demand_sigma > 0.0 else 0.0
     return seen
+
+
+def shown_constants(population: Population) -> Float32Array:
+    """Return the constants that an observation shows, customer after customer in the columns, (N * (6 + L),)."""
+    columns = [
+        np.log(values / scale) if kind == "log" else values / scale
+        for values, (kind, scale) in ((getattr(population, name), how) for name, how in CONSTANTS.items())
+    ]
+    value = np.log(np.maximum(population.task_value, LEAST_TASK_VALUE) / TASK_VALUE)
+    shown = np.concatenate([np.stack(columns, axis=-1), value], axis=-1)
+    return np.clip(shown, -CLIP, CLIP).astype(np.float32).reshape(*shown.shape[:-2], -1)
+
+
+def population_from_constants(shown: ArrayLike, slots: int) -> Population:
+    """Return the population whose constants an observation shows, up to float32: the inverse of `shown_constants`."""
+    rows = np.asarray(shown, dtype=np.float64)
+    rows = rows.reshape(*rows.shape[:-1], -1, len(CONSTANTS) + slots)
+    values = {
+        name: scale * (np.exp(rows[..., i]) if kind == "log" else rows[..., i])
+        for i, (name, (kind, scale)) in enumerate(CONSTANTS.items())
+    }
+    budget = np.rint(values.pop("fade_budget")).astype(np.int64)
+    task_value = -np.sort(-TASK_VALUE * np.exp(rows[..., len(CONSTANTS) :]), axis=-1)
+    return Population(**values, fade_budget=budget, task_value=task_value)
+
+
+def observed_market(market: Market, observation: ArrayLike) -> Market:
+    """Return the market that an observation shows: other customers, any number of them, where they change daily.
+
+    Raises
+    ------
+    ValueError
+        If the observation's length fits no number of customers.
+    """
+    if market.scenario.turnover == "none" or market.scenario.observation == "public":
+        return market
+    seen = np.asarray(observation, dtype=np.float64)
+    shown = len(CONSTANTS) + market.scenario.slots
+    customers, rest = divmod(seen.shape[-1] - 3 if seen.ndim else 0, 3 + shown)
+    if rest or customers < 1:
+        raise ValueError(f"observation has shape {seen.shape}, its length must be 3 + customers * {3 + shown}")
+    scenario = dataclasses.replace(market.scenario, customers=customers)
+    population = population_from_constants(seen[..., 3 * customers + 3 :], scenario.slots)
+    return Market(scenario, population=population)
 
 
 def observation_from_state(market: Market, state: MarketState, sale: Sale | None) -> Float32Array:
@@ -149,17 +210,21 @@ def observation_of_lanes(market: Market, lanes: LaneState, sale: Sale | None) ->
     else:
         parts = [np.reshape(part, (len(lanes.hour), -1)) for part in sale]
         remembered = np.concatenate(parts, axis=1, dtype=np.float64)
-    return _observations(
+    seen = _observations(
         lanes.hour,
         lanes.shadowing,
         lanes.charge,
         lanes.demand,
-        market.population.capacity,
+        np.ravel(market.population.capacity),
         scenario.shadowing_sigma,
         scenario.demand_sigma,
         scenario.periods,
         remembered,
     )
+    if scenario.turnover == "none" or scenario.observation == "public":
+        return seen
+    constants = shown_constants(market.population)
+    return np.concatenate([seen, np.broadcast_to(constants, (len(seen), constants.shape[-1]))], axis=1)
 
 
 def state_from_observation(market: Market, observation: ArrayLike) -> MarketState:

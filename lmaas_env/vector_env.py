@@ -12,8 +12,10 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike, NDArray
 
+from lmaas_env.days import new_customers
 from lmaas_env.env import info_of, market_of
 from lmaas_env.market import Draws, Market, MarketState, settlement_of
+from lmaas_env.population import Population
 from lmaas_env.scenario import Scenario
 from lmaas_env.spaces import (
     Float32Array,
@@ -169,7 +171,10 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
 
     def _start_days(self, lanes: BoolArray) -> None:
         """Draw a new day for some lanes; the others keep theirs."""
-        state, day = self.market.days([self._rngs[lane] for lane in np.flatnonzero(lanes)])
+        rngs = [self._rngs[lane] for lane in np.flatnonzero(lanes)]
+        opened = new_customers(self.market, rngs)
+        state, day = opened.days(rngs)
+        self.market = self._with_customers(opened, lanes)
         sale = first_sale(self.market, (len(day.harvest[0]),))
         if not lanes.all():
             assert self.state is not None
@@ -186,6 +191,13 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
             if sale is not None and self._sale is not None:
                 sale = Sale(*(_with_lanes(own, new, lanes) for own, new in zip(self._sale, sale, strict=True)))
         self.state, self._day, self._sale = state, day, sale
+
+    def _with_customers(self, opened: Market, lanes: BoolArray) -> Market:
+        """Return the market of all lanes once those of some have the customers of a market of their own."""
+        if self.market.scenario.turnover == "none" or lanes.all():
+            return opened
+        columns = zip(self.market.population, opened.population, strict=True)
+        return self.market.with_population(Population(*(_with_lanes(own, new, lanes) for own, new in columns)))
 
 
 def _with_lanes(values: ArrayLike, new: ArrayLike, lanes: BoolArray) -> NDArray[Any]:

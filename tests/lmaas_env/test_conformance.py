@@ -101,7 +101,8 @@ def test_observation_space_contains_every_observation_and_the_reward_is_a_float(
 def test_spaces_are_those_of_the_architecture(env_id: str) -> None:
     env = make(env_id)
     customers = 1000 if env_id == "LMaaS-City-v0" else 24
-    size = 3 * 4 + 4 if env_id == "LMaaS-Public-v0" else 3 * customers + 3
+    per_customer = 3 + 12 if env_id == "LMaaS-Population-v0" else 3
+    size = 3 * 4 + 4 if env_id == "LMaaS-Public-v0" else per_customer * customers + 3
     assert env.observation_space == gym.spaces.Box(-10.0, 10.0, (size,), np.float32)
     assert env.action_space == gym.spaces.Box(-1.0, 1.0, (4,), np.float32)
 

@@ -63,6 +63,7 @@ DAY = {
     "setup_cost": (0.02, 0.04, 0.06, 0.10),
     "settlement": "recourse",
     "observation": "full",
+    "turnover": "none",
 }
 PRESETS = {
     "day": {},
@@ -78,9 +79,10 @@ PRESETS = {
     "scarce": {"harvest": 0.02},
     "abundant": {"harvest": 0.3},
     "public": {"observation": "public"},
+    "population": {"turnover": "daily"},
     "city": {"customers": 1000},
 }
-TEXTS = ("name", "models", "settlement", "observation")
+TEXTS = ("name", "models", "settlement", "observation", "turnover")
 FIELDS = {field.name: field for field in dataclasses.fields(Scenario)}
 NUMBERS = [name for name in FIELDS if name not in TEXTS]
 every_number = pytest.mark.parametrize("name", NUMBERS)
