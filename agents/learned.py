@@ -1,12 +1,14 @@
-"""Learned policies: a folder of weights and a description, and the seller that acts from it with NumPy alone.
+"""Learned policies: a folder of weights and a description, and the seller that acts from it without torch.
 
-A stored policy is two files. ``policy.safetensors`` holds the actor's weights and the observation normaliser,
-``policy.json`` says what they are (`About`). Both are plain data: loading runs no code that came with them.
+A stored policy is two files. ``policy.safetensors`` holds the actor's weights, the observation normaliser and the plan
+that guides it, ``policy.json`` says what they are (`About`). Both are plain data: loading runs no code that came with
+them.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import math
@@ -21,13 +23,24 @@ from numpy.typing import ArrayLike, NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from agents.guide import CLOCK, OWN, Guide, customer_features, guided_prices
+from agents.lookahead import SHARES, Plan
 from lmaas_env.market import Market
 from lmaas_env.scenario import Scenario, close_match
-from lmaas_env.spaces import Float32Array, observation_size
+from lmaas_env.spaces import (
+    Float32Array,
+    action_from_prices,
+    observation_size,
+    observed_market,
+    state_from_observation,
+)
 from lmaas_env.types import FloatArray
 
 WEIGHTS, ABOUT = "policy.safetensors", "policy.json"
 SHIPPED = Path(__file__).parent / "policies"
+POLICIES = ("flat", "set")
+MOST_SPAN = 10.0
+MOST_PROPOSALS = 1024
 ACTIVATIONS: dict[str, Callable[[FloatArray], FloatArray]] = {"tanh": np.tanh, "relu": lambda x: np.maximum(x, 0.0)}
 
 
@@ -42,6 +55,8 @@ class About:
     observation_size, action_size : lengths D and M of what it sees and does
     activation : ``tanh`` or ``relu``, after every layer but the last
     observation_clip : normalised observations are clipped to plus or minus this
+    policy : ``flat`` (a perceptron of the observation) or ``set`` (customer by customer, see `agents.guide`)
+    span, reach, proposals : of the guide, a span of 0 where there is none (`agents.guide.Guide`)
     algorithm, steps, training_seed : how it was trained
     command, versions : how to train it again
     scores : what it earned, where and when that was measured
@@ -53,6 +68,10 @@ class About:
     action_size: int
     activation: str
     observation_clip: float
+    policy: str
+    span: float
+    reach: float
+    proposals: int
     algorithm: str
     steps: int
     training_seed: int
@@ -72,6 +91,15 @@ class About:
                 raise ValueError(f"{name} = {getattr(self, name)} must be at least 1")
         if self.activation not in ACTIVATIONS:
             raise ValueError(f"activation = {self.activation!r} must be one of {', '.join(ACTIVATIONS)}")
+        if self.policy not in POLICIES:
+            raise ValueError(f"policy = {self.policy!r} must be one of {', '.join(POLICIES)}")
+        for name in ("span", "reach"):
+            if not 0.0 <= getattr(self, name) <= MOST_SPAN:
+                raise ValueError(f"{name} = {getattr(self, name)} must be in [0, {MOST_SPAN:g}]")
+        if not 1 <= self.proposals <= MOST_PROPOSALS:
+            raise ValueError(f"proposals = {self.proposals} must be in 1..{MOST_PROPOSALS}")
+        if self.policy == "set" and self.span == 0.0:
+            raise ValueError("span = 0.0 must be positive for the policy 'set', which is guided")
         try:
             Scenario.from_dict(self.scenario)
         except ValueError as error:
@@ -93,13 +121,15 @@ class About:
 
 
 class LearnedSeller:
-    """Act as a trained actor does: normalise, a multi-layer perceptron, clip to [-1, 1].
+    """Act as a trained actor does: normalise or encode, a multi-layer perceptron, then the guide or a clip to [-1, 1].
 
     Parameters
     ----------
     weights : mapping of str to array
-        ``layer<i>.weight`` (out, in) and ``layer<i>.bias`` (out,) from the first layer on, ``log_std`` (M,),
-        ``observation_mean`` and ``observation_variance`` (D,).
+        ``layer<i>.weight`` (out, in) and ``layer<i>.bias`` (out,) from the first layer on, and ``log_std`` (M,). Of a
+        flat policy also ``observation_mean`` and ``observation_variance`` (D,); of one over customers
+        ``customer.weight`` (E, F), ``clock.weight`` (E, C), ``customer.bias`` (E,), ``encoder.weight`` (E, E) and
+        ``encoder.bias`` (E,). Of a guided one ``plan.prices`` (H, M) and ``plan.worth`` (H + 1, N or 1, K).
     about : About
     seed : int
         Of the noise of actions that are not deterministic.
@@ -114,19 +144,35 @@ class LearnedSeller:
         self.about = about
         self.weights = dict(weights)
         self.scenario = Scenario.from_dict(about.scenario)
-        self._layers = _layers(weights, about)
-        self._deviation = np.exp(_array(weights, "log_std", (about.action_size,)))
-        self._mean = _array(weights, "observation_mean", (about.observation_size,))
-        variance = _array(weights, "observation_variance", (about.observation_size,))
-        if not (variance > 0.0).all():
-            raise ValueError("observation_variance must be positive")
-        self._scale = np.sqrt(variance)
+        used = _Used(weights)
+        models = about.action_size
+        self._deviation = np.exp(used.array("log_std", (models,)))
+        if about.policy == "set":
+            inputs = self._take_encoder(used)
+        else:
+            inputs = about.observation_size
+            self._mean = used.array("observation_mean", (inputs,))
+            variance = used.array("observation_variance", (inputs,))
+            if not (variance > 0.0).all():
+                raise ValueError("observation_variance must be positive")
+            self._scale = np.sqrt(variance)
+        self._layers = _layers(used, inputs, models)
+        self.guide: Guide | None = None
+        if about.span > 0.0:
+            periods = self.scenario.periods
+            prices, worth = (
+                used.array("plan.prices", (periods, models)),
+                used.array("plan.worth", (periods + 1, None, SHARES.size)),
+            )
+            if not (prices > 0.0).all():
+                raise ValueError("plan.prices must be positive")
+            if worth.shape[1] not in (1, self.scenario.customers):
+                raise ValueError(
+                    f"plan.worth has shape {worth.shape}, its second size must be 1 or {self.scenario.customers}"
+                )
+            self.guide = Guide(Plan(prices, worth), about.span, about.reach, about.proposals)
+        used.check_all_known()
         self._rng = np.random.default_rng(seed)
-        known = {"log_std", "observation_mean", "observation_variance"}
-        known |= {f"layer{i}.{part}" for i in range(len(self._layers)) for part in ("weight", "bias")}
-        for name in weights:
-            if name not in known:
-                raise ValueError(f"{name} is unexpected{close_match(name, known)}")
 
     def __repr__(self) -> str:
         about = self.about
@@ -142,29 +188,81 @@ class LearnedSeller:
         deterministic: bool = True,
     ) -> tuple[Float32Array, Any]:
         """Return (action, state) for one observation (D,) or a batch (K, D)."""
-        seen = np.asarray(observation, dtype=np.float64)
-        size = self.about.observation_size
-        if seen.ndim not in (1, 2) or seen.shape[-1] != size:
-            raise ValueError(f"observation has shape {seen.shape}, it must be ({size},) or (lanes, {size})")
-        if not np.isfinite(seen).all():
-            raise ValueError(f"observation[{int(np.argwhere(~np.isfinite(seen))[0][-1])}] must be finite")
-        clip = self.about.observation_clip
-        action: FloatArray = np.clip((seen - self._mean) / self._scale, -clip, clip)
-        for i, (weight, bias) in enumerate(self._layers):
-            action = (action if i == 0 else ACTIVATIONS[self.about.activation](action)) @ weight.T + bias
+        seen = self._checked(observation)
+        batch = np.atleast_2d(seen)
+        market = observed_market(self._market, batch) if self.guide is not None else None
+        outputs = self._outputs(batch, market)
         if not deterministic:
-            action = action + self._deviation * self._rng.standard_normal(action.shape)
-        return np.clip(action, -1.0, 1.0).astype(np.float32), state
+            outputs = outputs + self._deviation * self._rng.standard_normal(outputs.shape)
+        if self.guide is None or market is None:
+            action = np.clip(outputs, -1.0, 1.0).astype(np.float32)
+        else:
+            prices = guided_prices(market, self.guide, state_from_observation(market, batch), outputs)
+            action = action_from_prices(market, prices)
+        return action.reshape(*seen.shape[:-1], -1), state
+
+    def outputs(self, observation: ArrayLike) -> FloatArray:
+        """Return the actor's outputs (K, M) for a batch of observations (K, D), before guide or clip."""
+        seen = np.atleast_2d(self._checked(observation))
+        return self._outputs(seen, observed_market(self._market, seen) if self.guide is not None else None)
 
     def check(self, market: Market) -> None:
         """Raise ValueError unless the policy sees and prices what this market shows and sells."""
         size, models = observation_size(market), market.catalogue.size
-        if (self.about.observation_size, self.about.action_size) != (size, models):
+        any_size = self.scenario.turnover == market.scenario.turnover == "daily" and self.about.policy == "set"
+        if (self.about.observation_size, self.about.action_size) != (size, models) and not any_size:
             raise ValueError(
                 f"{self!r} sees {self.about.observation_size} numbers and prices {self.about.action_size} models; "
                 f"this market (scenario {market.scenario.name!r}, {market.population.size} customers, observation "
                 f"{market.scenario.observation!r}) shows {size} and has {models}"
             )
+
+    @functools.cached_property
+    def _market(self) -> Market:
+        """The market that it was trained on, whose constants it knows; where customers change, they are observed."""
+        return Market(self.scenario, seed=self.about.population_seed)
+
+    def _checked(self, observation: ArrayLike) -> FloatArray:
+        """Return one observation or a batch as float64, or say what is wrong with it."""
+        seen = np.asarray(observation, dtype=np.float64)
+        size = self.about.observation_size
+        any_size = self.about.policy == "set" and self.scenario.turnover == "daily"  # `observed_market` looks at it
+        if seen.ndim not in (1, 2) or (seen.shape[-1] != size and not any_size):
+            raise ValueError(f"observation has shape {seen.shape}, it must be ({size},) or (lanes, {size})")
+        if not np.isfinite(seen).all():
+            raise ValueError(f"observation[{int(np.argwhere(~np.isfinite(seen))[0][-1])}] must be finite")
+        return seen
+
+    def _outputs(self, seen: FloatArray, market: Market | None) -> FloatArray:
+        activation = ACTIVATIONS[self.about.activation]
+        if self.about.policy == "set":
+            assert self.guide is not None
+            assert market is not None
+            customers, clock = customer_features(market, self.guide, state_from_observation(market, seen))
+            by_customer, by_clock, bias, second, second_bias = self._encoder
+            hidden = activation(customers @ by_customer.T + (clock @ by_clock.T + bias)[:, None])
+            hidden = activation(hidden @ second.T + second_bias).mean(axis=1)
+            outputs: FloatArray = np.concatenate([hidden, clock], axis=1)
+        else:
+            clip = self.about.observation_clip
+            outputs = np.clip((seen - self._mean) / self._scale, -clip, clip)
+        for i, (weight, bias) in enumerate(self._layers):
+            outputs = (outputs if i == 0 else activation(outputs)) @ weight.T + bias
+        return outputs
+
+    def _take_encoder(self, used: _Used) -> int:
+        """Keep the arrays of the encoder of customers; return how many numbers the perceptron after it sees."""
+        own, clock = OWN + 3 * self.about.action_size, CLOCK
+        bias = used.array("customer.bias", (None,))
+        width = len(bias)
+        self._encoder = (
+            used.array("customer.weight", (width, own)),
+            used.array("clock.weight", (width, clock)),
+            bias,
+            used.array("encoder.weight", (width, width)),
+            used.array("encoder.bias", (width,)),
+        )
+        return width + clock
 
 
 def save_policy(folder: str | os.PathLike[str], seller: LearnedSeller) -> Path:
@@ -248,30 +346,41 @@ def _read(path: Path) -> bytes:
         raise ValueError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def _layers(weights: Mapping[str, NDArray[Any]], about: About) -> list[tuple[FloatArray, FloatArray]]:
+class _Used:
+    """Stored arrays, each checked as it is taken, so that those that nobody took are known."""
+
+    def __init__(self, weights: Mapping[str, NDArray[Any]]) -> None:
+        self.weights = weights
+        self.names: set[str] = set()
+
+    def array(self, name: str, shape: tuple[int | None, ...]) -> FloatArray:
+        """Return one array as float64, or say what is wrong with it; None in a shape stands for any size."""
+        self.names.add(name)
+        if name not in self.weights:
+            raise ValueError(f"{name} is missing")
+        array = self.weights[name]
+        fits = array.ndim == len(shape)
+        fits = fits and all(want in (None, size) for want, size in zip(shape, array.shape, strict=True))
+        if not fits or array.size == 0:
+            wanted = tuple("any" if want is None else want for want in shape)
+            raise ValueError(f"{name} has shape {array.shape}, it must be {wanted}")
+        if array.dtype.kind != "f" or not np.isfinite(array).all():
+            raise ValueError(f"{name} must hold finite floating-point numbers")
+        return array.astype(np.float64)
+
+    def check_all_known(self) -> None:
+        for name in self.weights:
+            if name not in self.names:
+                raise ValueError(f"{name} is unexpected{close_match(name, self.names)}")
+
+
+def _layers(used: _Used, inputs: int, outputs: int) -> list[tuple[FloatArray, FloatArray]]:
     """Return the perceptron's (weight, bias) pairs, each fitting the one before it."""
     layers: list[tuple[FloatArray, FloatArray]] = []
-    inputs = about.observation_size
-    while not layers or f"layer{len(layers)}.weight" in weights:
-        weight = _array(weights, f"layer{len(layers)}.weight", (None, inputs))
-        layers.append((weight, _array(weights, f"layer{len(layers)}.bias", (len(weight),))))
+    while not layers or f"layer{len(layers)}.weight" in used.weights:
+        weight = used.array(f"layer{len(layers)}.weight", (None, inputs))
+        layers.append((weight, used.array(f"layer{len(layers)}.bias", (len(weight),))))
         inputs = len(weight)
-    if inputs != about.action_size:
-        raise ValueError(
-            f"layer{len(layers) - 1} has {inputs} outputs, it must have {about.action_size}, one per model"
-        )
+    if inputs != outputs:
+        raise ValueError(f"layer{len(layers) - 1} has {inputs} outputs, it must have {outputs}, one per model")
     return layers
-
-
-def _array(weights: Mapping[str, NDArray[Any]], name: str, shape: tuple[int | None, ...]) -> FloatArray:
-    """Return one array as float64, or say what is wrong with it; None in a shape stands for any size."""
-    if name not in weights:
-        raise ValueError(f"{name} is missing")
-    array = weights[name]
-    fits = array.ndim == len(shape) and all(want in (None, size) for want, size in zip(shape, array.shape, strict=True))
-    if not fits or array.size == 0:
-        wanted = tuple("any" if want is None else want for want in shape)
-        raise ValueError(f"{name} has shape {array.shape}, it must be {wanted}")
-    if array.dtype.kind != "f" or not np.isfinite(array).all():
-        raise ValueError(f"{name} must hold finite floating-point numbers")
-    return array.astype(np.float64)

@@ -59,12 +59,12 @@ class LookaheadIMP(IMP):
 
     def shadow_price(self, state: MarketState) -> FloatArray:
         """Return what a Wh costs the seller, by customer and model, (N, M) $/Wh."""
-        return _shadow_price(self.market, self.plan.worth, state, self.market.terms(state))
+        return shadow_price(self.market, self.plan.worth, state, self.market.terms(state).power[:, :, 0])
 
     def _period(self, state: MarketState) -> tuple[RentalTerms, SellerConstants]:
         """Return the terms, and constants whose serving costs hold the charge on energy: profits are net of it."""
         terms = self.market.terms(state)
-        return terms, _charged(self.constants, terms, _shadow_price(self.market, self.plan.worth, state, terms))
+        return terms, _charged(self.constants, terms, self.market, self.plan.worth, state)
 
 
 class PublicLookaheadIMP(LookaheadIMP):
@@ -91,7 +91,7 @@ def plan_day(market: Market, anticipate: str | None = None, rounds: int = ROUNDS
         state = first
         for hour, period in enumerate(draws):
             terms = market.terms(state)
-            charged = _charged(pooled.constants, terms, _shadow_price(market, worth, state, terms))
+            charged = _charged(pooled.constants, terms, market, worth, state)
             prices[hour] = pooled.best_prices(terms, charged)
             state = market.settle(np.tile(prices[hour], (days, 1)), state, period)[1]
         worth = worth_of_charge(market, prices)
@@ -128,7 +128,7 @@ def worth_of_charge(market: Market, prices: FloatArray, draws: int = WORTH_DRAWS
         sale, after = market.settle(np.tile(prices[hour], (draws * levels, 1)), state, period)
         margin = (prices[hour] - catalogue.serving_cost)[sale.choice] * sale.hours.sum(axis=-1)
         profit: FloatArray = np.where(sale.choice >= 0, margin - catalogue.adaptation_cost[sale.choice], 0.0)
-        profit += _interpolated(worth[hour + 1], customer, after.charge / population.capacity)
+        profit += interpolated(worth[hour + 1], (customer,), after.charge / population.capacity)
         worth[hour] = profit.reshape(draws, levels, n).mean(axis=0).T
     return worth
 
@@ -152,31 +152,45 @@ class _PooledIMP(IMP):
         return self._search(terms, constants).prices
 
 
-def _charged(constants: SellerConstants, terms: RentalTerms, shadow_price: FloatArray) -> SellerConstants:
+def _charged(
+    constants: SellerConstants, terms: RentalTerms, market: Market, worth: FloatArray, state: MarketState
+) -> SellerConstants:
     """Charge energy, at the device's nominal power, to every rented hour."""
-    return constants._replace(serving_cost=constants.serving_cost + shadow_price * terms.power[:, :, 0])
+    power = terms.power[:, :, 0]
+    return constants._replace(serving_cost=constants.serving_cost + shadow_price(market, worth, state, power) * power)
 
 
-def _shadow_price(market: Market, worth: FloatArray, state: MarketState, terms: RentalTerms) -> FloatArray:
-    """Mean worth of the Wh that a typical rental drains, per row of the terms and model, $/Wh.
+def shadow_price(market: Market, worth: FloatArray, state: MarketState, power: FloatArray) -> FloatArray:
+    """Return the mean worth of the Wh that a typical rental drains, per customer of all lanes and model, $/Wh.
 
     What would not fit into the battery after the hour's harvest costs nothing.
+
+    Parameters
+    ----------
+    market : Market
+    worth : (H + 1, N or 1, K), $
+        As in `Plan`; with one row it is that of any customer.
+    state : MarketState
+        Of K lanes, or of one market.
+    power : (K * N, M), W
+        Nominal, of the devices.
     """
-    rows, models = terms.setup_cost.shape
-    customers = market.population.size
-    hour = int(np.ravel(state.hour)[0])
-    capacity = np.tile(market.population.capacity, rows // customers)[:, None]
-    charge = state.charge.reshape(-1, 1)
-    use = np.minimum(TYPICAL_HOURS * terms.power[:, :, 0], np.maximum(charge, LEAST_USE))
+    lanes = market.lanes(state)
+    shape: tuple[int, ...] = lanes.charge.shape
+    capacity = np.broadcast_to(market.population.capacity, shape).reshape(-1, 1)
+    charge = lanes.charge.reshape(-1, 1)
+    use = np.minimum(TYPICAL_HOURS * power, np.maximum(charge, LEAST_USE))
     before = charge + market.scenario.harvest * capacity
-    customer = np.tile(np.arange(customers), rows // customers)[:, None].repeat(models, axis=1)
+    hour = np.repeat(lanes.hour, shape[1])[:, None]
+    rows: int = worth.shape[1]
+    customer = np.arange(shape[0] * shape[1])[:, None] % shape[1] % rows
     shares = [np.clip(level / capacity, 0.0, 1.0) for level in (before + np.zeros_like(use), before - use)]
-    spared, left = (_interpolated(worth[hour + 1], customer, share) for share in shares)
+    spared, left = (interpolated(worth, (hour + 1, customer), share) for share in shares)
     return np.maximum(spared - left, 0.0) / use
 
 
-def _interpolated(worth: FloatArray, customer: IntArray, share: FloatArray) -> FloatArray:
-    """Worth of charge (N, K) of customers at shares of their capacity, linear in between."""
+def interpolated(worth: FloatArray, rows: tuple[IntArray, ...], share: FloatArray) -> FloatArray:
+    """Return the worth of charge (..., K), of the rows that indices of its leading axes pick, at shares of capacity."""
     k = np.clip(np.searchsorted(SHARES, share, side="right") - 1, 0, SHARES.size - 2)
     part = (share - SHARES[k]) / (SHARES[k + 1] - SHARES[k])
-    return (1.0 - part) * worth[customer, k] + part * worth[customer, k + 1]
+    return (1.0 - part) * worth[(*rows, k)] + part * worth[(*rows, k + 1)]

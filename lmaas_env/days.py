@@ -21,11 +21,11 @@ HELD_OUT_START = 900_000_000
 _LARGEST_TRAINING_SEED = TUNING_START // TRAINING_STRIDE - 1
 
 
-def training_seeds(training_seed: int, count: int) -> range:
-    """Return the first day seeds of a training seed (1 to 499)."""
+def training_seeds(training_seed: int, count: int, skip: int = 0) -> range:
+    """Return day seeds of a training seed (1 to 499), from the first that is not skipped on."""
     if not 1 <= training_seed <= _LARGEST_TRAINING_SEED:
         raise ValueError(f"training seed = {training_seed} must be in 1..{_LARGEST_TRAINING_SEED}")
-    return _seeds(training_seed * TRAINING_STRIDE, count, TRAINING_STRIDE)
+    return _seeds(training_seed * TRAINING_STRIDE + skip, count, TRAINING_STRIDE - skip)
 
 
 def tuning_seeds(count: int) -> range:

@@ -84,7 +84,7 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
         self.render_mode = None
         self.state: MarketState | None = None
         self._day: Draws
-        self._rngs = [np.random.default_rng() for _ in range(num_envs)]
+        self.rngs = [np.random.default_rng() for _ in range(num_envs)]
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
@@ -106,7 +106,7 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
                 raise ValueError(f"seed must be one number or {self.num_envs}, it has {len(seeds)}")
             for lane, own in enumerate(seeds):
                 if own is not None and lanes[lane]:
-                    self._rngs[lane] = np.random.default_rng(own)
+                    self.rngs[lane] = np.random.default_rng(own)
         self._start_days(lanes)
         return self._observe(), {}
 
@@ -171,7 +171,7 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
 
     def _start_days(self, lanes: BoolArray) -> None:
         """Draw a new day for some lanes; the others keep theirs."""
-        rngs = [self._rngs[lane] for lane in np.flatnonzero(lanes)]
+        rngs = [self.rngs[lane] for lane in np.flatnonzero(lanes)]
         opened = new_customers(self.market, rngs)
         state, day = opened.days(rngs)
         self.market = self._with_customers(opened, lanes)

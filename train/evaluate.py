@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from agents.seller import Seller
-from lmaas_env.days import Days, draw_days
+from lmaas_env.days import Days, open_days
 from lmaas_env.market import Market
 from lmaas_env.spaces import first_sale, observation_from_state, prices_from_action, sale_of
 
@@ -27,7 +27,7 @@ def rollout(market: Market, seller: Seller, seeds: Sequence[int], progress: Call
     progress : callable, optional
         Called after every hour.
     """
-    state, draws = draw_days(market, seeds)
+    market, state, draws = open_days(market, seeds)
     sale = first_sale(market, (len(seeds),))
     memory: Any = None
     settlements, charge = [], [_mean_charge(market, state.charge)]

@@ -20,25 +20,30 @@ import yaml
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
-from stable_baselines3.common.torch_layers import FlattenExtractor
 from stable_baselines3.common.utils import LinearSchedule
-from stable_baselines3.common.vec_env import VecMonitor, VecNormalize
-from torch import nn
+from stable_baselines3.common.vec_env import VecEnvWrapper, VecMonitor, VecNormalize
 from tqdm import tqdm
 
-from agents.learned import About, LearnedSeller, save_policy
-from lmaas_env.days import held_out_seeds, training_seeds, tuning_seeds
+from agents.guide import Guide, guide_of, plan_of, set_size
+from agents.learned import ABOUT, LearnedSeller, save_policy
+from agents.lookahead import Plan
+from lmaas_env.days import TRAINING_STRIDE, held_out_seeds, training_seeds, tuning_seeds
 from lmaas_env.files import write_whole
 from lmaas_env.market import Market
 from lmaas_env.scenario import Scenario
-from lmaas_env.spaces import CLIP
 from lmaas_env.vector_env import LMaaSVectorEnv
 from train.evaluate import rollout
+from train.export import ACTIVATIONS, export
+from train.imitation import imitate
+from train.networks import CustomerSet
 from train.ppo_config import PPOConfig
-from train.runs import command_line, new_folder, versions, write_origin
-from train.sb3 import MONITORED, LMaaSVecEnv
+from train.runs import new_folder, write_origin
+from train.sb3 import MONITORED, GuidedVecEnv, LMaaSVecEnv
+from train.snapshot import load as load_snapshot
+from train.snapshot import restore, take
+from train.snapshot import save as save_snapshot
 
-ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
+SNAPSHOT = "snapshot.pt"
 
 
 @dataclasses.dataclass
@@ -51,6 +56,7 @@ class Train:
     --------
       lmaas train
       lmaas train --scenario scarce --seed 2 --steps 1000000
+      lmaas train --resume runs/my-run
       lmaas compare --sellers fixed runs/my-run
     """
 
@@ -74,6 +80,8 @@ class Train:
     """Steps between two checkpoints, each a policy that can be loaded."""
     eval_days: int = 40
     """Held-out days of the final score."""
+    resume: Path | None = None
+    """Run folder that was interrupted: goes on from its last checkpoint, with the settings that it was started with."""
     progress: bool = True
     """Show a progress bar when the output is a terminal."""
 
@@ -85,31 +93,58 @@ class Train:
 def train(args: Train) -> Path:
     """Train as `Train` says and return the run folder; nothing is written unless every setting is valid."""
     torch.set_num_threads(1)  # more threads make networks of this size slower, and results differ between machines
+    settings, snapshot = {}, None
+    if args.resume is not None:
+        args, settings, snapshot = _interrupted(args)
     for name, least in [("steps", 1), ("eval_every", 1), ("checkpoint_every", 1), ("tuning_days", 2), ("eval_days", 2)]:
         if getattr(args, name) < least:
             raise ValueError(f"{name} = {getattr(args, name)} must be at least {least}")
-    market = Market(Scenario.load(args.scenario), seed=args.population_seed)
-    config = PPOConfig.from_yaml(args.config) if args.config else PPOConfig.for_scenario(market.scenario.name)
+    if snapshot is None:
+        market = Market(Scenario.load(args.scenario), seed=args.population_seed)
+        config = PPOConfig.from_yaml(args.config) if args.config else PPOConfig.for_scenario(market.scenario.name)
+    else:
+        market = Market(Scenario.from_dict(settings["scenario"]), seed=args.population_seed)
+        config = PPOConfig(**settings["ppo"])
+    if config.imitated_days and (market.scenario.observation == "public" or market.scenario.turnover == "daily"):
+        raise ValueError(
+            f"imitated_days = {config.imitated_days} must be 0 where the teacher cannot know the customers"
+        )
     seeds = training_seeds(args.seed, config.n_envs)
+    imitated = training_seeds(args.seed, max(1, config.imitated_days), skip=TRAINING_STRIDE // 2)
     tuning, held_out = tuning_seeds(args.tuning_days), held_out_seeds(args.eval_days)
-    folder = new_folder(args.out, f"{market.scenario.name}-ppo-seed{args.seed}")
-    _write_settings(folder, args, market, config)
+    if snapshot is None:
+        folder = new_folder(args.out, f"{market.scenario.name}-ppo-seed{args.seed}")
+        _write_settings(folder, args, market, config)
+    else:
+        assert args.out is not None
+        folder = args.out
     print(f"training in {folder}\n  tensorboard --logdir {folder / 'tensorboard'}", flush=True)
 
-    environments = _environments(market, config, folder)
+    plan = plan_of(market) if config.span > 0.0 else None
+    guide = None if plan is None else guide_of(market, plan, config.span, config.reach, config.proposals)
+    lanes = LMaaSVectorEnv(config.n_envs, market=market, autoreset_mode="SameStep")
+    environments = _environments(lanes, config, folder, guide, plan)
     model = build_model(environments, config, args.seed)
     environments.seed(seeds[0])  # lane i gets seeds[i]; PPO's constructor has just seeded them with the bare seed
     model.set_logger(configure(str(folder / "tensorboard"), ["tensorboard"]))
-    run = Run(args, market, folder, tuning)
+    run = Run(args, config, market, guide, lanes, folder, tuning)
+    if snapshot is not None:
+        run.resume(restore(snapshot, model, lanes))
+    elif config.imitated_days and plan is not None and guide is not None:
+        imitate(model, market, guide, plan, imitated)
     try:
         with _ctrl_c_stops(run):
-            model.learn(args.steps, callback=run)
+            model.learn(args.steps - model.num_timesteps, callback=run, reset_num_timesteps=snapshot is None)
     finally:
         run.bar.close()
         model.logger.close()
         environments.close()
     if run.stopped:
-        print(f"stopped after {model.num_timesteps} steps; saving the policy as it is", flush=True)
+        print(
+            f"stopped after {model.num_timesteps} steps; saving the policy as it is\n"
+            f"go on from the last checkpoint with: lmaas train --resume {folder}",
+            flush=True,
+        )
     score = _score(market, run.seller(), held_out)
     run.scores["held_out"] = {"first_day_seed": held_out[0], **score}
     run.save(folder)
@@ -125,13 +160,32 @@ def train(args: Train) -> Path:
 class Run(BaseCallback):
     """What happens beside learning: the bar, evaluations, checkpoints and the day totals in TensorBoard."""
 
-    def __init__(self, args: Train, market: Market, folder: Path, tuning: range) -> None:
+    def __init__(
+        self,
+        args: Train,
+        config: PPOConfig,
+        market: Market,
+        guide: Guide | None,
+        lanes: LMaaSVectorEnv,
+        folder: Path,
+        tuning: range,
+    ) -> None:
         super().__init__()
-        self.args, self.market, self.folder, self.tuning = args, market, folder, tuning
+        self.args, self.config, self.market, self.guide, self.lanes = args, config, market, guide, lanes
+        self.folder, self.tuning = folder, tuning
         self.scores: dict[str, Any] = {}
         self.bar = tqdm(disable=True)
         self.stopped = False
-        self._next_evaluation = self._next_checkpoint = 0
+        self._next_evaluation, self._next_checkpoint, self._earlier = 0, args.checkpoint_every, 0.0
+
+    def resume(self, kept: dict[str, Any]) -> None:
+        """Go on from what `_on_rollout_start` kept; evaluations after it are made again."""
+        self._next_evaluation, self._next_checkpoint = kept["next_evaluation"], kept["next_checkpoint"]
+        self._earlier, self.scores = kept["seconds"], kept["scores"]
+        path = self.folder / "evaluations.csv"
+        header, *rows = path.read_text(encoding="utf-8").splitlines()
+        known = [row for row in rows if int(row.split(",")[0]) <= kept["step"]]
+        write_whole(path, "\n".join([header, *known]) + "\n")
 
     def _on_training_start(self) -> None:
         assert isinstance(self.model, PPO)
@@ -139,17 +193,40 @@ class Run(BaseCallback):
         total = -(-self.args.steps // update) * update
         # disable=None turns the bar off where the output is no terminal
         self.bar = tqdm(total=total, unit="step", disable=None if self.args.progress else True)
-        self._began = time.perf_counter()
-        self._next_checkpoint = self.args.checkpoint_every
-        _append(self.folder / "evaluations.csv", ["step", "seconds", "mean_day_profit", "standard_error"])
+        self.bar.update(self.num_timesteps)
+        self._began = time.perf_counter() - self._earlier
+        if not (self.folder / "evaluations.csv").exists():
+            _append(self.folder / "evaluations.csv", ["step", "seconds", "mean_day_profit", "standard_error"])
 
     def _on_rollout_start(self) -> None:  # the policy has learned from all steps so far
+        self._hold_actor(self.num_timesteps < self.config.critic_first)
         if self.num_timesteps >= self._next_evaluation:
             self._next_evaluation += self.args.eval_every
             self._evaluate()
         if self.num_timesteps >= self._next_checkpoint:
             self._next_checkpoint += self.args.checkpoint_every
-            self.save(self.folder / "checkpoints" / f"step-{self.num_timesteps:09d}")
+            self._check_point()
+
+    def _hold_actor(self, held: bool) -> None:
+        policy: Any = self.model.policy
+        parts = policy.pi_features_extractor, policy.mlp_extractor.policy_net, policy.action_net
+        for parameter in [policy.log_std, *(it for part in parts for it in part.parameters())]:
+            parameter.requires_grad_(not held)
+
+    def _check_point(self) -> None:
+        """Write the policy and a snapshot, and start new days as a run does that goes on from there."""
+        assert isinstance(self.model, PPO)
+        self.save(self.folder / "checkpoints" / f"step-{self.num_timesteps:09d}")
+        kept = {
+            "step": self.num_timesteps,
+            "next_evaluation": self._next_evaluation,
+            "next_checkpoint": self._next_checkpoint,
+            "seconds": time.perf_counter() - self._began,
+            "scores": self.scores,
+        }
+        save_snapshot(self.folder / SNAPSHOT, take(self.model, self.lanes, kept))
+        self.model._last_obs = self.training_env.reset()  # type: ignore[assignment]
+        self.model._last_episode_starts = np.ones(self.training_env.num_envs, dtype=bool)
 
     def _on_step(self) -> bool:
         self.bar.update(self.training_env.num_envs)
@@ -177,7 +254,7 @@ class Run(BaseCallback):
     def seller(self) -> LearnedSeller:
         """Return the policy as it is now."""
         assert isinstance(self.model, PPO)
-        return export(self.model, self.market.scenario, self.args.population_seed, self.args.seed, self.scores)
+        return export(self.model, self.market, self.guide, self.args.population_seed, self.args.seed, self.scores)
 
     def save(self, folder: Path) -> None:
         """Write policy, model and normaliser into a folder, whole or not at all."""
@@ -217,62 +294,34 @@ def _ctrl_c_stops(run: Run) -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def export(model: PPO, scenario: Scenario, population_seed: int, seed: int, scores: dict[str, Any]) -> LearnedSeller:
-    """Return the actor of an SB3 model, with its observation normaliser, as a seller that needs neither SB3 nor torch.
-
-    Raises
-    ------
-    ValueError
-        If the policy is not a perceptron with a diagonal Gaussian, or its activation is neither tanh nor ReLU.
-    """
-    policy: Any = model.policy
-    hidden = list(policy.mlp_extractor.policy_net)
-    layers = [*hidden[::2], policy.action_net]
-    kinds = {type(module) for module in hidden[1::2]} or {nn.Tanh}
-    activation = next((name for name, kind in ACTIVATIONS.items() if kinds == {kind}), None)
-    if (
-        model.use_sde
-        or activation is None
-        or not isinstance(policy.features_extractor, FlattenExtractor)
-        or not all(isinstance(layer, nn.Linear) for layer in layers)
-    ):
-        raise ValueError("only SB3's MlpPolicy with tanh or ReLU and without state-dependent exploration is exported")
-    size = int(np.prod(model.observation_space.shape or ()))
-    weights = {"log_std": policy.log_std}
-    for i, layer in enumerate(layers):
-        weights |= {f"layer{i}.weight": layer.weight, f"layer{i}.bias": layer.bias}
-    arrays = {name: tensor.detach().cpu().numpy().copy() for name, tensor in weights.items()}
-    normaliser: Any = model.get_vec_normalize_env()
-    clip = CLIP
-    mean, variance = np.zeros(size), np.ones(size)  # observations that are not normalised are clipped to CLIP already
-    if normaliser is not None and normaliser.norm_obs:
-        mean, variance = normaliser.obs_rms.mean.copy(), normaliser.obs_rms.var + normaliser.epsilon
-        clip = float(normaliser.clip_obs)
-    about = About(
-        scenario=scenario.to_dict(),
-        population_seed=population_seed,
-        observation_size=size,
-        action_size=int(np.prod(model.action_space.shape or ())),
-        activation=activation,
-        observation_clip=clip,
-        algorithm="PPO",
-        steps=model.num_timesteps,
-        training_seed=seed,
-        command=command_line(),
-        versions=versions(),
-        scores=scores,
-    )
-    return LearnedSeller({**arrays, "observation_mean": mean, "observation_variance": variance}, about)
-
-
-def _environments(market: Market, config: PPOConfig, folder: Path) -> VecNormalize:
-    lanes = LMaaSVecEnv(LMaaSVectorEnv(config.n_envs, market=market, autoreset_mode="SameStep"))
-    monitored = VecMonitor(lanes, str(folder / "monitor.csv"), info_keywords=MONITORED)  # one file for all lanes
-    return VecNormalize(monitored, norm_obs=config.norm_obs, norm_reward=config.norm_reward, gamma=config.gamma)
+def _environments(
+    lanes: LMaaSVectorEnv, config: PPOConfig, folder: Path, guide: Guide | None, plan: Plan | None
+) -> VecNormalize:
+    adapter = LMaaSVecEnv(lanes)
+    environments: VecEnvWrapper = VecMonitor(adapter, str(folder / "monitor.csv"), info_keywords=MONITORED)
+    if guide is not None and plan is not None:
+        guide = guide._replace(proposals=1)
+        worth = plan.worth if config.shaping else None
+        environments = GuidedVecEnv(environments, lanes, guide, config.policy == "set", worth)
+    return VecNormalize(environments, norm_obs=config.norm_obs, norm_reward=config.norm_reward, gamma=config.gamma)
 
 
 def build_model(environments: VecNormalize, config: PPOConfig, seed: int) -> PPO:
     """Return a new PPO of the settings."""
+    activation = ACTIVATIONS[config.activation]
+    network: dict[str, Any] = {}
+    if config.policy == "set":
+        customer, clock = set_size(environments.get_attr("market")[0])
+        network = {
+            "features_extractor_class": CustomerSet,
+            "features_extractor_kwargs": {
+                "customer": customer,
+                "clock": clock,
+                "width": config.encoder,
+                "activation": activation,
+            },
+            "share_features_extractor": False,
+        }
     return PPO(
         "MlpPolicy",
         environments,
@@ -288,8 +337,9 @@ def build_model(environments: VecNormalize, config: PPOConfig, seed: int) -> PPO
         max_grad_norm=config.max_grad_norm,
         policy_kwargs={
             "net_arch": list(config.net_arch),
-            "activation_fn": ACTIVATIONS[config.activation],
+            "activation_fn": activation,
             "log_std_init": config.log_std_init,
+            **network,
         },
         seed=seed,
         device="cpu",
@@ -300,6 +350,30 @@ def _score(market: Market, seller: LearnedSeller, seeds: range) -> dict[str, Any
     profit = rollout(market, seller, seeds).day_profit
     error = profit.std(ddof=1) / np.sqrt(len(profit))
     return {"days": len(profit), "mean_day_profit": round(float(profit.mean()), 4), "standard_error": round(error, 4)}
+
+
+def _interrupted(args: Train) -> tuple[Train, dict[str, Any], dict[str, Any]]:
+    """Return the settings and the snapshot of the run to go on with."""
+    folder = args.resume
+    assert folder is not None
+    others = [
+        field.name
+        for field in dataclasses.fields(Train)
+        if field.name not in ("resume", "progress") and getattr(args, field.name) != field.default
+    ]
+    if others:
+        raise ValueError(
+            f"{others[0]} cannot be given with resume: a run goes on with the settings it was started with"
+        )
+    if (folder / ABOUT).exists() and not (folder / SNAPSHOT).exists():
+        raise ValueError(f"folder {str(folder)!r} has no checkpoint to go on from")
+    snapshot = load_snapshot(folder / SNAPSHOT)
+    try:
+        settings = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+        started = settings["train"] | {"config": None, "resume": None, "out": folder, "progress": args.progress}
+        return Train(**started), settings, snapshot
+    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise ValueError(f"{folder / 'config.yaml'}: does not hold the settings of a run: {error}") from error
 
 
 def _write_settings(folder: Path, args: Train, market: Market, config: PPOConfig) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from agents.learned import POLICIES
 from lmaas_env.scenario import close_match
 
 CONFIGS = Path(__file__).parent / "configs"
@@ -33,6 +34,14 @@ class PPOConfig:
     activation : ``tanh`` or ``relu``
     log_std_init : log of the first standard deviation of an action
     norm_obs, norm_reward : whether running statistics scale observations and rewards
+    policy : ``flat``, a perceptron of the observation, or ``set``, customer by customer (`agents.guide`)
+    encoder : width of what the policy ``set`` makes of every customer
+    span, reach : of the guide (`agents.guide.Guide`); a span of 0 is none, and the policy prices from nothing
+    proposals : how many prices the trained policy tries around its own (`agents.guide.Guide`); training tries none
+    shaping : whether rewards hold the change of what the batteries are worth (a potential, so that the best policy
+        stays the best; Ng, Harada and Russell, 1999); it takes gamma = 1
+    imitated_days : training days of look-ahead IMP that the policy imitates before it learns
+    critic_first : first steps of training that only the critic learns from, so that it does not mislead a warm start
 
     Raises
     ------
@@ -57,6 +66,14 @@ class PPOConfig:
     log_std_init: float = _number(-1.0, -10.0, 2.0)
     norm_obs: bool = False
     norm_reward: bool = True
+    policy: str = "flat"
+    encoder: int = _number(64, 1, 8192)
+    span: float = _number(0.0, 0.0, 10.0)
+    reach: float = _number(0.0, 0.0, 10.0)
+    proposals: int = _number(1, 1, 1024)
+    shaping: bool = False
+    imitated_days: int = _number(0, 0, 100_000)
+    critic_first: int = _number(0, 0, 1_000_000_000)
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -72,6 +89,14 @@ class PPOConfig:
                 object.__setattr__(self, field.name, widths)
         if self.activation not in ACTIVATIONS:
             raise ValueError(f"activation = {self.activation!r} must be one of {', '.join(ACTIVATIONS)}")
+        if self.policy not in POLICIES:
+            raise ValueError(f"policy = {self.policy!r} must be one of {', '.join(POLICIES)}")
+        if self.span == 0.0 and (self.policy == "set" or self.reach > 0.0 or self.shaping or self.imitated_days > 0):
+            raise ValueError(
+                "span = 0.0 must be positive where policy is 'set', or reach, shaping or imitated_days are"
+            )
+        if self.shaping and self.gamma != 1.0:
+            raise ValueError(f"gamma = {self.gamma} must be 1 with shaping")
         # A last batch that is shorter than the others would weigh its samples more.
         if self.n_envs * self.n_steps % self.batch_size:
             raise ValueError(

@@ -6,9 +6,13 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices
 
+from agents.guide import Guide, customer_features, guided_prices, potential, set_size
+from lmaas_env.market import Market, MarketState
+from lmaas_env.spaces import action_from_prices
+from lmaas_env.types import FloatArray
 from lmaas_env.vector_env import LMaaSVectorEnv
 
 DAY_TOTALS = ("profit", "revenue", "cost", "customer_profit", "worst_case_profit")
@@ -89,3 +93,77 @@ class LMaaSVecEnv(VecEnv):
     def env_is_wrapped(self, wrapper_class: type[gym.Wrapper], indices: VecEnvIndices = None) -> list[bool]:
         """Return False for every lane."""
         return [False for _ in self._get_indices(indices)]
+
+
+class GuidedVecEnv(VecEnvWrapper):
+    """What a guided policy sees and does (`agents.guide`): features of customers, outputs that move a plan's prices.
+
+    Parameters
+    ----------
+    venv : VecEnv
+        Lanes of an LMaaSVecEnv, perhaps wrapped.
+    env : LMaaSVectorEnv
+        The environment inside, whose state the seller's observation shows.
+    guide : Guide
+    over_customers : bool
+        Whether the policy sees features of customers instead of the observation.
+    worth : (H + 1, N or 1, K) array, optional
+        What charge is worth, $ (`agents.lookahead.Plan`): its change is added to the rewards, in $ per customer.
+    """
+
+    def __init__(
+        self,
+        venv: VecEnv,
+        env: LMaaSVectorEnv,
+        guide: Guide,
+        over_customers: bool,
+        worth: FloatArray | None = None,
+    ) -> None:
+        self.env, self.guide, self.over_customers, self.worth = env, guide, over_customers, worth
+        space = venv.observation_space
+        if over_customers:
+            customer, clock = set_size(env.market)
+            size = customer * env.market.population.size + clock
+            space = gym.spaces.Box(-np.inf, np.inf, (size,), np.float32)
+        super().__init__(venv, observation_space=space)
+
+    def reset(self) -> np.ndarray:
+        """Start a day in every lane."""
+        observation = np.asarray(self.venv.reset())
+        self._potential = self._worth_now()
+        return self._seen(observation)
+
+    def step_async(self, actions: np.ndarray) -> None:
+        """Take the outputs of the next step."""
+        prices = guided_prices(self.env.market, self.guide, self._state, np.asarray(actions, dtype=np.float64))
+        self.venv.step_async(action_from_prices(self.env.market, prices))
+
+    def step_wait(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[dict[str, Any]]]:
+        """Step all lanes."""
+        seen, reward, done, infos = self.venv.step_wait()
+        before, self._potential = self._potential, self._worth_now()
+        # Nothing is worth anything after a day's last period; the state is the next day's already.
+        reward = reward + (np.where(done, 0.0, self._potential) - before).astype(np.float32)
+        if self.over_customers:
+            for lane in np.flatnonzero(done):  # nothing learns from it: a day's end is no truncation
+                infos[lane]["terminal_observation"] = np.zeros(self.observation_space.shape or (), np.float32)
+        return self._seen(np.asarray(seen)), reward, done, infos
+
+    @property
+    def _state(self) -> MarketState:
+        assert self.env.state is not None
+        return self.env.state
+
+    def _seen(self, observation: np.ndarray) -> np.ndarray:
+        return encoded(self.env.market, self.guide, self._state) if self.over_customers else observation
+
+    def _worth_now(self) -> FloatArray:
+        if self.worth is None:
+            return np.zeros(self.num_envs)
+        return potential(self.env.market, self.worth, self._state) / self.env.market.population.size
+
+
+def encoded(market: Market, guide: Guide, state: MarketState) -> np.ndarray:
+    """Return what a policy over customers sees in the form that torch takes: (K, N * F + C)."""
+    customers, clock = customer_features(market, guide, state)
+    return np.concatenate([customers.reshape(len(customers), -1), clock], axis=1, dtype=np.float32)

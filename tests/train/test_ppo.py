@@ -18,11 +18,13 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from agents import load_policy
 from lmaas_env import Market, Scenario
+from lmaas_env.spaces import observation_from_state, state_from_observation
 from lmaas_env.vector_env import LMaaSVectorEnv
 from train.__main__ import main
-from train.ppo import Run, Train, export, train
+from train.export import export
+from train.ppo import Run, Train, train
 from train.ppo_config import PPOConfig
-from train.sb3 import LMaaSVecEnv
+from train.sb3 import LMaaSVecEnv, encoded
 
 torch.set_num_threads(1)
 QUICK = {"n_envs": 4, "n_steps": 24, "batch_size": 48, "n_epochs": 2, "net_arch": [8]}
@@ -75,7 +77,7 @@ def test_exported_policy_acts_as_the_model_through_its_normaliser(norm_obs: bool
         "MlpPolicy", env, n_steps=24, batch_size=48, policy_kwargs={"activation_fn": kinds[activation]}, device="cpu"
     )
     model.learn(192)
-    seller = export(model, Scenario(), 0, 1, {})
+    seller = export(model, Market("day"), None, 0, 1, {})
     observations = np.random.default_rng(0).uniform(-2.0, 2.0, (50, 75)).astype(np.float32)
     expected, _ = model.predict(env.normalize_obs(observations), deterministic=True)
     acted, _ = seller.predict(observations)
@@ -106,6 +108,40 @@ def test_a_run_leaves_everything_behind(tmp_path: Path, capsys: pytest.CaptureFi
     (checkpoint,) = (folder / "checkpoints").iterdir()
     load_policy(checkpoint).check(Market("day"))
     assert str(folder) in capsys.readouterr().out
+
+
+GUIDED = QUICK | {"policy": "set", "encoder": 8, "span": 0.4, "reach": 0.1, "proposals": 3, "gamma": 1.0}
+GUIDED |= {"shaping": True, "activation": "relu"}
+
+
+def test_a_guided_policy_over_customers_acts_as_the_model_and_knows_no_order(tmp_path: Path) -> None:
+    config = tmp_path / "guided.yaml"
+    config.write_text(yaml.safe_dump(GUIDED | {"imitated_days": 1, "critic_first": 96}))
+    folder = train(quick(tmp_path, config=config))
+    seller, model = load_policy(folder), PPO.load(folder / "model.zip", device="cpu")
+    market = Market("day")
+    state, _ = market.days([np.random.default_rng(i) for i in range(6)])
+    seen = observation_from_state(market, state, None)
+    assert seller.guide is not None
+    expected, _ = model.predict(encoded(market, seller.guide, state_from_observation(market, seen)), deterministic=True)
+    assert np.abs(np.clip(seller.outputs(seen), -1.0, 1.0) - expected).max() < 1e-5
+    assert (seller.predict(seen)[0] == seller.predict(seen)[0]).all()
+    assert np.abs(seller.predict(seen[2])[0] - seller.predict(seen)[0][2]).max() < 1e-6
+
+
+def test_a_run_that_goes_on_from_its_checkpoint_has_the_same_curve(tmp_path: Path) -> None:
+    config = tmp_path / "guided.yaml"
+    config.write_text(yaml.safe_dump(GUIDED))
+    whole = train(quick(tmp_path, "whole", config=config, steps=288))
+    cut = train(quick(tmp_path, "cut", config=config, steps=288))
+    for file in ("policy.safetensors", "policy.json", "evaluations.csv"):  # as if it had stopped after the checkpoint
+        text = (cut / "evaluations.csv").read_text().splitlines()[:3] if file.endswith("csv") else []
+        (cut / file).write_text("\n".join(text) + "\n")
+    train(Train(resume=cut, progress=False))
+    ours, theirs = load_file(cut / "policy.safetensors"), load_file(whole / "policy.safetensors")
+    assert all((ours[name] == theirs[name]).all() for name in theirs)
+    curves = [[row.split(",")[::2] for row in (it / "evaluations.csv").read_text().splitlines()] for it in (whole, cut)]
+    assert curves[0] == curves[1]
 
 
 def test_one_seed_gives_one_policy_and_another_seed_another(tmp_path: Path) -> None:
@@ -151,6 +187,7 @@ def test_a_trained_run_can_be_compared_and_a_misfit_is_refused(
         ({"steps": 0}, "steps = 0 must be at least 1"),
         ({"seed": 500}, "training seed = 500 must be in 1..499"),
         ({"eval_days": 0}, "eval_days = 0"),
+        ({"resume": Path("nowhere")}, "steps cannot be given with resume|config cannot be given with resume"),
     ],
 )
 def test_bad_settings_are_refused_before_anything_is_written(

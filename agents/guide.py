@@ -1,0 +1,174 @@
+"""A guide for learned policies: where prices are expected, what customers do there, and where a price should end.
+
+A guided policy does not price from nothing. Its outputs move the prices of a plan (`agents.lookahead.plan_day`), which
+knows the market's constants and the hour only, and each price then ends just below the nearest threshold
+(`agents.undercut`). A policy over the set of customers also sees what each of them would do at the plan's prices. All
+of this the seller knows: the market's constants and what its observation shows.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.lookahead import Plan, interpolated, plan_day, shadow_price
+from agents.undercut import undercut
+from lmaas_env.kernels import TermArrays
+from lmaas_env.market import Market, MarketState
+from lmaas_env.period import terms_of
+from lmaas_env.types import FloatArray
+from lmaas_env.waterfilling import solve_rows
+
+OWN = 11  # numbers that a policy sees of every customer, beside three per model
+CLOCK = 4  # and of the hour
+SPREAD = 0.1  # of the logs of proposed prices
+_MOST = 10.0  # outputs beyond are as good as infinite
+TYPICAL_CUSTOMERS = 192  # from whom a plan is made where customers change daily
+
+
+class Guide(NamedTuple):
+    """How outputs become prices.
+
+    Attributes
+    ----------
+    plan : the prices posted where every output is 0, and what charge is worth
+    span : log of the factor by which an output of 1 moves a price
+    reach : log of the factor within which a price moves to the nearest threshold; 0 for not at all
+    proposals : how many prices around those of the outputs are tried, 1 for these alone
+    """
+
+    plan: Plan
+    span: float
+    reach: float
+    proposals: int = 1
+
+    @property
+    def prices(self) -> FloatArray:
+        """The plan's prices, (H, M) $/h."""
+        return self.plan.prices
+
+
+def plan_of(market: Market) -> Plan:
+    """Return the plan that guides: that of the market's customers or, where they change, of many that might come."""
+    if market.scenario.turnover == "none":
+        return plan_day(market)
+    typical = dataclasses.replace(market.scenario, customers=TYPICAL_CUSTOMERS, turnover="none")
+    plan = plan_day(Market(typical, seed=1))
+    return plan._replace(worth=plan.worth.mean(axis=1, keepdims=True))
+
+
+def guided_prices(market: Market, guide: Guide, state: MarketState, outputs: FloatArray) -> FloatArray:
+    """Return the prices (K, M), $/h, of a policy's outputs (K, M) in states of K lanes."""
+    scenario, (lanes, models) = market.scenario, outputs.shape
+    moves = guide.span * np.clip(outputs, -_MOST, _MOST)[:, None] + _around(guide.proposals, models)
+    prices: FloatArray = _planned(guide, state)[:, None] * np.exp(moves)
+    prices = np.clip(prices, scenario.price_floor, scenario.price_cap).reshape(-1, models)
+    if guide.reach == 0.0:
+        return prices
+    terms = terms_of(market.packed, market.lanes(state))
+    each = TermArrays(*(_repeated(array, lanes, guide.proposals) for array in terms))
+    prices = undercut(market, each, prices, guide.reach)
+    if guide.proposals == 1:
+        return prices
+    power = terms.power[:, :, 0]
+    cost = market.catalogue.serving_cost + shadow_price(market, guide.plan.worth, state, power) * power
+    profit = _anticipated(market, each, _repeated(cost, lanes, guide.proposals), prices).reshape(lanes, -1)
+    return prices.reshape(lanes, -1, models)[np.arange(lanes), profit.argmax(axis=1)]
+
+
+def _anticipated(market: Market, terms: TermArrays, cost: FloatArray, prices: FloatArray) -> FloatArray:
+    """Return the seller's profit (B,) at each of B prices, $, at a cost per hour (B * N, M) that charges energy.
+
+    The hours are those that customers plan for the worst case, as in `LookaheadIMP(market, "worst_case")`.
+    """
+    choice, _, hours = solve_rows(terms, prices)
+    rows, chosen = np.arange(len(choice)), np.maximum(choice, 0)
+    price = prices[rows * len(prices) // len(choice), chosen]
+    sale = (price - cost[rows, chosen]) * hours[rows, chosen].sum(axis=1) - market.catalogue.adaptation_cost[chosen]
+    return np.where(choice >= 0, sale, 0.0).reshape(len(prices), -1).sum(axis=1)
+
+
+def _around(proposals: int, models: int) -> FloatArray:
+    """Return the logs of factors (P, M) by which proposals differ from what the outputs say; the first by none."""
+    around = SPREAD * np.random.default_rng(0).standard_normal((proposals, models))
+    around[0] = 0.0
+    return around
+
+
+def _repeated(rows: NDArray[Any], lanes: int, times: int) -> NDArray[Any]:
+    """Return the rows (K * N, ...) with those of every lane several times in a row."""
+    by_lane = rows.reshape(lanes, -1, *rows.shape[1:])
+    return by_lane.repeat(times, axis=0).reshape(-1, *rows.shape[1:])
+
+
+def set_size(market: Market) -> tuple[int, int]:
+    """Return how many numbers a policy over customers sees of each of them, and of the hour."""
+    return OWN + 3 * market.catalogue.size, CLOCK
+
+
+def customer_features(market: Market, guide: Guide, state: MarketState) -> tuple[FloatArray, FloatArray]:
+    """Return what a policy over customers sees in states of K lanes: of every customer (K, N, F), of the hour (K, C).
+
+    Of each customer its state and constants and, at the plan's prices and per model, its worst-case profit, its planned
+    hours and how far its threshold lies from the price. Numbers of different markets have one scale.
+    """
+    lanes = market.lanes(state)
+    shape = lanes.charge.shape
+    scenario, population, packed = market.scenario, market.population, market.packed
+    terms = terms_of(packed, lanes)
+    prices = _planned(guide, state)
+    _, profit, hours = solve_rows(terms, prices)
+    profit, hours = profit.reshape(*shape, -1), hours.sum(axis=2).reshape(*shape, -1)
+    distance = np.where(hours > 1e-6, (profit - _best_other(profit)) / np.maximum(hours, 1e-6) / prices[:, None], -2.0)
+    value = terms.task_value.reshape(*shape, -1)
+    total = np.maximum(value.sum(axis=2), 1e-9)
+    share_left = lanes.charge / population.capacity
+    own = [
+        lanes.shadowing / 4.0,
+        lanes.demand / 0.25,
+        2.0 * share_left - 1.0,
+        np.log(np.maximum(share_left, 0.003) * population.capacity / 60.0),
+        np.log(population.capacity / 60.0),
+        np.log(total / 5.0),
+        6.0 * value[..., 0] / total - 2.0,
+        packed.customers[0].reshape(population.distance.shape) / 10.0 - 2.0 + lanes.shadowing / 10.0,
+        population.fade_depth / 5.0 - 2.0,
+        population.fade_budget - 2.0,
+        3.0 * np.log(population.saturation / 25.0),
+    ]
+    columns = [np.broadcast_to(column, shape)[..., None] for column in own]
+    columns += [np.clip(profit, -3.0, 10.0) / 2.0, 2.0 * hours, 2.0 * np.clip(distance, -1.0, 2.0)]
+    angle = 2.0 * np.pi * lanes.hour / 24.0
+    clock = [np.sin(angle), np.cos(angle), 1.0 - lanes.hour / scenario.periods]
+    clock.append(0.5 * np.log(market.demand_factor(lanes.hour)))
+    customers: FloatArray = np.concatenate(columns, axis=2, dtype=np.float64)
+    return customers, np.stack(clock, axis=1)
+
+
+def _planned(guide: Guide, state: MarketState) -> FloatArray:
+    """Return the plan's prices (K, M) of the lanes' hours; at a day's end, which nobody prices, the last hour's."""
+    return np.ascontiguousarray(guide.prices[np.minimum(state.hour, len(guide.prices) - 1)])
+
+
+def potential(market: Market, worth: FloatArray, state: MarketState) -> FloatArray:
+    """Return what the batteries are worth to the seller in states of K lanes, (K,) $: `Plan.worth` of their charge."""
+    lanes = market.lanes(state)
+    customer = np.arange(market.population.size) % worth.shape[1]
+    return interpolated(worth, (lanes.hour[:, None], customer), lanes.charge / market.population.capacity).sum(axis=1)
+
+
+def guide_of(market: Market, plan: Plan, span: float, reach: float, proposals: int = 1) -> Guide:
+    """Return the guide of a plan; a seller that does not see its customers' state knows no thresholds."""
+    if market.scenario.observation == "public":
+        return Guide(plan, span, 0.0)
+    return Guide(plan, span, reach, proposals)
+
+
+def _best_other(profit: FloatArray) -> FloatArray:
+    """Return, for every model, the best offer of the others or none, from profits (K, N, M)."""
+    models = profit.shape[2]
+    others = [np.delete(profit, m, axis=2).max(axis=2, initial=0.0) for m in range(models)]
+    return np.stack(others, axis=2)
