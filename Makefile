@@ -5,13 +5,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 RUN := runs/demo-$(shell date +%Y%m%d-%H%M%S)
-DEMO_STEPS ?= 600000
+DEMO_STEPS ?= 200000
 
 .PHONY: demo test lint format
 
 demo: .venv/installed
 	$(BIN)/lmaas train --scenario day --steps $(DEMO_STEPS) --out $(RUN)/ppo
-	$(BIN)/lmaas compare --scenario day --days 40 --sellers $(RUN)/ppo public-lookahead lookahead fixed public-imp cost-plus random --out $(RUN)/compare
+	$(BIN)/lmaas compare --scenario day --days 40 --sellers $(RUN)/ppo day-ppo public-lookahead lookahead fixed public-imp cost-plus random --out $(RUN)/compare
 
 test: .venv/installed
 	$(BIN)/python -m pytest -n 2 --quiet

@@ -24,7 +24,7 @@ BLOCK = 8  # lanes solved at once, so that their terms stay in the cache
 
 
 def undercut(market: Market, terms: TermArrays, prices: FloatArray, reach: float) -> FloatArray:
-    """Return prices (K, M), $/h, each just below the nearest threshold within a factor of exp(``reach``), if any.
+    """Return prices (K, M), $/h, each just below the nearest threshold within about a factor of exp(``reach``), if any.
 
     Models move in turn, the dearest to serve first: most customers rent the cheapest, whose thresholds depend on the
     other prices.

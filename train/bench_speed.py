@@ -338,7 +338,7 @@ def _ppo(seconds: float) -> list[SpeedRow]:
             return self._first, nothing, nothing.astype(np.bool_), [{} for _ in range(self.num_envs)]
 
     torch.set_num_threads(1)
-    config = PPOConfig.for_scenario("day")
+    config = PPOConfig.for_scenario("default")
     market = Market("day")
 
     def learning(lanes: VecEnv) -> tuple[int, int, Callable[[], object]]:

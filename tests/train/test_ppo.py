@@ -33,8 +33,9 @@ QUICK = {"n_envs": 4, "n_steps": 24, "batch_size": 48, "n_epochs": 2, "net_arch"
 def quick(tmp_path: Path, name: str = "run", **changes: object) -> Train:
     config = tmp_path / "quick.yaml"
     config.write_text(yaml.safe_dump(QUICK))
-    options = {"steps": 192, "eval_every": 96, "checkpoint_every": 96, "tuning_days": 2, "eval_days": 2}
-    return Train(config=config, out=tmp_path / name, progress=False, **(options | changes))  # type: ignore[arg-type]
+    options: dict[str, object] = {"config": config}
+    options |= {"steps": 192, "eval_every": 96, "checkpoint_every": 96, "tuning_days": 2, "eval_days": 2}
+    return Train(out=tmp_path / name, progress=False, **(options | changes))  # type: ignore[arg-type]
 
 
 def lanes(count: int) -> LMaaSVecEnv:
@@ -135,7 +136,7 @@ def test_a_run_that_goes_on_from_its_checkpoint_has_the_same_curve(tmp_path: Pat
     whole = train(quick(tmp_path, "whole", config=config, steps=288))
     cut = train(quick(tmp_path, "cut", config=config, steps=288))
     for file in ("policy.safetensors", "policy.json", "evaluations.csv"):  # as if it had stopped after the checkpoint
-        text = (cut / "evaluations.csv").read_text().splitlines()[:3] if file.endswith("csv") else []
+        text = (cut / "evaluations.csv").read_text().splitlines()[:4] if file.endswith("csv") else []
         (cut / file).write_text("\n".join(text) + "\n")
     train(Train(resume=cut, progress=False))
     ours, theirs = load_file(cut / "policy.safetensors"), load_file(whole / "policy.safetensors")
