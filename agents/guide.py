@@ -45,11 +45,6 @@ class Guide(NamedTuple):
     reach: float
     proposals: int = 1
 
-    @property
-    def prices(self) -> FloatArray:
-        """The plan's prices, (H, M) $/h."""
-        return self.plan.prices
-
 
 def plan_of(market: Market) -> Plan:
     """Return the plan that guides: that of the market's customers or, where they change, of many that might come."""
@@ -66,23 +61,25 @@ def guided_prices(market: Market, guide: Guide, state: MarketState, outputs: Flo
     moves = guide.span * np.clip(outputs, -_MOST, _MOST)[:, None] + _around(guide.proposals, models)
     prices: FloatArray = _planned(guide, state)[:, None] * np.exp(moves)
     prices = np.clip(prices, scenario.price_floor, scenario.price_cap).reshape(-1, models)
-    if guide.reach == 0.0:
+    if guide.reach == 0.0 and guide.proposals == 1:
         return prices
     terms = terms_of(market.packed, market.lanes(state))
     each = TermArrays(*(_repeated(array, lanes, guide.proposals) for array in terms))
-    prices = undercut(market, each, prices, guide.reach)
+    if guide.reach > 0.0:
+        prices = undercut(market, each, prices, guide.reach)
     if guide.proposals == 1:
         return prices
     power = terms.power[:, :, 0]
     cost = market.catalogue.serving_cost + shadow_price(market, guide.plan.worth, state, power) * power
-    profit = _anticipated(market, each, _repeated(cost, lanes, guide.proposals), prices).reshape(lanes, -1)
+    profit = anticipated(market, each, _repeated(cost, lanes, guide.proposals), prices).reshape(lanes, -1)
     return prices.reshape(lanes, -1, models)[np.arange(lanes), profit.argmax(axis=1)]
 
 
-def _anticipated(market: Market, terms: TermArrays, cost: FloatArray, prices: FloatArray) -> FloatArray:
-    """Return the seller's profit (B,) at each of B prices, $, at a cost per hour (B * N, M) that charges energy.
+def anticipated(market: Market, terms: TermArrays, cost: FloatArray, prices: FloatArray) -> FloatArray:
+    """Return the seller's profit (B,) at each of B prices but for training, $, at a cost per hour (B * N, M).
 
-    The hours are those that customers plan for the worst case, as in `LookaheadIMP(market, "worst_case")`.
+    Hours are those planned for the worst case, as in `line_search.anticipated_profit`, which solves one customer and
+    model after another.
     """
     choice, _, hours = solve_rows(terms, prices)
     rows, chosen = np.arange(len(choice)), np.maximum(choice, 0)
@@ -150,7 +147,7 @@ def customer_features(market: Market, guide: Guide, state: MarketState) -> tuple
 
 def _planned(guide: Guide, state: MarketState) -> FloatArray:
     """Return the plan's prices (K, M) of the lanes' hours; at a day's end, which nobody prices, the last hour's."""
-    return np.ascontiguousarray(guide.prices[np.minimum(state.hour, len(guide.prices) - 1)])
+    return np.ascontiguousarray(guide.plan.prices[np.minimum(state.hour, len(guide.plan.prices) - 1)])
 
 
 def potential(market: Market, worth: FloatArray, state: MarketState) -> FloatArray:

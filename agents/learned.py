@@ -26,6 +26,7 @@ from safetensors.numpy import load, save
 from agents.guide import CLOCK, OWN, Guide, customer_features, guided_prices
 from agents.lookahead import SHARES, Plan
 from lmaas_env.market import Market
+from lmaas_env.population import Population
 from lmaas_env.scenario import Scenario, close_match
 from lmaas_env.spaces import (
     Float32Array,
@@ -209,13 +210,23 @@ class LearnedSeller:
     def check(self, market: Market) -> None:
         """Raise ValueError unless the policy sees and prices what this market shows and sells."""
         size, models = observation_size(market), market.catalogue.size
-        any_size = self.scenario.turnover == market.scenario.turnover == "daily" and self.about.policy == "set"
-        if (self.about.observation_size, self.about.action_size) != (size, models) and not any_size:
+        any_size = self._any_size and market.scenario.turnover == "daily"
+        if (self.about.observation_size != size and not any_size) or self.about.action_size != models:
             raise ValueError(
                 f"{self!r} sees {self.about.observation_size} numbers and prices {self.about.action_size} models; "
                 f"this market (scenario {market.scenario.name!r}, {market.population.size} customers, observation "
                 f"{market.scenario.observation!r}) shows {size} and has {models}"
             )
+
+        if self.guide is not None and market.scenario.turnover == "none":
+            for name, ours, theirs in zip(Population._fields, self._market.population, market.population, strict=True):
+                if not np.array_equal(ours, theirs):
+                    raise ValueError(f"{self!r} knows other customers than this market's: {name} differs")
+
+    @property
+    def _any_size(self) -> bool:
+        """Whether it prices for any number of customers."""
+        return self.about.policy == "set" and self.scenario.turnover == "daily"
 
     @functools.cached_property
     def _market(self) -> Market:
@@ -226,8 +237,8 @@ class LearnedSeller:
         """Return one observation or a batch as float64, or say what is wrong with it."""
         seen = np.asarray(observation, dtype=np.float64)
         size = self.about.observation_size
-        any_size = self.about.policy == "set" and self.scenario.turnover == "daily"  # `observed_market` looks at it
-        if seen.ndim not in (1, 2) or (seen.shape[-1] != size and not any_size):
+        # Of any size, `observed_market` looks at it.
+        if seen.ndim not in (1, 2) or (seen.shape[-1] != size and not self._any_size):
             raise ValueError(f"observation has shape {seen.shape}, it must be ({size},) or (lanes, {size})")
         if not np.isfinite(seen).all():
             raise ValueError(f"observation[{int(np.argwhere(~np.isfinite(seen))[0][-1])}] must be finite")

@@ -1,7 +1,7 @@
 """Undercutting: move every price to just below the nearest price at which a customer switches.
 
 The seller's profit jumps where a customer switches to or from a model (see `agents.imp`), so that the best prices lie
-just below such thresholds, and a price that is right to 1 % earns 2 % less. A policy need only say roughly how dear a
+just below such thresholds, and a price a little too high loses a whole sale. A policy need only say roughly how dear a
 model is: from W_nm and its slope, the planned hours, Newton's step gives every customer's threshold. It never passes
 the root, since W_nm is convex and decreasing in the price, so that the customer still buys.
 """
@@ -16,11 +16,11 @@ from agents.line_search import MARGIN
 from lmaas_env.compiled import in_threads, kernel
 from lmaas_env.kernels import TermArrays, recourse
 from lmaas_env.market import LEAST_LANES, Market
+from lmaas_env.period import BLOCK
 from lmaas_env.types import FloatArray, IntArray
 from lmaas_env.waterfilling import solve_rows
 
 STEPS = 3  # of Newton's method to the nearest threshold, after the first; the error of one of 10 % is then below 1e-6
-BLOCK = 8  # lanes solved at once, so that their terms stay in the cache
 
 
 def undercut(market: Market, terms: TermArrays, prices: FloatArray, reach: float) -> FloatArray:

@@ -46,8 +46,7 @@ def _seeds(start: int, count: int, limit: int) -> range:
 
 def draw_days(market: Market, seeds: Sequence[int]) -> tuple[MarketState, list[Draws]]:
     """Draw one day per seed for the market's customers, as lanes: the first state and the draws of each period."""
-    _, state, draws = _drawn(market, [np.random.default_rng(seed) for seed in seeds])
-    return state, draws
+    return _drawn(market, [np.random.default_rng(seed) for seed in seeds])
 
 
 def open_days(market: Market, seeds: Sequence[int]) -> tuple[Market, MarketState, list[Draws]]:
@@ -57,12 +56,13 @@ def open_days(market: Market, seeds: Sequence[int]) -> tuple[Market, MarketState
     customers of its own in every lane if they change daily.
     """
     rngs = [np.random.default_rng(seed) for seed in seeds]
-    return _drawn(new_customers(market, rngs), rngs)
+    opened = new_customers(market, rngs)
+    return opened, *_drawn(opened, rngs)
 
 
-def _drawn(market: Market, rngs: Sequence[np.random.Generator]) -> tuple[Market, MarketState, list[Draws]]:
+def _drawn(market: Market, rngs: Sequence[np.random.Generator]) -> tuple[MarketState, list[Draws]]:
     state, drawn = market.days(rngs)
-    return market, state, [Draws(*period) for period in zip(*drawn, strict=True)]
+    return state, [Draws(*period) for period in zip(*drawn, strict=True)]
 
 
 def new_customers(market: Market, rngs: Sequence[np.random.Generator]) -> Market:

@@ -78,16 +78,19 @@ def pack(market: Constants) -> Packed:
 
 
 @kernel
-def _unpack(packed: Packed) -> Constants:
+def _unpack(packed: Packed, first: int, last: int) -> Constants:
+    """Return the constants, with the customers of the rows first, ..., last - 1 where every lane has its own."""
     customers, models, numbers = packed.customers, packed.models, packed.numbers
+    if customers.shape[1] <= first:  # all lanes have the same
+        first, last = 0, customers.shape[1]
     return Constants(
-        customers[0],
-        customers[1],
-        customers[2],
-        customers[3],
-        customers[4],
-        packed.fade_budget,
-        packed.task_value,
+        customers[0, first:last],
+        customers[1, first:last],
+        customers[2, first:last],
+        customers[3, first:last],
+        customers[4, first:last],
+        packed.fade_budget[first:last],
+        packed.task_value[first:last],
         models[0],
         models[1],
         models[2],
@@ -195,43 +198,9 @@ def draw_periods(
 
 
 @kernel
-def _customers_of(market: Constants, first: int, last: int) -> Constants:
-    """Return the constants with the customers of some lanes, from the row ``first`` on; all where lanes share them."""
-    if market.capacity.shape[0] <= first:
-        return market
-    return Constants(
-        market.mean_snr[first:last],
-        market.bandwidth[first:last],
-        market.fade_depth[first:last],
-        market.capacity[first:last],
-        market.saturation[first:last],
-        market.fade_budget[first:last],
-        market.task_value[first:last],
-        market.quality_low,
-        market.quality_high,
-        market.quality_slope,
-        market.quality_offset,
-        market.bit_rate,
-        market.compute_power,
-        market.serving_cost,
-        market.adaptation_cost,
-        market.training_cost,
-        market.setup_cost,
-        market.demand_factor,
-        market.transmit_power,
-        market.airtime_price,
-        market.harvest,
-        market.shadowing_memory,
-        market.shadowing_sigma,
-        market.demand_memory,
-        market.demand_sigma,
-    )
-
-
-@kernel
 def terms_of(packed: Packed, state: LaneState) -> TermArrays:
     """Return the rental terms of K * N customers, lane after lane."""
-    return _terms(_unpack(packed), state)
+    return _terms(_unpack(packed, 0, state.charge.size), state)
 
 
 @kernel
@@ -299,7 +268,7 @@ def book(
 
     Prices, state and draws are those of all lanes.
     """
-    market = _unpack(packed)
+    market = _unpack(packed, 0, state.charge.size)
     customers, known = state.charge.shape[1], market.capacity.shape[0]
     training = market.training_cost.sum()
     mine, money = booked.per_customer, booked.per_lane
@@ -378,15 +347,14 @@ def settle_rsr(
     packed: Packed, prices: FloatArray, state: LaneState, draws: LaneDraws, first: int, last: int, booked: Booked
 ) -> bool:
     """Settle a period of the lanes first, ..., last - 1; returns False if terms or prices are unsound."""
-    market = _unpack(packed)
-    customers, slots = state.charge.shape[1], market.task_value.shape[1]
+    customers, slots = state.charge.shape[1], packed.task_value.shape[1]
     for low in range(first, last, BLOCK):
         high = min(low + BLOCK, last)
         rows = (high - low) * customers
         block = LaneState(
             state.hour[low:high], state.shadowing[low:high], state.demand[low:high], state.charge[low:high]
         )
-        terms = _terms(_customers_of(market, low * customers, high * customers), block)
+        terms = _terms(_unpack(packed, low * customers, high * customers), block)
         if first_offence(terms)[0] != 0 or not _are_payable(terms, prices[low:high]):
             return False
         choice, worst_case_profit, _ = solve_rows(terms, prices[low:high])

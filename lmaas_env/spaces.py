@@ -235,10 +235,14 @@ def state_from_observation(market: Market, observation: ArrayLike) -> MarketStat
     Raises
     ------
     ValueError
-        If the observation has another shape or is not finite.
+        If the observation has another shape, is not finite or shows other customers than the market's.
     """
     scenario, n = market.scenario, market.population.size
     seen = checked_observation(market, observation)
+    if observation_size(market) > 3 * n + 3 and scenario.observation == "full":
+        known = shown_constants(market.population)
+        if not np.allclose(seen[..., 3 * n + 3 :], known, rtol=0.0, atol=1e-4):
+            raise ValueError("observation shows other customers than the market's; see observed_market")
     share_left = seen[..., 3 * n + 2] if scenario.observation == "full" else seen[..., 2]
     hour = np.rint(scenario.periods * (1.0 - share_left)).astype(np.int64)[()]
     if scenario.observation == "public":

@@ -323,7 +323,7 @@ def _ppo(seconds: float) -> list[SpeedRow]:
     from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor, VecNormalize
 
     from train.ppo import build_model
-    from train.ppo_config import PPOConfig
+    from train.ppo_config import CONFIGS, PPOConfig
     from train.sb3 import LMaaSVecEnv
 
     class FreeVecEnv(LMaaSVecEnv):
@@ -338,7 +338,7 @@ def _ppo(seconds: float) -> list[SpeedRow]:
             return self._first, nothing, nothing.astype(np.bool_), [{} for _ in range(self.num_envs)]
 
     torch.set_num_threads(1)
-    config = PPOConfig.for_scenario("default")
+    config = PPOConfig.from_yaml(CONFIGS / "ppo-flat.yaml")
     market = Market("day")
 
     def learning(lanes: VecEnv) -> tuple[int, int, Callable[[], object]]:

@@ -23,6 +23,7 @@ from agents import (
     Seller,
     load_policy,
 )
+from agents.learned import shipped_policies
 from lmaas_env import Market
 from lmaas_env.days import Days, held_out_seeds
 from lmaas_env.files import write_whole
@@ -59,7 +60,7 @@ class Compare:
     scenario: str = "day"
     """Preset (day, static, scarce, abundant, public, city) or YAML file."""
     sellers: tuple[str, ...] = ("fixed", "public-imp", "cost-plus", "random")
-    """Beside imp: lookahead, public-lookahead, public-imp, fixed, cost-plus, random, a policy or a run folder."""
+    """Beside imp: lookahead, public-lookahead, public-imp, fixed, cost-plus, random, shipped policies, run folders."""
     days: int = 40
     """Number of held-out days."""
     population_seed: int = 0
@@ -121,7 +122,7 @@ def _maker(name: str, market: Market) -> Callable[[], Seller]:
     """Return what makes the seller of a name; policies are loaded and checked at once, tuning is left for later."""
     if name in SELLERS:
         return lambda: SELLERS[name](market)
-    if not Path(name).is_dir() and close_match(name, SELLERS):
+    if name not in shipped_policies() and not Path(name).is_dir() and close_match(name, SELLERS):
         raise ValueError(f"seller {name!r} is unknown{close_match(name, SELLERS)}; sellers: {', '.join(SELLERS)}")
     policy = load_policy(name)
     policy.check(market)

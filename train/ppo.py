@@ -25,13 +25,14 @@ from stable_baselines3.common.vec_env import VecEnvWrapper, VecMonitor, VecNorma
 from tqdm import tqdm
 
 from agents.guide import Guide, guide_of, plan_of, set_size
-from agents.learned import ABOUT, LearnedSeller, save_policy
+from agents.learned import LearnedSeller, save_policy
 from agents.lookahead import Plan
 from lmaas_env.days import TRAINING_STRIDE, held_out_seeds, training_seeds, tuning_seeds
 from lmaas_env.files import write_whole
 from lmaas_env.market import Market
 from lmaas_env.scenario import Scenario
 from lmaas_env.vector_env import LMaaSVectorEnv
+from train import snapshots
 from train.evaluate import rollout
 from train.export import ACTIVATIONS, export
 from train.imitation import imitate
@@ -39,11 +40,6 @@ from train.networks import CustomerSet
 from train.ppo_config import PPOConfig
 from train.runs import new_folder, write_origin
 from train.sb3 import MONITORED, GuidedVecEnv, LMaaSVecEnv
-from train.snapshot import load as load_snapshot
-from train.snapshot import restore, take
-from train.snapshot import save as save_snapshot
-
-SNAPSHOT = "snapshot.pt"
 
 
 @dataclasses.dataclass
@@ -69,7 +65,7 @@ class Train:
     seed: int = 1
     """Training seed, 1 to 499: its days are no other training seed's."""
     config: Path | None = None
-    """YAML file of hyper-parameters; default train/configs/ppo-SCENARIO.yaml, else ppo-default.yaml."""
+    """YAML file of hyper-parameters; default one of train/configs, by what sellers see (`PPOConfig`)."""
     out: Path | None = None
     """New run folder; default runs/SCENARIO-ppo-seedSEED-TIME."""
     eval_every: int = 20_000
@@ -101,7 +97,7 @@ def train(args: Train) -> Path:
             raise ValueError(f"{name} = {getattr(args, name)} must be at least {least}")
     if snapshot is None:
         market = Market(Scenario.load(args.scenario), seed=args.population_seed)
-        config = PPOConfig.from_yaml(args.config) if args.config else PPOConfig.for_scenario(market.scenario.name)
+        config = PPOConfig.from_yaml(args.config) if args.config else PPOConfig.for_scenario(market.scenario)
     else:
         market = Market(Scenario.from_dict(settings["scenario"]), seed=args.population_seed)
         config = PPOConfig(**settings["ppo"])
@@ -129,7 +125,7 @@ def train(args: Train) -> Path:
     model.set_logger(configure(str(folder / "tensorboard"), ["tensorboard"]))
     run = Run(args, config, market, guide, lanes, folder, tuning)
     if snapshot is not None:
-        run.resume(restore(snapshot, model, lanes))
+        run.resume(snapshots.restore(snapshot, model, lanes))
     elif config.imitated_days and plan is not None and guide is not None:
         imitate(model, market, guide, plan, imitated)
     try:
@@ -140,11 +136,9 @@ def train(args: Train) -> Path:
         model.logger.close()
         environments.close()
     if run.stopped:
-        print(
-            f"stopped after {model.num_timesteps} steps; saving the policy as it is\n"
-            f"go on from the last checkpoint with: lmaas train --resume {folder}",
-            flush=True,
-        )
+        print(f"stopped after {model.num_timesteps} steps; saving the policy as it is", flush=True)
+        if (folder / snapshots.FILE).exists():
+            print(f"go on from the last checkpoint with: lmaas train --resume {folder}", flush=True)
     score = _score(market, run.seller(), held_out)
     run.scores["held_out"] = {"first_day_seed": held_out[0], **score}
     run.save(folder)
@@ -224,7 +218,7 @@ class Run(BaseCallback):
             "seconds": time.perf_counter() - self._began,
             "scores": self.scores,
         }
-        save_snapshot(self.folder / SNAPSHOT, take(self.model, self.lanes, kept))
+        snapshots.save(self.folder / snapshots.FILE, snapshots.take(self.model, self.lanes, kept))
         self.model._last_obs = self.training_env.reset()  # type: ignore[assignment]
         self.model._last_episode_starts = np.ones(self.training_env.num_envs, dtype=bool)
 
@@ -365,9 +359,9 @@ def _interrupted(args: Train) -> tuple[Train, dict[str, Any], dict[str, Any]]:
         raise ValueError(
             f"{others[0]} cannot be given with resume: a run goes on with the settings it was started with"
         )
-    if (folder / ABOUT).exists() and not (folder / SNAPSHOT).exists():
+    if folder.is_dir() and not (folder / snapshots.FILE).exists():
         raise ValueError(f"folder {str(folder)!r} has no checkpoint to go on from")
-    snapshot = load_snapshot(folder / SNAPSHOT)
+    snapshot = snapshots.load(folder / snapshots.FILE)
     try:
         settings = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
         started = settings["train"] | {"config": None, "resume": None, "out": folder, "progress": args.progress}

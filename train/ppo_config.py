@@ -1,4 +1,4 @@
-"""PPOConfig: hyper-parameters under Stable-Baselines3's names, one YAML file per scenario in ``train/configs``."""
+"""PPOConfig: hyper-parameters under Stable-Baselines3's names, one YAML file per kind of market."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import Any
 import yaml
 
 from agents.learned import POLICIES
-from lmaas_env.scenario import close_match
+from lmaas_env.scenario import Scenario, close_match
 
 CONFIGS = Path(__file__).parent / "configs"
 ACTIVATIONS = ("tanh", "relu")
+MANY = 200  # customers, beyond which imitating look-ahead IMP takes longer than the training that it spares
 
 
 def _number(default: float, low: float, high: float) -> Any:
@@ -95,6 +96,8 @@ class PPOConfig:
             raise ValueError(
                 "span = 0.0 must be positive where policy is 'set', or reach, shaping or imitated_days are"
             )
+        if self.imitated_days > 0 and self.policy != "set":
+            raise ValueError(f"policy = {self.policy!r} must be 'set' with imitated_days")
         if self.shaping and self.gamma != 1.0:
             raise ValueError(f"gamma = {self.gamma} must be 1 with shaping")
         # A last batch that is shorter than the others would weigh its samples more.
@@ -124,10 +127,15 @@ class PPOConfig:
             raise ValueError(f"config file {str(path)!r}: {error}") from error
 
     @classmethod
-    def for_scenario(cls, name: str) -> PPOConfig:
-        """Return the settings that ship for a scenario, or the default ones."""
-        own = CONFIGS / f"ppo-{name}.yaml"
-        return cls.from_yaml(own if own.is_file() else CONFIGS / "ppo-default.yaml")
+    def for_scenario(cls, scenario: Scenario) -> PPOConfig:
+        """Return the settings that ship, by what sellers see of the customers and how many there are."""
+        if scenario.observation == "public":
+            name = "public"
+        elif scenario.turnover == "daily":
+            name = "population"
+        else:
+            name = "customers" if scenario.customers <= MANY else "flat"
+        return cls.from_yaml(CONFIGS / f"ppo-{name}.yaml")
 
 
 def _checked(field: dataclasses.Field[Any], name: str, value: Any) -> float | int:

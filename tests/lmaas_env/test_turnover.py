@@ -82,6 +82,12 @@ def test_sellers_that_know_the_customers_price_what_the_observation_shows() -> N
     assert np.allclose(own.predict(seen)[0], told.predict(seen)[0], atol=1e-3)
 
 
+def test_a_seller_that_knows_others_refuses_what_it_is_shown() -> None:
+    seen, _ = gym.make(ID).reset(seed=3)
+    with pytest.raises(ValueError, match="shows other customers than the market's"):
+        IMP(Market("population")).predict(seen)
+
+
 def test_an_observation_of_no_number_of_customers_is_refused() -> None:
     with pytest.raises(ValueError, match="its length must be 3 \\+ customers \\* 15"):
         observed_market(Market("population"), np.zeros(75 + 1))

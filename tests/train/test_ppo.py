@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import signal
 from pathlib import Path
@@ -17,14 +18,18 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from agents import load_policy
-from lmaas_env import Market, Scenario
+from agents.guide import guide_of, plan_of, potential
+from lmaas_env import Market, Population, Scenario
+from lmaas_env.days import open_days
+from lmaas_env.scenario import MODEL_FIELDS
 from lmaas_env.spaces import observation_from_state, state_from_observation
 from lmaas_env.vector_env import LMaaSVectorEnv
 from train.__main__ import main
 from train.export import export
-from train.ppo import Run, Train, train
+from train.imitation import demonstrated, imitate
+from train.ppo import Run, Train, build_model, train
 from train.ppo_config import PPOConfig
-from train.sb3 import LMaaSVecEnv, encoded
+from train.sb3 import GuidedVecEnv, LMaaSVecEnv, encoded
 
 torch.set_num_threads(1)
 QUICK = {"n_envs": 4, "n_steps": 24, "batch_size": 48, "n_epochs": 2, "net_arch": [8]}
@@ -115,7 +120,7 @@ GUIDED = QUICK | {"policy": "set", "encoder": 8, "span": 0.4, "reach": 0.1, "pro
 GUIDED |= {"shaping": True, "activation": "relu"}
 
 
-def test_a_guided_policy_over_customers_acts_as_the_model_and_knows_no_order(tmp_path: Path) -> None:
+def test_a_guided_policy_over_customers_acts_as_the_model(tmp_path: Path) -> None:
     config = tmp_path / "guided.yaml"
     config.write_text(yaml.safe_dump(GUIDED | {"imitated_days": 1, "critic_first": 96}))
     folder = train(quick(tmp_path, config=config))
@@ -126,19 +131,101 @@ def test_a_guided_policy_over_customers_acts_as_the_model_and_knows_no_order(tmp
     assert seller.guide is not None
     expected, _ = model.predict(encoded(market, seller.guide, state_from_observation(market, seen)), deterministic=True)
     assert np.abs(np.clip(seller.outputs(seen), -1.0, 1.0) - expected).max() < 1e-5
-    assert (seller.predict(seen)[0] == seller.predict(seen)[0]).all()
     assert np.abs(seller.predict(seen[2])[0] - seller.predict(seen)[0][2]).max() < 1e-6
+
+
+def test_a_policy_for_changing_customers_knows_no_order_and_no_number(tmp_path: Path) -> None:
+    config = tmp_path / "guided.yaml"
+    config.write_text(yaml.safe_dump(GUIDED))
+    seller = load_policy(train(quick(tmp_path, scenario="population", config=config)))
+    for customers in (24, 5):
+        base = Market(Scenario.from_dict({"base": "population", "customers": customers}))
+        seller.check(base)
+        market, state, _ = open_days(base, [1, 2])
+        other = np.random.default_rng(0).permutation(customers)
+        shuffled = market.with_population(Population(*(it[:, other] for it in market.population)))
+        moved = state._replace(**{name: getattr(state, name)[:, other] for name in state._fields[1:]})
+        seen, again = (observation_from_state(*it, None) for it in ((market, state), (shuffled, moved)))
+        assert np.allclose(seller.outputs(seen), seller.outputs(again), atol=1e-5)
+        assert np.abs(seller.outputs(seen)[0] - seller.outputs(seen)[1]).max() > 1e-4
+        assert np.allclose(seller.predict(seen)[0], seller.predict(again)[0], atol=1e-5)
+    with pytest.raises(ValueError, match="prices 4 models"):
+        seller.check(Market(dataclasses.replace(Scenario.preset("population"), **two_models())))
+
+
+def two_models() -> dict[str, tuple[object, ...]]:
+    return {name: getattr(Scenario(), name)[:2] for name in ("models", *MODEL_FIELDS)}
+
+
+def test_shaped_rewards_of_a_day_differ_from_its_profit_by_the_first_worth_alone() -> None:
+    market = Market("day")
+    plan = plan_of(market)
+    env = LMaaSVectorEnv(5, market=market, autoreset_mode="SameStep")
+    guided = GuidedVecEnv(LMaaSVecEnv(env), env, guide_of(market, plan, 0.4, 0.1), True, plan.worth)
+    guided.seed(3)
+    guided.reset()
+    assert env.state is not None
+    first = potential(market, plan.worth, env.state)
+    total, rng = np.zeros(5), np.random.default_rng(0)
+    infos: list[dict[str, float]] = []
+    for _ in range(24):
+        guided.step_async(rng.normal(size=(5, 4)))
+        _, reward, done, infos = guided.step_wait()
+        total += reward
+    assert done.all()
+    assert np.allclose(24.0 * total, [info["day_profit"] for info in infos] - first, atol=1e-3)
+    assert (first > 100.0).all()
+
+
+def test_the_actor_waits_for_the_critic(tmp_path: Path) -> None:
+    config = tmp_path / "guided.yaml"
+    config.write_text(yaml.safe_dump(GUIDED | {"critic_first": 192}))
+    runs = [train(quick(tmp_path, f"{steps}", config=config, steps=steps)) for steps in (96, 192, 384)]
+    short, held, free = (load_file(folder / "policy.safetensors")["encoder.weight"] for folder in runs)
+    assert (short == held).all()
+    assert (held != free).any()
+
+
+def test_imitation_brings_a_policy_to_its_teacher() -> None:
+    market, config = Market("day"), PPOConfig(**GUIDED)
+    plan = plan_of(market)
+    guide = guide_of(market, plan, config.span, 0.0)
+    env = LMaaSVectorEnv(4, market=market, autoreset_mode="SameStep")
+    model = build_model(VecNormalize(GuidedVecEnv(LMaaSVecEnv(env), env, guide, True)), config, 0)
+    seen, target, sold = demonstrated(market, guide, plan, range(1_500_000, 1_500_003))
+
+    def error() -> float:
+        mean = model.predict(seen.numpy(), deterministic=True)[0]
+        return float(np.abs(mean - target.numpy())[sold.numpy()].mean())
+
+    before = error()
+    imitate(model, market, guide, plan, range(1_500_000, 1_500_003))
+    assert error() < 0.8 * before
+
+
+@pytest.mark.parametrize(("content", "message"), [(None, "has no checkpoint"), (b"rubbish", "is no snapshot")])
+def test_a_run_that_cannot_go_on_says_why(tmp_path: Path, content: bytes | None, message: str) -> None:
+    if content is not None:
+        (tmp_path / "snapshot.pt").write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        train(Train(resume=tmp_path))
+    torch.save({"policy": {}}, tmp_path / "snapshot.pt")
+    with pytest.raises(ValueError, match=r"optimiser.* is missing"):
+        train(Train(resume=tmp_path))
 
 
 def test_a_run_that_goes_on_from_its_checkpoint_has_the_same_curve(tmp_path: Path) -> None:
     config = tmp_path / "guided.yaml"
     config.write_text(yaml.safe_dump(GUIDED))
-    whole = train(quick(tmp_path, "whole", config=config, steps=288))
-    cut = train(quick(tmp_path, "cut", config=config, steps=288))
+    # One checkpoint, several updates before the end: the learning rate of the last one is 0.
+    runs = {"config": config, "steps": 576, "checkpoint_every": 288}
+    whole, cut = train(quick(tmp_path, "whole", **runs)), train(quick(tmp_path, "cut", **runs))
     for file in ("policy.safetensors", "policy.json", "evaluations.csv"):  # as if it had stopped after the checkpoint
-        text = (cut / "evaluations.csv").read_text().splitlines()[:4] if file.endswith("csv") else []
+        text = (cut / "evaluations.csv").read_text().splitlines()[:5] if file.endswith("csv") else []
         (cut / file).write_text("\n".join(text) + "\n")
+    known = (cut / "evaluations.csv").read_text()
     train(Train(resume=cut, progress=False))
+    assert (cut / "evaluations.csv").read_text().startswith(known)  # seconds too: nothing was done again
     ours, theirs = load_file(cut / "policy.safetensors"), load_file(whole / "policy.safetensors")
     assert all((ours[name] == theirs[name]).all() for name in theirs)
     curves = [[row.split(",")[::2] for row in (it / "evaluations.csv").read_text().splitlines()] for it in (whole, cut)]
@@ -217,6 +304,10 @@ def test_a_run_folder_that_exists_is_refused_and_left_alone(tmp_path: Path) -> N
         ("- 1", "must hold a mapping, not list"),
         ("net_arch: [0]", r"net_arch\[0\] = 0 must be a whole number"),
         ("activation: gelu", "activation = 'gelu' must be one of"),
+        ("policy: sett", "policy = 'sett' must be one of flat, set"),
+        ("policy: set", "span = 0.0 must be positive"),
+        ("{span: 0.4, imitated_days: 3}", "policy = 'flat' must be 'set' with imitated_days"),
+        ("{span: 0.4, shaping: true}", "gamma = 0.99 must be 1 with shaping"),
     ],
 )
 def test_bad_configs_are_refused_with_file_key_and_range(tmp_path: Path, text: str, message: str) -> None:

@@ -80,6 +80,7 @@ def restore(snapshot: dict[str, Any], model: PPO, env: LMaaSVectorEnv) -> dict[s
     """
     normaliser = model.get_vec_normalize_env()
     assert isinstance(normaliser, VecNormalize)
+    normaliser.reset()  # spends the seeds that wait for the first reset, which would replace the lanes' states
     model.policy.load_state_dict(snapshot["policy"])
     model.policy.optimizer.load_state_dict(snapshot["optimiser"])
     model.num_timesteps, model._n_updates = snapshot["steps"], snapshot["updates"]

@@ -1,0 +1,88 @@
+"""Undercutting: the price that is found is one at which the nearest customer just still buys."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from agents import IMP, LookaheadIMP, load_policy
+from agents.guide import Guide, anticipated, guided_prices, plan_of
+from agents.learned import shipped_policies
+from agents.line_search import anticipated_profit
+from agents.undercut import undercut
+from lmaas_env import Market
+from lmaas_env.days import draw_days, held_out_seeds
+from lmaas_env.kernels import TermArrays
+from lmaas_env.market import MarketState, unstack
+from lmaas_env.rsr import solve
+from train.evaluate import rollout
+
+
+def test_a_price_ends_just_below_a_threshold_and_no_farther_than_its_reach() -> None:
+    market = Market("day")
+    state, _ = draw_days(market, range(20))
+    state = MarketState(np.full(20, 16), *state[1:])
+    prices = np.random.default_rng(0).uniform(12.0, 25.0, (20, 4))
+    terms = market.terms(state)
+    found = undercut(market, terms.arrays, prices, 0.1)
+    # The first step of Newton's method, which the reach is compared with, ends a little short of the threshold.
+    assert (np.abs(np.log(found / prices)) <= 0.13).all()
+    moved = 0
+    last = int(np.argmin(market.catalogue.serving_cost))  # it moves last, so its threshold is that of the final prices
+    for lane in range(20):
+        own = market.terms(MarketState(16, *(it[lane] for it in state[1:])))
+        if found[lane, last] == prices[lane, last]:
+            continue
+        moved += 1
+        below, above = solve(own, found[lane]), found[lane].copy()
+        above[last] *= 1.0 + 3e-6
+        assert (below.choice == last).sum() == (solve(own, above).choice == last).sum() + 1
+    assert moved >= 4
+
+
+def test_proposals_are_judged_as_the_line_search_anticipates_the_worst_case() -> None:
+    market, imp = Market("day"), IMP(Market("day"), "worst_case")
+    state, _ = market.day(np.random.default_rng(0))
+    terms = market.terms(state._replace(hour=15))
+    prices = np.random.default_rng(1).uniform(5.0, 25.0, (10, 4))
+    each = TermArrays(*(np.concatenate([array] * 10) for array in terms.arrays))
+    ours = anticipated(market, each, np.tile(market.catalogue.serving_cost, (240, 1)), prices)
+    theirs = [imp.profit(terms, own) + market.catalogue.training_cost.sum() for own in prices]
+    assert np.allclose(ours, theirs, rtol=0.0, atol=1e-9)
+
+
+def test_more_proposals_never_look_worse_to_look_ahead_imp() -> None:
+    market = Market("day")
+    plan = plan_of(market)
+    state, _ = market.days([np.random.default_rng(i) for i in range(4)])
+    state = state._replace(hour=np.full(4, 15))
+    judge = LookaheadIMP(market, "worst_case", plan=plan)
+
+    def worth(own: MarketState, price: np.ndarray) -> float:
+        terms, constants = judge._period(own)
+        return float(anticipated_profit(terms.arrays, judge.anticipation, constants, price))
+
+    found = [
+        [worth(own, price) for own, price in zip(unstack(state), prices, strict=True)]
+        for prices in (
+            guided_prices(market, Guide(plan, 0.4, 0.1, proposals), state, np.zeros((4, 4))) for proposals in (1, 4, 16)
+        )
+    ]
+    assert (np.diff(found, axis=0) >= -1e-9).all()
+    assert found[-1] > found[0]
+
+
+def test_a_guided_policy_refuses_customers_that_it_does_not_know() -> None:
+    load_policy("day-ppo").check(Market("day"))
+    with pytest.raises(ValueError, match="knows other customers than this market's: distance differs"):
+        load_policy("day-ppo").check(Market("day", seed=1))
+
+
+@pytest.mark.parametrize("name", ["day-ppo", "scarce-ppo", "abundant-ppo", "public-ppo"])
+def test_a_shipped_policy_is_loaded_and_earns_what_it_says(name: str) -> None:
+    assert name in shipped_policies()
+    policy = load_policy(name)
+    market = Market(policy.scenario)
+    policy.check(market)
+    earned = rollout(market, policy, held_out_seeds(5)).day_profit.mean()
+    assert earned == pytest.approx(policy.about.scores["held_out"]["mean_day_profit"], rel=0.1)
