@@ -2,29 +2,30 @@
 
 A guided policy does not price from nothing. Its outputs move the prices of a plan (`agents.lookahead.plan_day`), which
 knows the market's constants and the hour only, and each price then ends just below the nearest threshold
-(`agents.undercut`). A policy over the set of customers also sees what each of them would do at the plan's prices. All
-of this the seller knows: the market's constants and what its observation shows.
+(`agents.undercut`), while the policy learns; once it has, climbs refine its prices (`agents.climbs`), net of what the
+charge they drain is worth. A policy over the set of customers also sees what each of them would do at the plan's
+prices. All of this the seller knows: the market's constants and what its observation shows.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from agents.climbs import climb, tabulate
 from agents.lookahead import Plan, interpolated, plan_day, shadow_price
 from agents.undercut import undercut
 from lmaas_env.kernels import TermArrays
 from lmaas_env.market import Market, MarketState
 from lmaas_env.period import terms_of
-from lmaas_env.types import FloatArray
+from lmaas_env.types import FloatArray, IntArray
 from lmaas_env.waterfilling import solve_rows
 
 OWN = 11  # numbers that a policy sees of every customer, beside three per model
 CLOCK = 4  # and of the hour
-SPREAD = 0.1  # of the logs of proposed prices
+STAGES = ((13, 0.4), (9, 0.08), (7, 0.02))  # of climbs: cells per model, and how far their log reaches; an odd number
 _MOST = 10.0  # outputs beyond are as good as infinite
 TYPICAL_CUSTOMERS = 192  # from whom a plan is made where customers change daily
 
@@ -37,13 +38,13 @@ class Guide(NamedTuple):
     plan : the prices posted where every output is 0, and what charge is worth
     span : log of the factor by which an output of 1 moves a price
     reach : log of the factor within which a price moves to the nearest threshold; 0 for not at all
-    proposals : how many prices around those of the outputs are tried, 1 for these alone
+    climbs : over tables of prices around those of the outputs, instead of undercutting; 0 for none
     """
 
     plan: Plan
     span: float
     reach: float
-    proposals: int = 1
+    climbs: int = 0
 
 
 def plan_of(market: Market) -> Plan:
@@ -57,48 +58,36 @@ def plan_of(market: Market) -> Plan:
 
 def guided_prices(market: Market, guide: Guide, state: MarketState, outputs: FloatArray) -> FloatArray:
     """Return the prices (K, M), $/h, of a policy's outputs (K, M) in states of K lanes."""
-    scenario, (lanes, models) = market.scenario, outputs.shape
-    moves = guide.span * np.clip(outputs, -_MOST, _MOST)[:, None] + _around(guide.proposals, models)
-    prices: FloatArray = _planned(guide, state)[:, None] * np.exp(moves)
-    prices = np.clip(prices, scenario.price_floor, scenario.price_cap).reshape(-1, models)
-    if guide.reach == 0.0 and guide.proposals == 1:
+    prices: FloatArray = _planned(guide, state) * np.exp(guide.span * np.clip(outputs, -_MOST, _MOST))
+    prices = np.clip(prices, market.scenario.price_floor, market.scenario.price_cap)
+    if guide.reach == 0.0 and guide.climbs == 0:
         return prices
     terms = terms_of(market.packed, market.lanes(state))
-    each = TermArrays(*(_repeated(array, lanes, guide.proposals) for array in terms))
-    if guide.reach > 0.0:
-        prices = undercut(market, each, prices, guide.reach)
-    if guide.proposals == 1:
-        return prices
+    if guide.climbs == 0:
+        return undercut(market, terms, prices, guide.reach)
     power = terms.power[:, :, 0]
     cost = market.catalogue.serving_cost + shadow_price(market, guide.plan.worth, state, power) * power
-    profit = anticipated(market, each, _repeated(cost, lanes, guide.proposals), prices).reshape(lanes, -1)
-    return prices.reshape(lanes, -1, models)[np.arange(lanes), profit.argmax(axis=1)]
+    for i, stage in enumerate(STAGES):
+        prices = _climbed(market, terms, cost, prices, guide.climbs if i == 0 else 1, stage)
+    return prices
 
 
-def anticipated(market: Market, terms: TermArrays, cost: FloatArray, prices: FloatArray) -> FloatArray:
-    """Return the seller's profit (B,) at each of B prices but for training, $, at a cost per hour (B * N, M).
-
-    Hours are those planned for the worst case, as in `line_search.anticipated_profit`, which solves one customer and
-    model after another.
-    """
-    choice, _, hours = solve_rows(terms, prices)
-    rows, chosen = np.arange(len(choice)), np.maximum(choice, 0)
-    price = prices[rows * len(prices) // len(choice), chosen]
-    sale = (price - cost[rows, chosen]) * hours[rows, chosen].sum(axis=1) - market.catalogue.adaptation_cost[chosen]
-    return np.where(choice >= 0, sale, 0.0).reshape(len(prices), -1).sum(axis=1)
-
-
-def _around(proposals: int, models: int) -> FloatArray:
-    """Return the logs of factors (P, M) by which proposals differ from what the outputs say; the first by none."""
-    around = SPREAD * np.random.default_rng(0).standard_normal((proposals, models))
-    around[0] = 0.0
-    return around
-
-
-def _repeated(rows: NDArray[Any], lanes: int, times: int) -> NDArray[Any]:
-    """Return the rows (K * N, ...) with those of every lane several times in a row."""
-    by_lane = rows.reshape(lanes, -1, *rows.shape[1:])
-    return by_lane.repeat(times, axis=0).reshape(-1, *rows.shape[1:])
+def _climbed(
+    market: Market, terms: TermArrays, cost: FloatArray, prices: FloatArray, climbs: int, stage: tuple[int, float]
+) -> FloatArray:
+    """Return the best prices (K, M), $/h, at which climbs around those given end, the first from these."""
+    scenario, (lanes, models), (cells, reach) = market.scenario, prices.shape, stage
+    around = np.exp(np.linspace(-reach, reach, cells))
+    grid = np.clip(prices[:, None] * around[:, None], scenario.price_floor, scenario.price_cap)
+    table = tabulate(terms, cost, market.catalogue.adaptation_cost, grid)
+    order = np.argsort(market.catalogue.serving_cost, kind="stable")
+    first = np.empty((climbs, models), dtype=np.int64)
+    first[:, order] = np.random.default_rng(0).integers(cells, size=first.shape)
+    first[0] = cells // 2
+    ends = np.tile(first, (lanes, 1, 1))
+    best = climb(table.worst, table.sale, order, ends).argmax(axis=1)
+    lane: IntArray = np.arange(lanes)
+    return table.prices[lane[:, None], np.arange(models), ends[lane, best]]
 
 
 def set_size(market: Market) -> tuple[int, int]:
@@ -157,11 +146,11 @@ def potential(market: Market, worth: FloatArray, state: MarketState) -> FloatArr
     return interpolated(worth, (lanes.hour[:, None], customer), lanes.charge / market.population.capacity).sum(axis=1)
 
 
-def guide_of(market: Market, plan: Plan, span: float, reach: float, proposals: int = 1) -> Guide:
+def guide_of(market: Market, plan: Plan, span: float, reach: float, climbs: int = 0) -> Guide:
     """Return the guide of a plan; a seller that does not see its customers' state knows no thresholds."""
     if market.scenario.observation == "public":
         return Guide(plan, span, 0.0)
-    return Guide(plan, span, reach, proposals)
+    return Guide(plan, span, reach, climbs)
 
 
 def _best_other(profit: FloatArray) -> FloatArray:

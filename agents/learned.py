@@ -41,7 +41,7 @@ WEIGHTS, ABOUT = "policy.safetensors", "policy.json"
 SHIPPED = Path(__file__).parent / "policies"
 POLICIES = ("flat", "set")
 MOST_SPAN = 10.0
-MOST_PROPOSALS = 1024
+MOST_CLIMBS = 1024
 ACTIVATIONS: dict[str, Callable[[FloatArray], FloatArray]] = {"tanh": np.tanh, "relu": lambda x: np.maximum(x, 0.0)}
 
 
@@ -57,7 +57,7 @@ class About:
     activation : ``tanh`` or ``relu``, after every layer but the last
     observation_clip : normalised observations are clipped to plus or minus this
     policy : ``flat`` (a perceptron of the observation) or ``set`` (customer by customer, see `agents.guide`)
-    span, reach, proposals : of the guide, a span of 0 where there is none (`agents.guide.Guide`)
+    span, reach, climbs : of the guide, a span of 0 where there is none (`agents.guide.Guide`)
     algorithm, steps, training_seed : how it was trained
     command, versions : how to train it again
     scores : what it earned, where and when that was measured
@@ -72,7 +72,7 @@ class About:
     policy: str
     span: float
     reach: float
-    proposals: int
+    climbs: int
     algorithm: str
     steps: int
     training_seed: int
@@ -97,8 +97,8 @@ class About:
         for name in ("span", "reach"):
             if not 0.0 <= getattr(self, name) <= MOST_SPAN:
                 raise ValueError(f"{name} = {getattr(self, name)} must be in [0, {MOST_SPAN:g}]")
-        if not 1 <= self.proposals <= MOST_PROPOSALS:
-            raise ValueError(f"proposals = {self.proposals} must be in 1..{MOST_PROPOSALS}")
+        if not 0 <= self.climbs <= MOST_CLIMBS:
+            raise ValueError(f"climbs = {self.climbs} must be in 0..{MOST_CLIMBS}")
         if self.policy == "set" and self.span == 0.0:
             raise ValueError("span = 0.0 must be positive for the policy 'set', which is guided")
         try:
@@ -171,7 +171,7 @@ class LearnedSeller:
                 raise ValueError(
                     f"plan.worth has shape {worth.shape}, its second size must be 1 or {self.scenario.customers}"
                 )
-            self.guide = Guide(Plan(prices, worth), about.span, about.reach, about.proposals)
+            self.guide = Guide(Plan(prices, worth), about.span, about.reach, about.climbs)
         used.check_all_known()
         self._rng = np.random.default_rng(seed)
 

@@ -181,11 +181,11 @@ def shadow_price(market: Market, worth: FloatArray, state: MarketState, power: F
     charge = lanes.charge.reshape(-1, 1)
     use = np.minimum(TYPICAL_HOURS * power, np.maximum(charge, LEAST_USE))
     before = charge + market.scenario.harvest * capacity
-    hour = np.repeat(lanes.hour, shape[1])[:, None]
+    after = np.minimum(np.repeat(lanes.hour, shape[1])[:, None] + 1, len(worth) - 1)  # after a day's end nothing counts
     rows: int = worth.shape[1]
     customer = np.arange(shape[0] * shape[1])[:, None] % shape[1] % rows
     shares = [np.clip(level / capacity, 0.0, 1.0) for level in (before + np.zeros_like(use), before - use)]
-    spared, left = (interpolated(worth, (hour + 1, customer), share) for share in shares)
+    spared, left = (interpolated(worth, (after, customer), share) for share in shares)
     return np.maximum(spared - left, 0.0) / use
 
 

@@ -72,7 +72,7 @@ def export(
         policy="set" if isinstance(extractor, CustomerSet) else "flat",
         span=0.0 if guide is None else guide.span,
         reach=0.0 if guide is None else guide.reach,
-        proposals=1 if guide is None else guide.proposals,
+        climbs=0 if guide is None else guide.climbs,
         algorithm="PPO",
         steps=model.num_timesteps,
         training_seed=seed,

@@ -117,7 +117,7 @@ def train(args: Train) -> Path:
     print(f"training in {folder}\n  tensorboard --logdir {folder / 'tensorboard'}", flush=True)
 
     plan = plan_of(market) if config.span > 0.0 else None
-    guide = None if plan is None else guide_of(market, plan, config.span, config.reach, config.proposals)
+    guide = None if plan is None else guide_of(market, plan, config.span, config.reach, config.climbs)
     lanes = LMaaSVectorEnv(config.n_envs, market=market, autoreset_mode="SameStep")
     environments = _environments(lanes, config, folder, guide, plan)
     model = build_model(environments, config, args.seed)
@@ -294,7 +294,7 @@ def _environments(
     adapter = LMaaSVecEnv(lanes)
     environments: VecEnvWrapper = VecMonitor(adapter, str(folder / "monitor.csv"), info_keywords=MONITORED)
     if guide is not None and plan is not None:
-        guide = guide._replace(proposals=1)
+        guide = guide._replace(climbs=0)
         worth = plan.worth if config.shaping else None
         environments = GuidedVecEnv(environments, lanes, guide, config.policy == "set", worth)
     return VecNormalize(environments, norm_obs=config.norm_obs, norm_reward=config.norm_reward, gamma=config.gamma)

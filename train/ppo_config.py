@@ -38,7 +38,7 @@ class PPOConfig:
     policy : ``flat``, a perceptron of the observation, or ``set``, customer by customer (`agents.guide`)
     encoder : width of what the policy ``set`` makes of every customer
     span, reach : of the guide (`agents.guide.Guide`); a span of 0 is none, and the policy prices from nothing
-    proposals : how many prices the trained policy tries around its own (`agents.guide.Guide`); training tries none
+    climbs : that refine the prices of the trained policy (`agents.guide.Guide`); while it trains, none do
     shaping : whether rewards hold the change of what the batteries are worth (a potential, so that the best policy
         stays the best; Ng, Harada and Russell, 1999); it takes gamma = 1
     imitated_days : training days of look-ahead IMP that the policy imitates before it learns
@@ -71,7 +71,7 @@ class PPOConfig:
     encoder: int = _number(64, 1, 8192)
     span: float = _number(0.0, 0.0, 10.0)
     reach: float = _number(0.0, 0.0, 10.0)
-    proposals: int = _number(1, 1, 1024)
+    climbs: int = _number(0, 0, 1024)
     shaping: bool = False
     imitated_days: int = _number(0, 0, 100_000)
     critic_first: int = _number(0, 0, 1_000_000_000)

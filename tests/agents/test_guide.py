@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from agents import IMP, LookaheadIMP, load_policy
-from agents.guide import Guide, anticipated, guided_prices, plan_of
+from agents import LookaheadIMP, load_policy
+from agents.guide import Guide, guided_prices, plan_of
 from agents.learned import shipped_policies
 from agents.line_search import anticipated_profit
 from agents.undercut import undercut
 from lmaas_env import Market
 from lmaas_env.days import draw_days, held_out_seeds
-from lmaas_env.kernels import TermArrays
 from lmaas_env.market import MarketState, unstack
 from lmaas_env.rsr import solve
+from lmaas_env.spaces import observation_from_state
 from train.evaluate import rollout
 
 
@@ -40,22 +40,11 @@ def test_a_price_ends_just_below_a_threshold_and_no_farther_than_its_reach() -> 
     assert moved >= 4
 
 
-def test_proposals_are_judged_as_the_line_search_anticipates_the_worst_case() -> None:
-    market, imp = Market("day"), IMP(Market("day"), "worst_case")
-    state, _ = market.day(np.random.default_rng(0))
-    terms = market.terms(state._replace(hour=15))
-    prices = np.random.default_rng(1).uniform(5.0, 25.0, (10, 4))
-    each = TermArrays(*(np.concatenate([array] * 10) for array in terms.arrays))
-    ours = anticipated(market, each, np.tile(market.catalogue.serving_cost, (240, 1)), prices)
-    theirs = [imp.profit(terms, own) + market.catalogue.training_cost.sum() for own in prices]
-    assert np.allclose(ours, theirs, rtol=0.0, atol=1e-9)
-
-
-def test_more_proposals_never_look_worse_to_look_ahead_imp() -> None:
+def test_climbs_raise_what_look_ahead_imp_anticipates() -> None:
     market = Market("day")
     plan = plan_of(market)
-    state, _ = market.days([np.random.default_rng(i) for i in range(4)])
-    state = state._replace(hour=np.full(4, 15))
+    state, _ = market.days([np.random.default_rng(i) for i in range(16)])
+    state = state._replace(hour=np.full(16, 15))
     judge = LookaheadIMP(market, "worst_case", plan=plan)
 
     def worth(own: MarketState, price: np.ndarray) -> float:
@@ -65,11 +54,32 @@ def test_more_proposals_never_look_worse_to_look_ahead_imp() -> None:
     found = [
         [worth(own, price) for own, price in zip(unstack(state), prices, strict=True)]
         for prices in (
-            guided_prices(market, Guide(plan, 0.4, 0.1, proposals), state, np.zeros((4, 4))) for proposals in (1, 4, 16)
+            guided_prices(market, Guide(plan, 0.4, 0.0, climbs), state, np.zeros((16, 4))) for climbs in (0, 1, 16)
         )
     ]
-    assert (np.diff(found, axis=0) >= -1e-9).all()
-    assert found[-1] > found[0]
+    own, one, many = np.array(found)
+    assert (one > own).all()
+    assert many.sum() > one.sum()
+
+
+def test_climbs_in_many_lanes_are_those_of_each_alone() -> None:
+    market = Market("day")
+    guide = Guide(plan_of(market), 0.4, 0.0, 4)
+    state, _ = market.days([np.random.default_rng(i) for i in range(3)])
+    outputs = np.random.default_rng(0).normal(size=(3, 4))
+    together = guided_prices(market, guide, state, outputs)
+    for lane in range(3):
+        own = MarketState(*(it[lane : lane + 1] for it in state))
+        assert np.array_equal(together[lane], guided_prices(market, guide, own, outputs[lane : lane + 1])[0])
+
+
+def test_a_day_s_end_which_nobody_prices_is_answered() -> None:
+    market = Market("day")
+    state, _ = market.days([np.random.default_rng(0)])
+    ended = observation_from_state(market, state._replace(hour=np.array([24])), None)
+    for seller in (load_policy("day-ppo"), LookaheadIMP(market)):
+        action, _ = seller.predict(ended)
+        assert np.isfinite(action).all()
 
 
 def test_a_guided_policy_refuses_customers_that_it_does_not_know() -> None:

@@ -40,7 +40,7 @@ def seller() -> LearnedSeller:
         policy="flat",
         span=0.0,
         reach=0.0,
-        proposals=1,
+        climbs=0,
         algorithm="PPO",
         steps=1,
         training_seed=1,

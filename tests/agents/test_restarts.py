@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from agents import IMP, restarts
-from agents.restarts import CELLS, starting_prices, tabulate
+from agents.climbs import Table
+from agents.restarts import CELLS, around, starting_prices
 from lmaas_env import Market, MarketState
 
 
@@ -20,10 +21,10 @@ def first_state(market: Market) -> MarketState:
 PRICES = np.array([6.0, 9.0, 12.0, 16.0])
 
 
-def table_profit(table: restarts.Table, cells: tuple[int, ...]) -> float:
+def table_profit(table: Table, cells: tuple[int, ...]) -> float:
     """The seller's profit at one cell per model, by selecting for every customer."""
     rows = np.arange(len(cells))
-    worst, sale = table.worst[rows, :, list(cells)], table.sale[rows, :, list(cells)]
+    worst, sale = table.worst[0, rows, :, list(cells)], table.sale[0, rows, :, list(cells)]
     best = worst.argmax(axis=0)
     customers = np.arange(worst.shape[1])
     return float(np.where(worst[best, customers] > 0.0, sale[best, customers], 0.0).sum())
@@ -32,26 +33,26 @@ def table_profit(table: restarts.Table, cells: tuple[int, ...]) -> float:
 def test_the_table_holds_the_profit_that_imp_anticipates() -> None:
     market = Market("static", seed=3)
     terms, imp = market.terms(first_state(market)), IMP(market)
-    table = tabulate(terms.arrays, imp.constants, PRICES / 2.0, PRICES * 2.0)
+    table = around(terms.arrays, imp.constants, PRICES / 2.0, PRICES * 2.0)
     training = float(market.catalogue.training_cost.sum())
     for cells in np.random.default_rng(0).integers(CELLS, size=(50, 4)):
-        prices = table.prices[np.arange(4), cells]
+        prices = table.prices[0, np.arange(4), cells]
         assert table_profit(table, tuple(cells)) - training == pytest.approx(imp.profit(terms, prices), abs=1e-9)
 
 
-def searched(market: Market, count: int) -> tuple[restarts.Table, list[tuple[int, ...]]]:
+def searched(market: Market, count: int) -> tuple[Table, list[tuple[int, ...]]]:
     """The table that is searched around PRICES, and the cells at which climbs end."""
     terms, imp = market.terms(first_state(market)), IMP(market)
-    tables: list[restarts.Table] = []
+    tables: list[Table] = []
 
-    def kept(*args: Any) -> restarts.Table:
-        tables.append(tabulate(*args))
+    def kept(*args: Any) -> Table:
+        tables.append(around(*args))
         return tables[0]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(restarts, "tabulate", kept)
+        patch.setattr(restarts, "around", kept)
         ends = starting_prices(terms.arrays, imp.constants, PRICES, np.arange(4), count)
-    rows = list(tables[0].prices)
+    rows = list(tables[0].prices[0])
     return tables[0], [
         tuple(int(np.flatnonzero(row == price)[0]) for row, price in zip(rows, prices, strict=True)) for prices in ends
     ]

@@ -92,7 +92,7 @@ MUTATIONS = {
         f"{IMP}::test_the_order_of_customers_and_of_models_changes_nothing",
     ),
     "climbs forget what customers choose instead": (
-        "agents/restarts.py",
+        "agents/climbs.py",
         "offer, elsewhere = 0.0, 0.0",
         "offer, elsewhere = 0.0, 1.0",
         "tests/agents/test_restarts.py::test_climbs_end_where_no_cell_of_one_price_gains_and_the_best_come_first",

@@ -116,7 +116,7 @@ def test_a_run_leaves_everything_behind(tmp_path: Path, capsys: pytest.CaptureFi
     assert str(folder) in capsys.readouterr().out
 
 
-GUIDED = QUICK | {"policy": "set", "encoder": 8, "span": 0.4, "reach": 0.1, "proposals": 3, "gamma": 1.0}
+GUIDED = QUICK | {"policy": "set", "encoder": 8, "span": 0.4, "reach": 0.1, "climbs": 3, "gamma": 1.0}
 GUIDED |= {"shaping": True, "activation": "relu"}
 
 

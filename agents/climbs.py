@@ -1,0 +1,98 @@
+"""Climbs over tables of sales: a good joint choice of all prices from a few thousand problems of one customer each.
+
+The prices of every model are cut into cells, and every customer's worst-case profit and planned hours are tabulated
+there, all models at once. A climb moves one price at a time to the best of its cells, as IMP does, but only adds up
+numbers of the table. IMP starts again where climbs end highest (`agents.restarts`); a policy lets them refine its
+prices (`agents.guide`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmaas_env.compiled import kernel
+from lmaas_env.kernels import TermArrays
+from lmaas_env.types import FloatArray, IntArray
+from lmaas_env.waterfilling import solve_rows
+
+
+class Table(NamedTuple):
+    """Every customer and model at J prices, in K markets.
+
+    Attributes
+    ----------
+    prices : (K, M, J), $/h
+    worst : (K, M, N, J), $, the customer's worst-case profit
+    sale : (K, M, N, J), $, the seller's profit from the hours planned for the worst case
+    """
+
+    prices: FloatArray
+    worst: FloatArray
+    sale: FloatArray
+
+
+def tabulate(terms: TermArrays, cost: FloatArray, adaptation_cost: FloatArray, prices: FloatArray) -> Table:
+    """Return the table of J prices of every model in K markets.
+
+    Parameters
+    ----------
+    terms : TermArrays
+        Of the K * N customers.
+    cost : (K * N, M), $/h
+        Of the seller.
+    adaptation_cost : (M,), $
+    prices : (K, J, M), $/h
+    """
+    lanes, cells, models = prices.shape
+    each = TermArrays(*(_repeated(array, lanes, cells) for array in terms))
+    _, worst, planned = solve_rows(each, prices.reshape(-1, models))
+    by_cell = lanes, cells, -1, models
+    margin = prices[:, :, None] - cost.reshape(lanes, 1, -1, models)
+    sale = margin * planned.sum(axis=2).reshape(by_cell) - adaptation_cost
+    cells_last = 0, 3, 2, 1
+    return Table(
+        prices.transpose(0, 2, 1),
+        np.ascontiguousarray(worst.reshape(by_cell).transpose(cells_last)),
+        np.ascontiguousarray(sale.transpose(cells_last)),
+    )
+
+
+@kernel
+def climb(worst: FloatArray, sale: FloatArray, order: IntArray, cells: IntArray) -> FloatArray:
+    """Move every row of ``cells`` (K, C, M) to where no price gains alone; return the profit there, (K, C) $.
+
+    ``worst`` and ``sale`` are those of a `Table`; models move in ``order`` (M,), and training is not counted.
+    """
+    models, customers, size = worst.shape[1:]
+    reached, profit = np.empty(cells.shape[:2]), np.empty(size)
+    for k in range(cells.shape[0]):
+        for c in range(cells.shape[1]):
+            row = cells[k, c]
+            best, settled, turn = -np.inf, 0, 0
+            while settled < models:
+                m = int(order[turn])
+                profit[:] = 0.0
+                for n in range(customers):
+                    offer, elsewhere = 0.0, 0.0
+                    for other in range(models):
+                        if other != m and worst[k, other, n, row[other]] > offer:
+                            offer, elsewhere = worst[k, other, n, row[other]], sale[k, other, n, row[other]]
+                    for j in range(size):
+                        profit[j] += sale[k, m, n, j] if worst[k, m, n, j] > offer else elsewhere
+                settled += 1
+                for j in range(size):  # the first of equals, up to rounding
+                    if profit[j] > best + 1e-9 * max(1.0, abs(best)) or best == -np.inf:
+                        settled = settled if row[m] == j else 1
+                        row[m], best = j, profit[j]
+                turn = (turn + 1) % models
+            reached[k, c] = best
+    return reached
+
+
+def _repeated(rows: NDArray[Any], lanes: int, times: int) -> NDArray[Any]:
+    """Return the rows (K * N, ...) with those of every lane several times in a row."""
+    by_lane = rows.reshape(lanes, -1, *rows.shape[1:])
+    return by_lane.repeat(times, axis=0).reshape(-1, *rows.shape[1:])
