@@ -20,7 +20,7 @@ from agents.undercut import undercut
 from lmaas_env.kernels import TermArrays
 from lmaas_env.market import Market, MarketState
 from lmaas_env.period import terms_of
-from lmaas_env.types import FloatArray, IntArray
+from lmaas_env.types import FloatArray
 from lmaas_env.waterfilling import solve_rows
 
 OWN = 11  # numbers that a policy sees of every customer, beside three per model
@@ -86,8 +86,8 @@ def _climbed(
     first[0] = cells // 2
     ends = np.tile(first, (lanes, 1, 1))
     best = climb(table.worst, table.sale, order, ends).argmax(axis=1)
-    lane: IntArray = np.arange(lanes)
-    return table.prices[lane[:, None], np.arange(models), ends[lane, best]]
+    chosen = np.take_along_axis(ends, best[:, None, None], axis=1)[:, 0]
+    return np.take_along_axis(table.prices, chosen[:, :, None], axis=2)[:, :, 0]
 
 
 def set_size(market: Market) -> tuple[int, int]:

@@ -6,6 +6,7 @@ seller was fitted to.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -70,6 +71,14 @@ def new_customers(market: Market, rngs: Sequence[np.random.Generator]) -> Market
     if market.scenario.turnover == "none":
         return market
     return market.with_population(Population.stack([Population.sample(market.scenario, rng) for rng in rngs]))
+
+
+def of_one_day(market: Market) -> Market:
+    """Return the market of a single day's customers, as `open_days` opens it, in which they stay the same."""
+    if market.scenario.turnover == "none":
+        return market
+    population = Population(*(array[0] for array in market.population))
+    return Market(dataclasses.replace(market.scenario, turnover="none"), population=population)
 
 
 class Days(NamedTuple):

@@ -199,6 +199,53 @@ def comparison(
     return figure
 
 
+def learning(
+    curves: Mapping[str, Sequence[FloatArray]], shares: FloatArray, profiles: Mapping[str, FloatArray]
+) -> Figure:
+    """Draw learning curves in steps and in wall time, and performance profiles.
+
+    Parameters
+    ----------
+    curves : mapping of str to arrays (3, T)
+        Of each way to train, one array per training seed: steps, seconds, profit on tuning days in $ a day.
+    shares : (S,)
+        Of the reference's profit on the same day.
+    profiles : mapping of str to (S, 3)
+        The share of seeds and days on which a seller earns more than that, with the ends of its interval.
+
+    Raises
+    ------
+    gymnasium.error.DependencyNotInstalled
+        If matplotlib is missing.
+    """
+    figure = _figure(13.0, 4.6, dpi=150)
+    figure.set_layout_engine("constrained", w_pad=0.08, h_pad=0.06)
+    by_step, by_time, above = figure.subplots(1, 3)
+    colour_of = dict(zip(dict.fromkeys([*curves, *profiles]), itertools.cycle(COLOURS), strict=False))
+    for name, runs in curves.items():
+        for i, (steps, seconds, profit) in enumerate(runs):
+            label = f"{name} ({len(runs)} seeds)" if i == 0 else None
+            by_step.plot(steps / 1e3, profit, color=colour_of[name], lw=1.2, alpha=0.8, label=label)
+            by_time.plot(seconds / 60.0, profit, color=colour_of[name], lw=1.2, alpha=0.8)
+    for name, profile in profiles.items():
+        above.plot(shares, profile[:, 0], color=colour_of[name], lw=1.8, label=name)
+        above.fill_between(shares, profile[:, 1], profile[:, 2], color=colour_of[name], alpha=0.25, lw=0.0)
+    inside = [share for it in profiles.values() for share, level in zip(shares, it[:, 0], strict=True) if 0 < level < 1]
+    if inside:
+        above.set_xlim(min(inside) - 0.02, max(inside) + 0.02)
+    for axes, label, title in (
+        (by_step, "thousand steps", "(a) Profit on tuning days, $ per day"),
+        (by_time, "minutes of training", "(b) The same by wall time"),
+        (above, "share of IMP's profit on the same day", "(c) Share of seeds and days that earn more"),
+    ):
+        axes.set_xlabel(label, size=_SMALL)
+        axes.grid(color="#E0E0E0")
+        _style(axes, title, bold=True)
+        if axes.get_legend_handles_labels()[1]:
+            axes.legend(fontsize=_SMALL, frameon=False)
+    return figure
+
+
 def save(figure: Figure, path: str | os.PathLike[str]) -> None:
     """Write a figure as PNG or SVG, by the path's suffix, whole or not at all; the same figure gives the same bytes.
 

@@ -9,6 +9,7 @@ from lmaas_env.scenario import close_match
 
 COMMANDS = {
     "train": ("train.ppo", "Train", "train a PPO seller"),
+    "evaluate": ("train.evaluate", "Evaluate", "learned sellers of several training seeds beside IMP and others"),
     "study customers": ("train.study_customers", "StudyCustomers", "RSR beside its rivals, from the customers' side"),
     "study seller": ("train.study_seller", "StudySeller", "IMP beside the certified optimum and other searches"),
     "study ahead": ("train.study_ahead", "StudyAhead", "what looking ahead is worth, and a bound above any seller"),

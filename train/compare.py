@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from agents import (
@@ -23,12 +23,12 @@ from agents import (
     Seller,
     load_policy,
 )
-from agents.learned import shipped_policies
+from agents.learned import LearnedSeller, shipped_policies
 from lmaas_env import Market
 from lmaas_env.days import Days, held_out_seeds
 from lmaas_env.files import write_whole
 from lmaas_env.scenario import close_match
-from train.evaluate import rollout
+from train.rollout import rollout, rollout_each
 from train.runs import csv_text, new_folder, write_origin
 from train.statistics import Estimate, mean_estimate
 
@@ -88,10 +88,10 @@ def compare(args: Compare) -> dict[str, Days]:
     """Compare sellers as `Compare` says; return the days of each by name."""
     market = Market(args.scenario, seed=args.population_seed)
     seeds = held_out_seeds(args.days)
-    makers = {_label(name): _maker(name, market) for name in dict.fromkeys([REFERENCE, *args.sellers])}
+    sellers = {_label(name): seller_of(name, market) for name in dict.fromkeys([REFERENCE, *args.sellers])}
     out = new_folder(args.out, f"compare-{market.scenario.name}")
     console = Console()
-    days = _sell(market, makers, seeds, console)
+    days = sell(market, sellers, seeds, console)
     rows = summary(days)
     console.print(_table(rows, market, args.days))
     _write(out, rows, days, market)
@@ -118,38 +118,50 @@ def summary(days: Mapping[str, Days]) -> list[Row]:
     return sorted(rows, key=lambda row: -row.profit.mean)
 
 
-def _maker(name: str, market: Market) -> Callable[[], Seller]:
-    """Return what makes the seller of a name; policies are loaded and checked at once, tuning is left for later."""
+def seller_of(name: str, market: Market) -> LearnedSeller | Callable[[Market], Seller]:
+    """Return the policy of a name, loaded and checked, or what makes the seller of a name for a market."""
     if name in SELLERS:
-        return lambda: SELLERS[name](market)
+        return SELLERS[name]
     if name not in shipped_policies() and not Path(name).is_dir() and close_match(name, SELLERS):
         raise ValueError(f"seller {name!r} is unknown{close_match(name, SELLERS)}; sellers: {', '.join(SELLERS)}")
     policy = load_policy(name)
     policy.check(market)
-    return lambda: policy
+    return policy
 
 
 def _label(name: str) -> str:
     return name if name in SELLERS else Path(name).name
 
 
-def _sell(
-    market: Market, makers: Mapping[str, Callable[[], Seller]], seeds: range, console: Console
+def sell(
+    market: Market,
+    sellers: Mapping[str, LearnedSeller | Callable[[Market], Seller]],
+    seeds: Sequence[int],
+    console: Console,
 ) -> dict[str, Days]:
+    """Sell the same days with each seller; one that knows customers is made anew every day where they change."""
     columns = (
         TextColumn("{task.description:<28}"),
         BarColumn(bar_width=20),
         MofNCompleteColumn(),
-        TextColumn("hours"),
+        TextColumn("{task.fields[unit]}"),
         TimeRemainingColumn(),
     )
     days: dict[str, Days] = {}
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        for name, make in makers.items():
-            task = progress.add_task(f"{name}: getting ready", total=None)
-            seller = make()
+        for name, seller in sellers.items():
+            task = progress.add_task(f"{name}: getting ready", total=None, unit="hours")
+
+            def advance(task: TaskID = task) -> None:
+                progress.advance(task)
+
+            if not isinstance(seller, LearnedSeller) and market.scenario.turnover == "daily":
+                progress.update(task, description=name, total=len(seeds), unit="days")
+                days[name] = rollout_each(market, seller, seeds, advance)
+                continue
+            asked = seller if isinstance(seller, LearnedSeller) else seller(market)
             progress.update(task, description=name, total=market.scenario.periods)
-            days[name] = rollout(market, seller, seeds, progress=lambda task=task: progress.advance(task))
+            days[name] = rollout(market, asked, seeds, advance)
     return days
 
 

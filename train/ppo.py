@@ -33,11 +33,11 @@ from lmaas_env.market import Market
 from lmaas_env.scenario import Scenario
 from lmaas_env.vector_env import LMaaSVectorEnv
 from train import snapshots
-from train.evaluate import rollout
 from train.export import ACTIVATIONS, export
 from train.imitation import imitate
 from train.networks import CustomerSet
 from train.ppo_config import PPOConfig
+from train.rollout import rollout
 from train.runs import new_folder, write_origin
 from train.sb3 import MONITORED, GuidedVecEnv, LMaaSVecEnv
 

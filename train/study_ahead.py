@@ -21,7 +21,7 @@ from lmaas_env import Market
 from lmaas_env.days import draw_days, held_out_seeds
 from lmaas_env.files import write_whole
 from lmaas_env.market import Draws, MarketState
-from train.evaluate import rollout
+from train.rollout import rollout
 from train.runs import csv_text, new_folder, write_origin
 from train.statistics import Estimate, mean_estimate
 

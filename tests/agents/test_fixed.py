@@ -9,7 +9,7 @@ from agents import CostPlus, FixedPrice, RandomPrice
 from agents.fixed import tune_markup, tune_prices
 from lmaas_env import Market
 from lmaas_env.days import held_out_seeds
-from train.evaluate import rollout
+from train.rollout import rollout
 
 
 def test_random_is_below_cost_plus_is_below_best_fixed_on_held_out_days() -> None:

@@ -15,7 +15,7 @@ from lmaas_env.days import draw_days, held_out_seeds
 from lmaas_env.market import MarketState, unstack
 from lmaas_env.rsr import solve
 from lmaas_env.spaces import observation_from_state
-from train.evaluate import rollout
+from train.rollout import rollout
 
 
 def test_a_price_ends_just_below_a_threshold_and_no_farther_than_its_reach() -> None:

@@ -14,7 +14,7 @@ from lmaas_env import Market, Scenario
 from lmaas_env.days import draw_days, held_out_seeds, tuning_seeds
 from lmaas_env.market import unstack
 from lmaas_env.rsr import solve
-from train.evaluate import rollout
+from train.rollout import rollout
 
 
 @pytest.fixture(scope="module")

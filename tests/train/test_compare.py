@@ -14,7 +14,7 @@ from lmaas_env import Market
 from lmaas_env.days import held_out_seeds
 from train.__main__ import main
 from train.compare import Compare, compare, summary
-from train.evaluate import rollout
+from train.rollout import rollout
 from train.statistics import mean_estimate
 
 

@@ -1,0 +1,105 @@
+"""`lmaas evaluate`: runs of several seeds on the days of IMP; other customers every day; what is refused."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from agents import IMP
+from agents.learned import SHIPPED
+from lmaas_env import Market, Scenario
+from lmaas_env.days import held_out_seeds, of_one_day, open_days
+from train.__main__ import main
+from train.evaluate import Evaluate, evaluate
+from train.rollout import rollout, rollout_each
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    """Two runs that differ in their training seed only, of which one has a learning curve."""
+    folder = tmp_path / "ppo"
+    for seed in (1, 2):
+        shutil.copytree(SHIPPED / "day-ppo", folder / f"seed{seed}")
+        about = json.loads((folder / f"seed{seed}" / "policy.json").read_text())
+        (folder / f"seed{seed}" / "policy.json").write_text(json.dumps(about | {"training_seed": seed}))
+    curve = "step,seconds,mean_day_profit,standard_error\n0,0.1,1700,5\n20000,9.0,1750,5\n"
+    (folder / "seed1" / "evaluations.csv").write_text(curve)
+    return folder
+
+
+def test_evaluate_writes_scores_profiles_curves_and_figures(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "result"
+    assert main(["evaluate", "--runs", str(runs), "--sellers", "random", "--days", "3", "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert max(len(line) for line in printed.splitlines() if str(out) not in line) <= 80
+    table = {row["seller"]: row for row in csv.DictReader((out / "table.csv").read_text().splitlines())}
+    assert set(table) == {"imp", "random", "ppo"}
+    market = Market("day")
+    imp = rollout(market, IMP(market), held_out_seeds(3)).day_profit.mean()
+    assert float(table["imp"]["profit"]) == pytest.approx(imp)
+    assert float(table["ppo"]["share_of_imp"]) == pytest.approx(float(table["ppo"]["profit"]) / imp)
+    assert float(table["ppo"]["probability_of_improvement"]) == 1.0
+    assert table["ppo"]["seeds"] == "2"
+    scored = list(csv.DictReader((out / "runs.csv").read_text().splitlines()))
+    assert [row["training_seed"] for row in scored] == ["1", "2"]
+    assert np.mean([float(row["profit"]) for row in scored]) == pytest.approx(float(table["ppo"]["profit"]))
+    profile = [row for row in csv.DictReader((out / "profiles.csv").read_text().splitlines()) if row["seller"] == "ppo"]
+    assert [float(row["above"]) for row in (profile[0], profile[-1])] == [1.0, 0.0]
+    assert (out / "curves.csv").read_text().splitlines()[1] == "ppo,seed1,0.0,0.1,1700.0"
+    for figure in ("learning.png", "days.png"):
+        assert (out / figure).stat().st_size > 10_000
+    assert {"command", "versions"} <= set(json.loads((out / "origin.json").read_text()))
+
+
+def test_a_training_seed_counts_once(runs: Path, tmp_path: Path) -> None:
+    shutil.copytree(runs / "seed1", runs / "again")
+    with pytest.raises(ValueError, match=r"training seeds \[1, 1, 2\], each must be there once"):
+        evaluate(Evaluate(runs=(runs,), days=2, out=tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"runs": (Path("tests"),)}, "holds no run of lmaas train"),
+        ({"days": 1}, "days = 1 must be at least 2"),
+        ({"customers": 12}, "customers = 12 needs a scenario in which they change daily"),
+        ({"scenario": "scarce", "runs": (SHIPPED / "public-ppo",)}, "sees 16 numbers"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_is_written(
+    change: dict[str, object], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        evaluate(dataclasses.replace(Evaluate(out=tmp_path / "out"), **change))  # pyright: ignore[reportArgumentType]
+    assert not (tmp_path / "out").exists()
+
+
+def test_sellers_that_know_customers_meet_those_of_the_day() -> None:
+    market = Market(dataclasses.replace(Scenario.load("population"), customers=4, periods=3))
+    seeds = held_out_seeds(2)
+    sold = rollout_each(market, IMP, seeds)
+    for lane, seed in enumerate(seeds):
+        opened, state, draws = open_days(market, [seed])
+        own = of_one_day(opened)
+        assert own.scenario.turnover == "none"
+        imp = IMP(own)
+        for hour, period in enumerate(draws):
+            now = type(state)(*(np.asarray(it)[0] for it in state))
+            settlement, state = opened.settle(imp.prices(now)[None], state, period)
+            assert sold.profit[lane, hour] == pytest.approx(float(settlement.profit[0]), rel=1e-5)
+
+
+def test_a_market_whose_customers_stay_is_its_own() -> None:
+    market = Market("static")
+    assert of_one_day(market) is market
+    each = rollout_each(market, IMP, held_out_seeds(3))
+    assert np.allclose(each.profit, rollout(market, IMP(market), held_out_seeds(3)).profit)
