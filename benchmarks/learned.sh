@@ -1,21 +1,55 @@
 #!/usr/bin/env bash
-# Trains ten seeds of the policies that ship, for every scenario, and writes benchmarks/learned.csv (about an hour on two cores).
+# Trains learned sellers from several seeds and scores them on 200 held-out days: benchmarks/learned (about two hours on two cores).
+# RUNS/MARKET/WAY/seedK holds the runs; those that are there are not trained again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-runs=${1:-runs/learned-$(date +%Y%m%d-%H%M%S)} # a folder of runs, SCENARIO/seedK; those that are there are not trained again
-train() {
-  [ -e "$1/$2/seed$3/policy.json" ] || .venv/bin/lmaas train --scenario "$2" --seed "$3" --steps "$4" --eval-every 50000 --eval-days 40 --out "$1/$2/seed$3" >&2
+runs=${1:-runs/learned-$(date +%Y%m%d-%H%M%S)}
+results=${2:-runs/learned-results-$(date +%Y%m%d-%H%M%S)} # benchmarks/learned, to make the tables that ship again
+train() { # RUNS MARKET WAY SEED STEPS CONFIG, where MARKET is a scenario or SCENARIO-POPULATION and CONFIG may be none
+  local out="$1/$2/$3/seed$4" scenario=${2%-*} population=0 config=()
+  [ "$scenario" = "$2" ] || population=${2##*-}
+  [ "$6" = none ] || config=(--config "$6")
+  [ -e "$out/policy.json" ] || .venv/bin/lmaas train --scenario "$scenario" --population-seed "$population" --seed "$4" \
+    --steps "$5" --eval-every 20000 --eval-days 200 --out "$out" "${config[@]}" >&2
 }
 export -f train
-for case in "day 200000" "scarce 200000" "public 200000" "static 20000" "abundant 100000"; do
-  read -r scenario steps <<< "$case"
-  for seed in $(seq 10); do echo "$runs $scenario $seed $steps"; done
-done | xargs -P 2 -L 1 bash -c 'train "$@"' _
-.venv/bin/python - "$runs" > benchmarks/learned.csv <<'PYTHON'
-import json, pathlib, sys
-print("scenario,training_seed,steps,mean_day_profit,standard_error,held_out_days")
-for path in sorted(pathlib.Path(sys.argv[1]).glob("*/seed*/policy.json"), key=lambda it: (it.parts[-3], int(it.parts[-2][4:]))):
-    about = json.loads(path.read_text())
-    score = about["scores"]["held_out"]
-    print(path.parts[-3], about["training_seed"], about["steps"], score["mean_day_profit"], score["standard_error"], score["days"], sep=",")
-PYTHON
+{
+  for seed in $(seq 10); do
+    echo "$runs day ppo $seed 200000 none"
+    echo "$runs scarce ppo $seed 200000 none"
+    echo "$runs public ppo $seed 200000 none"
+    echo "$runs abundant ppo $seed 100000 none"
+    echo "$runs static ppo $seed 20000 none"
+  done
+  echo "$runs population ppo 1 400000 none"
+  for population in 1 2 3 4 5; do
+    echo "$runs day-$population ppo 1 200000 none"
+    echo "$runs scarce-$population ppo 1 200000 none"
+  done
+  for seed in 1 2 3; do
+    echo "$runs day flat $seed 200000 train/configs/ppo-flat.yaml"
+    for way in set-scratch no-shaping no-critic-first no-undercutting; do
+      echo "$runs day $way $seed 200000 benchmarks/ablation/$way.yaml"
+    done
+    for way in imitation untrained; do echo "$runs day $way $seed 1 benchmarks/ablation/$way.yaml"; done
+  done
+} | xargs -P 2 -L 1 bash -c 'train "$@"' _
+
+evaluate() { .venv/bin/lmaas evaluate --scenario "$1" --out "$results/$2" --runs "${@:3}"; }
+evaluate day day "$runs/day/ppo"
+evaluate scarce scarce "$runs/scarce/ppo"
+evaluate abundant abundant "$runs/abundant/ppo"
+evaluate static static "$runs/static/ppo"
+evaluate public public "$runs/public/ppo" --sellers public-imp public-lookahead
+for population in 1 2 3 4 5; do
+  for scenario in day scarce; do
+    evaluate $scenario "populations/$scenario-$population" "$runs/$scenario-$population/ppo" --population-seed $population --days 100
+  done
+done
+evaluate population population "$runs/population/ppo" --sellers lookahead
+for customers in 12 48 200; do
+  evaluate population "population-$customers" "$runs/population/ppo" --sellers lookahead --customers $customers --days $((customers > 100 ? 20 : 100))
+done
+ways=("$runs"/day/{ppo,imitation,untrained,flat,set-scratch,no-shaping,no-critic-first,no-undercutting})
+evaluate day ablation "${ways[@]}"
+evaluate day ablation-no-climbs "${ways[@]}" --climbs 0

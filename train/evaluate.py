@@ -58,6 +58,8 @@ class Evaluate:
     """Which customers; 0 reads those that ship with the package."""
     customers: int | None = None
     """How many, where they change daily (scenario `population`); default as many as in the scenario."""
+    climbs: int | None = None
+    """How often climbs refine the prices of guided policies; default as each was trained to."""
     out: Path | None = None
     """New folder for the results; default runs/evaluate-SCENARIO-TIME."""
 
@@ -92,7 +94,7 @@ def evaluate(args: Evaluate) -> list[Score]:
     market, seeds = _market(args), held_out_seeds(args.days)
     if args.days < FEWEST_DAYS:
         raise ValueError(f"days = {args.days} must be at least {FEWEST_DAYS}")
-    ways = {folder.name: _runs(folder, market) for folder in args.runs}
+    ways = {folder.name: _runs(folder, market, args.climbs) for folder in args.runs}
     if len(ways) < len(args.runs):
         raise ValueError(f"runs = {[str(it) for it in args.runs]} must end in different names")
     others = {name: seller_of(name, market) for name in dict.fromkeys([REFERENCE, *args.sellers])}
@@ -145,11 +147,13 @@ def _folders(folder: Path) -> list[Path]:
     return found
 
 
-def _runs(folder: Path, market: Market) -> dict[str, LearnedSeller]:
+def _runs(folder: Path, market: Market, climbs: int | None) -> dict[str, LearnedSeller]:
     """Load the policies of a folder, each of another training seed."""
     policies = {path.name: load_policy(path) for path in _folders(folder)}
-    for policy in policies.values():
+    for name, policy in policies.items():
         policy.check(market)
+        if climbs is not None and policy.guide is not None:
+            policies[name] = LearnedSeller(policy.weights, dataclasses.replace(policy.about, climbs=climbs))
     seeds = [policy.about.training_seed for policy in policies.values()]
     if len(set(seeds)) < len(seeds):
         raise ValueError(f"runs: folder {str(folder)!r} has training seeds {seeds}, each must be there once")
@@ -229,10 +233,10 @@ def _profiles(by_way: Mapping[str, list[Days]]) -> dict[str, np.ndarray]:
 
 def _write_runs(out: Path, learned: Mapping[str, LearnedSeller], sold: Mapping[str, Days]) -> None:
     rows = [
-        [*name.rsplit(" ", 1), it.about.training_seed, it.about.steps, sold[name].day_profit.mean(), it.about.command]
+        [*name.rsplit(" ", 1), it.about.training_seed, it.about.steps, sold[name].day_profit.mean()]
         for name, it in learned.items()
     ]
-    write_whole(out / "runs.csv", csv_text(["way", "run", "training_seed", "steps", "profit", "command"], rows))
+    write_whole(out / "runs.csv", csv_text(["way", "run", "training_seed", "steps", "profit"], rows))
 
 
 def _draw(out: Path, folders: tuple[Path, ...], by_way: Mapping[str, list[Days]]) -> None:

@@ -88,7 +88,7 @@ def test_a_guided_policy_refuses_customers_that_it_does_not_know() -> None:
         load_policy("day-ppo").check(Market("day", seed=1))
 
 
-@pytest.mark.parametrize("name", ["day-ppo", "scarce-ppo", "abundant-ppo", "public-ppo"])
+@pytest.mark.parametrize("name", ["day-ppo", "scarce-ppo", "abundant-ppo", "public-ppo", "population-ppo"])
 def test_a_shipped_policy_is_loaded_and_earns_what_it_says(name: str) -> None:
     assert name in shipped_policies()
     policy = load_policy(name)

@@ -59,6 +59,15 @@ def test_evaluate_writes_scores_profiles_curves_and_figures(
     assert {"command", "versions"} <= set(json.loads((out / "origin.json").read_text()))
 
 
+def test_climbs_can_be_left_out(runs: Path, tmp_path: Path) -> None:
+    settings = Evaluate(runs=(runs,), sellers=(), days=2)
+    scores = [
+        evaluate(dataclasses.replace(settings, climbs=climbs, out=tmp_path / str(climbs)))[0] for climbs in (None, 8, 0)
+    ]
+    assert scores[0].profit == scores[1].profit
+    assert scores[0].profit.mean > scores[2].profit.mean
+
+
 def test_a_training_seed_counts_once(runs: Path, tmp_path: Path) -> None:
     shutil.copytree(runs / "seed1", runs / "again")
     with pytest.raises(ValueError, match=r"training seeds \[1, 1, 2\], each must be there once"):
@@ -70,6 +79,7 @@ def test_a_training_seed_counts_once(runs: Path, tmp_path: Path) -> None:
     ("change", "message"),
     [
         ({"runs": (Path("tests"),)}, "holds no run of lmaas train"),
+        ({"runs": (SHIPPED / "day-ppo",), "climbs": -1}, "climbs = -1 must be in"),
         ({"days": 1}, "days = 1 must be at least 2"),
         ({"customers": 12}, "customers = 12 needs a scenario in which they change daily"),
         ({"scenario": "scarce", "runs": (SHIPPED / "public-ppo",)}, "sees 16 numbers"),
