@@ -8,13 +8,12 @@ prices (`agents.guide`).
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lmaas_env.compiled import kernel
-from lmaas_env.kernels import TermArrays
+from lmaas_env.kernels import TermArrays, some
 from lmaas_env.types import FloatArray, IntArray
 from lmaas_env.waterfilling import solve_rows
 
@@ -47,17 +46,32 @@ def tabulate(terms: TermArrays, cost: FloatArray, adaptation_cost: FloatArray, p
     prices : (K, J, M), $/h
     """
     lanes, cells, models = prices.shape
-    each = TermArrays(*(_repeated(array, lanes, cells) for array in terms))
-    _, worst, planned = solve_rows(each, prices.reshape(-1, models))
-    by_cell = lanes, cells, -1, models
-    margin = prices[:, :, None] - cost.reshape(lanes, 1, -1, models)
-    sale = margin * planned.sum(axis=2).reshape(by_cell) - adaptation_cost
-    cells_last = 0, 3, 2, 1
-    return Table(
-        prices.transpose(0, 2, 1),
-        np.ascontiguousarray(worst.reshape(by_cell).transpose(cells_last)),
-        np.ascontiguousarray(sale.transpose(cells_last)),
-    )
+    shape = lanes, models, len(terms.energy) // lanes, cells
+    table = Table(prices.transpose(0, 2, 1), np.empty(shape), np.empty(shape))
+    _fill(terms, cost, adaptation_cost, prices, table.worst, table.sale)
+    return table
+
+
+@kernel
+def _fill(
+    terms: TermArrays,
+    cost: FloatArray,
+    adaptation_cost: FloatArray,
+    prices: FloatArray,
+    worst: FloatArray,
+    sale: FloatArray,
+) -> None:
+    models, customers = worst.shape[1:3]
+    for k in range(prices.shape[0]):
+        first = k * customers
+        own = some(terms, first, first + customers)
+        for j in range(prices.shape[1]):
+            _, profit, hours = solve_rows(own, prices[k, j : j + 1])
+            for n in range(customers):
+                for m in range(models):
+                    margin = prices[k, j, m] - cost[first + n, m]
+                    worst[k, m, n, j] = profit[n, m]
+                    sale[k, m, n, j] = margin * hours[n, m].sum() - adaptation_cost[m]
 
 
 @kernel
@@ -90,9 +104,3 @@ def climb(worst: FloatArray, sale: FloatArray, order: IntArray, cells: IntArray)
                 turn = (turn + 1) % models
             reached[k, c] = best
     return reached
-
-
-def _repeated(rows: NDArray[Any], lanes: int, times: int) -> NDArray[Any]:
-    """Return the rows (K * N, ...) with those of every lane several times in a row."""
-    by_lane = rows.reshape(lanes, -1, *rows.shape[1:])
-    return by_lane.repeat(times, axis=0).reshape(-1, *rows.shape[1:])

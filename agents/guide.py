@@ -10,6 +10,7 @@ prices. All of this the seller knows: the market's constants and what its observ
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +21,7 @@ from agents.undercut import undercut
 from lmaas_env.kernels import TermArrays
 from lmaas_env.market import Market, MarketState
 from lmaas_env.period import terms_of
-from lmaas_env.types import FloatArray
+from lmaas_env.types import FloatArray, IntArray
 from lmaas_env.waterfilling import solve_rows
 
 OWN = 11  # numbers that a policy sees of every customer, beside three per model
@@ -81,13 +82,19 @@ def _climbed(
     grid = np.clip(prices[:, None] * around[:, None], scenario.price_floor, scenario.price_cap)
     table = tabulate(terms, cost, market.catalogue.adaptation_cost, grid)
     order = np.argsort(market.catalogue.serving_cost, kind="stable")
-    first = np.empty((climbs, models), dtype=np.int64)
-    first[:, order] = np.random.default_rng(0).integers(cells, size=first.shape)
-    first[0] = cells // 2
-    ends = np.tile(first, (lanes, 1, 1))
+    ends = np.empty((lanes, climbs, models), dtype=np.int64)
+    ends[..., order] = _starts(climbs, models, cells)
     best = climb(table.worst, table.sale, order, ends).argmax(axis=1)
     chosen = np.take_along_axis(ends, best[:, None, None], axis=1)[:, 0]
     return np.take_along_axis(table.prices, chosen[:, :, None], axis=2)[:, :, 0]
+
+
+@functools.cache
+def _starts(climbs: int, models: int, cells: int) -> IntArray:
+    """Return the cells (C, M) at which climbs start: the middle, then drawn ones."""
+    starts = np.random.default_rng(0).integers(cells, size=(climbs, models))
+    starts[0] = cells // 2
+    return starts
 
 
 def set_size(market: Market) -> tuple[int, int]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from agents.line_search import MARGIN
 from lmaas_env.compiled import in_threads, kernel
-from lmaas_env.kernels import TermArrays, recourse
+from lmaas_env.kernels import TermArrays, recourse, some
 from lmaas_env.market import LEAST_LANES, Market
 from lmaas_env.period import BLOCK
 from lmaas_env.types import FloatArray, IntArray
@@ -65,18 +65,7 @@ def _undercut(
     worst, scratch = np.empty(slots, dtype=np.bool_), np.empty(slots)
     for low in range(first, last, BLOCK):
         high = min(low + BLOCK, last)
-        a, b = low * customers, high * customers
-        block = TermArrays(
-            terms.task_value[a:b],
-            terms.fade_budget[a:b],
-            terms.saturation[a:b],
-            terms.energy[a:b],
-            terms.setup_cost[a:b],
-            terms.quality[a:b],
-            terms.airtime_cost[a:b],
-            terms.power[a:b],
-            terms.max_hours[a:b],
-        )
+        block = some(terms, low * customers, high * customers)
         for m in order:
             _, profit, hours = solve_rows(block, prices[low:high])
             for lane in range(low, high):

@@ -38,6 +38,22 @@ class TermArrays(NamedTuple):
 
 
 @kernel
+def some(terms: TermArrays, first: int, end: int) -> TermArrays:
+    """Return the terms of the customers first, ..., end - 1."""
+    return TermArrays(
+        terms.task_value[first:end],
+        terms.fade_budget[first:end],
+        terms.saturation[first:end],
+        terms.energy[first:end],
+        terms.setup_cost[first:end],
+        terms.quality[first:end],
+        terms.airtime_cost[first:end],
+        terms.power[first:end],
+        terms.max_hours[first:end],
+    )
+
+
+@kernel
 def energy_price(terms: TermArrays, n: int, m: int, price: float, faded: BoolArray) -> float:
     """Return mu >= 0 ($/Wh), the multiplier of customer n's energy constraint when renting model m, up to rounding.
 
