@@ -26,7 +26,7 @@ from lmaas_env.waterfilling import solve_rows
 
 OWN = 11  # numbers that a policy sees of every customer, beside three per model
 CLOCK = 4  # and of the hour
-STAGES = ((13, 0.4), (9, 0.08), (7, 0.02))  # of climbs: cells per model, and how far their log reaches; an odd number
+STAGES = ((25, 0.5), (13, 0.05), (9, 0.008))  # of climbs: cells per model, and how far their log reaches; odd numbers
 _MOST = 10.0  # outputs beyond are as good as infinite
 TYPICAL_CUSTOMERS = 192  # from whom a plan is made where customers change daily
 
