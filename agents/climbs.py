@@ -104,3 +104,40 @@ def climb(worst: FloatArray, sale: FloatArray, order: IntArray, cells: IntArray)
                 turn = (turn + 1) % models
             reached[k, c] = best
     return reached
+
+
+@kernel
+def refine(
+    terms: TermArrays,
+    cost: FloatArray,
+    adaptation_cost: FloatArray,
+    prices: FloatArray,
+    factors: FloatArray,
+    starts: IntArray,
+    order: IntArray,
+    floor: float,
+    cap: float,
+) -> FloatArray:
+    """Return, of K markets, the best prices (K, M), $/h, at which climbs around ``prices`` (K, M) end.
+
+    Cells are the prices times ``factors`` (J,), clipped to floor and cap; climbs start from ``starts`` (C, M). One
+    market after another, so that its table stays in the cache.
+    """
+    lanes, models = prices.shape
+    customers = terms.energy.shape[0] // lanes
+    grid = np.empty((1, factors.shape[0], models))
+    worst = np.empty((1, models, customers, factors.shape[0]))
+    sale = np.empty(worst.shape)
+    ends = np.empty((1, *starts.shape), dtype=np.int64)
+    found = np.empty(prices.shape)
+    for k in range(lanes):
+        first, end = k * customers, (k + 1) * customers
+        for j in range(factors.shape[0]):
+            for m in range(models):
+                grid[0, j, m] = min(max(prices[k, m] * factors[j], floor), cap)
+        _fill(some(terms, first, end), cost[first:end], adaptation_cost, grid, worst, sale)
+        ends[0] = starts
+        best = climb(worst, sale, order, ends)[0].argmax()
+        for m in range(models):
+            found[k, m] = grid[0, ends[0, best, m], m]
+    return found

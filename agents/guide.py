@@ -15,10 +15,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from agents.climbs import climb, tabulate
+from agents.climbs import refine
 from agents.lookahead import Plan, interpolated, plan_day, shadow_price
 from agents.undercut import undercut
-from lmaas_env.kernels import TermArrays
 from lmaas_env.market import Market, MarketState
 from lmaas_env.period import terms_of
 from lmaas_env.types import FloatArray, IntArray
@@ -68,25 +67,14 @@ def guided_prices(market: Market, guide: Guide, state: MarketState, outputs: Flo
         return undercut(market, terms, prices, guide.reach)
     power = terms.power[:, :, 0]
     cost = market.catalogue.serving_cost + shadow_price(market, guide.plan.worth, state, power) * power
-    for i, stage in enumerate(STAGES):
-        prices = _climbed(market, terms, cost, prices, guide.climbs if i == 0 else 1, stage)
-    return prices
-
-
-def _climbed(
-    market: Market, terms: TermArrays, cost: FloatArray, prices: FloatArray, climbs: int, stage: tuple[int, float]
-) -> FloatArray:
-    """Return the best prices (K, M), $/h, at which climbs around those given end, the first from these."""
-    scenario, (lanes, models), (cells, reach) = market.scenario, prices.shape, stage
-    around = np.exp(np.linspace(-reach, reach, cells))
-    grid = np.clip(prices[:, None] * around[:, None], scenario.price_floor, scenario.price_cap)
-    table = tabulate(terms, cost, market.catalogue.adaptation_cost, grid)
     order = np.argsort(market.catalogue.serving_cost, kind="stable")
-    ends = np.empty((lanes, climbs, models), dtype=np.int64)
-    ends[..., order] = _starts(climbs, models, cells)
-    best = climb(table.worst, table.sale, order, ends).argmax(axis=1)
-    chosen = np.take_along_axis(ends, best[:, None, None], axis=1)[:, 0]
-    return np.take_along_axis(table.prices, chosen[:, :, None], axis=2)[:, :, 0]
+    limits = market.scenario.price_floor, market.scenario.price_cap
+    for i, (cells, reach) in enumerate(STAGES):
+        starts = np.empty((guide.climbs if i == 0 else 1, len(order)), dtype=np.int64)
+        starts[:, order] = _starts(len(starts), len(order), cells)
+        factors = np.exp(np.linspace(-reach, reach, cells))
+        prices = refine(terms, cost, market.catalogue.adaptation_cost, prices, factors, starts, order, *limits)
+    return prices
 
 
 @functools.cache

@@ -62,7 +62,8 @@ def test_evaluate_writes_scores_profiles_curves_and_figures(
 def test_climbs_can_be_left_out(runs: Path, tmp_path: Path) -> None:
     settings = Evaluate(runs=(runs,), sellers=(), days=2)
     scores = [
-        evaluate(dataclasses.replace(settings, climbs=climbs, out=tmp_path / str(climbs)))[0] for climbs in (None, 32, 0)
+        evaluate(dataclasses.replace(settings, climbs=climbs, out=tmp_path / str(climbs)))[0]
+        for climbs in (None, 32, 0)
     ]
     assert scores[0].profit == scores[1].profit
     assert scores[0].profit.mean > scores[2].profit.mean
