@@ -168,7 +168,7 @@ def sell(
 def _table(rows: list[Row], market: Market, days: int) -> Table:
     title = f"{market.scenario.name}: seller's profit in $ per day, {days} held-out days [95 % interval]"
     table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for heading in ("seller", "profit", "minus IMP", "/ IMP", "customers", "ms"):
+    for heading in ("seller", "profit", "minus IMP", "/ IMP", "cust.", "ms"):
         table.add_column(heading, justify="left" if heading == "seller" else "right", no_wrap=True)
     for row in rows:
         table.add_row(
@@ -179,10 +179,15 @@ def _table(rows: list[Row], market: Market, days: int) -> Table:
             else f"{row.difference.mean:+.0f} [{row.difference.low:+.0f}, {row.difference.high:+.0f}]",
             f"{row.share_of_imp:.3f}",
             f"{row.customer_profit:.0f}",
-            f"{row.milliseconds_per_decision:.2f}" if row.milliseconds_per_decision >= 0.01 else "<0.01",
+            milliseconds(row.milliseconds_per_decision),
         )
-    table.caption = "minus IMP: paired by day; customers: their profit in $ per day; ms: time per decision"
+    table.caption = "minus IMP: paired by day; cust.: customers' profit in $ per day; ms per decision"
     return table
+
+
+def milliseconds(value: float) -> str:
+    """Return a time in ms as text of at most five characters."""
+    return "<0.01" if value < 0.01 else f"{value:.2f}" if value < 10.0 else f"{value:.1f}"
 
 
 def _write(out: Path, rows: list[Row], days: Mapping[str, Days], market: Market) -> None:

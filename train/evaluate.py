@@ -18,7 +18,7 @@ from lmaas_env import Market, viewer
 from lmaas_env.days import Days, held_out_seeds
 from lmaas_env.files import write_whole
 from lmaas_env.scenario import Scenario
-from train.compare import REFERENCE, sell, seller_of
+from train.compare import REFERENCE, milliseconds, sell, seller_of
 from train.runs import csv_text, new_folder, write_origin
 from train.statistics import (
     Estimate,
@@ -183,7 +183,7 @@ def _score(name: str, days: list[Days], imp: Days, alone: Days) -> Score:
 def _table(scores: list[Score], market: Market, days: int) -> Table:
     title = f"{market.scenario.name}: seller's profit in $ per day, {days} held-out days [95 % interval]"
     table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for heading in ("seller", "seeds", "profit", "IQM", "/ IMP", "P > IMP", "ms", "single"):
+    for heading in ("seller", "seeds", "profit", "IQM", "/ IMP", "P > IMP", "ms", "alone"):
         table.add_column(heading, justify="left" if heading == "seller" else "right", no_wrap=True)
     for score in scores:
         share = score.share_of_imp
@@ -194,10 +194,10 @@ def _table(scores: list[Score], market: Market, days: int) -> Table:
             f"{score.profit_iqm.mean:.1f}",
             "1" if score.seller == REFERENCE else f"{share.mean:.3f} [{share.low:.3f}, {share.high:.3f}]",
             "" if score.seller == REFERENCE else f"{score.improvement.mean:.2f}",
-            f"{score.milliseconds:.2f}",
-            f"{score.milliseconds_single:.2f}",
+            milliseconds(score.milliseconds),
+            milliseconds(score.milliseconds_single),
         )
-    table.caption = "intervals over seeds and days, paired with IMP by day; ms per decision, batched and single"
+    table.caption = "intervals over seeds and days, paired with IMP by day; ms per decision, batched and alone"
     return table
 
 
