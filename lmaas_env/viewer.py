@@ -227,8 +227,9 @@ def learning(
             label = f"{name} ({len(runs)} seeds)" if i == 0 else None
             by_step.plot(steps / 1e3, profit, color=colour_of[name], lw=1.2, alpha=0.8, label=label)
             by_time.plot(seconds / 60.0, profit, color=colour_of[name], lw=1.2, alpha=0.8)
+    dashed = list(colour_of)[len(COLOURS) :]  # their colours are those of the first ones again
     for name, profile in profiles.items():
-        above.plot(shares, profile[:, 0], color=colour_of[name], lw=1.8, label=name)
+        above.plot(shares, profile[:, 0], "--" if name in dashed else "-", color=colour_of[name], lw=1.8, label=name)
         above.fill_between(shares, profile[:, 1], profile[:, 2], color=colour_of[name], alpha=0.25, lw=0.0)
     inside = [share for it in profiles.values() for share, level in zip(shares, it[:, 0], strict=True) if 0 < level < 1]
     if inside:
