@@ -43,12 +43,12 @@ evaluate static static "$runs/static/ppo"
 evaluate public public "$runs/public/ppo" --sellers public-imp public-lookahead
 for population in 1 2 3 4 5; do
   for scenario in day scarce; do
-    evaluate $scenario "populations/$scenario-$population" "$runs/$scenario-$population/ppo" --population-seed $population --days 100
+    evaluate $scenario "populations/$scenario-$population" "$runs/$scenario-$population/ppo" --population-seed $population --days 40
   done
 done
-evaluate population population "$runs/population/ppo" --sellers lookahead
+evaluate population population "$runs/population/ppo" --sellers cost-plus
 for customers in 12 48 200; do
-  evaluate population "population-$customers" "$runs/population/ppo" --sellers lookahead --customers $customers --days $((customers > 100 ? 20 : 100))
+  evaluate population "population-$customers" "$runs/population/ppo" --sellers cost-plus --customers $customers --days $((customers > 100 ? 10 : 60))
 done
 ways=("$runs"/day/{ppo,imitation,untrained,flat,set-scratch,no-shaping,no-critic-first,no-undercutting})
 evaluate day ablation "${ways[@]}"
