@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains learned sellers from several seeds and scores them on 200 held-out days: benchmarks/learned (about two hours on two cores).
+# Trains learned sellers from several seeds and scores them on 200 held-out days: benchmarks/learned (hours on two cores).
 # RUNS/MARKET/WAY/seedK holds the runs; those that are there are not trained again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -47,9 +47,9 @@ for population in 1 2 3 4 5; do
   done
 done
 evaluate population population "$runs/population/ppo" --sellers cost-plus
-for customers in 12 48 200; do
-  evaluate population "population-$customers" "$runs/population/ppo" --sellers cost-plus --customers $customers --days $((customers > 100 ? 10 : 60))
-done
+while read -r customers days; do
+  evaluate population "population-$customers" "$runs/population/ppo" --sellers cost-plus --customers "$customers" --days "$days" < /dev/null
+done <<< $'12 100\n48 60\n200 10'
 ways=("$runs"/day/{ppo,imitation,untrained,flat,set-scratch,no-shaping,no-critic-first,no-undercutting})
-evaluate day ablation "${ways[@]}"
-evaluate day ablation-no-climbs "${ways[@]}" --climbs 0
+evaluate day ablation "${ways[@]}" --sellers lookahead
+evaluate day ablation-no-climbs "${ways[@]}" --sellers lookahead --climbs 0

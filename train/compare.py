@@ -58,7 +58,7 @@ class Compare:
     """
 
     scenario: str = "day"
-    """Preset (day, static, scarce, abundant, public, city) or YAML file."""
+    """Preset (day, static, scarce, abundant, public, city, population) or YAML file."""
     sellers: tuple[str, ...] = ("fixed", "public-imp", "cost-plus", "random")
     """Beside imp: lookahead, public-lookahead, public-imp, fixed, cost-plus, random, shipped policies, run folders."""
     days: int = 40

@@ -29,7 +29,6 @@ from train.statistics import (
     seeds_and_days,
 )
 
-FEWEST_DAYS = 2
 SHARES = np.linspace(0.5, 1.5, 201)  # of IMP's profit on the same day, at which a performance profile is looked at
 
 
@@ -91,9 +90,9 @@ class Score(NamedTuple):
 
 def evaluate(args: Evaluate) -> list[Score]:
     """Evaluate as `Evaluate` says; return a score for every way to sell, the best first."""
+    if args.days < 2:  # of a single one there is no interval
+        raise ValueError(f"days = {args.days} must be at least 2")
     market, seeds = _market(args), held_out_seeds(args.days)
-    if args.days < FEWEST_DAYS:
-        raise ValueError(f"days = {args.days} must be at least {FEWEST_DAYS}")
     ways = {folder.name: _runs(folder, market, args.climbs) for folder in args.runs}
     if len(ways) < len(args.runs):
         raise ValueError(f"runs = {[str(it) for it in args.runs]} must end in different names")
@@ -121,7 +120,7 @@ def evaluate(args: Evaluate) -> list[Score]:
         {**{it: sold[it] for it in others}, **{it: sold[at] for it, at in first.items()}},
         market.catalogue.names,
     )
-    _write_runs(out, learned, sold)
+    _write_runs(out, ways, sold)
     _draw(out, args.runs, by_way)
     write_origin(out)
     console.print(f"results {out}", highlight=False)
@@ -215,10 +214,9 @@ def _write(
         [name, share, *level] for name, levels in profiles.items() for share, level in zip(SHARES, levels, strict=True)
     ]
     write_whole(out / "profiles.csv", csv_text(["seller", "share_of_imp", "above", "above_low", "above_high"], rows))
-    intervals = {name: mean_estimate(days.day_profit)[1:] for name, days in drawn.items()}
-    viewer.save(
-        viewer.comparison(drawn, models, {k: (low, high) for k, (low, high) in intervals.items()}), out / "days.png"
-    )
+    means = {name: mean_estimate(days.day_profit) for name, days in drawn.items()}
+    intervals = {name: (mean.low, mean.high) for name, mean in means.items()}
+    viewer.save(viewer.comparison(drawn, models, intervals), out / "days.png")
 
 
 def _profiles(by_way: Mapping[str, list[Days]]) -> dict[str, np.ndarray]:
@@ -231,10 +229,11 @@ def _profiles(by_way: Mapping[str, list[Days]]) -> dict[str, np.ndarray]:
     }
 
 
-def _write_runs(out: Path, learned: Mapping[str, LearnedSeller], sold: Mapping[str, Days]) -> None:
+def _write_runs(out: Path, ways: Mapping[str, Mapping[str, LearnedSeller]], sold: Mapping[str, Days]) -> None:
     rows = [
-        [*name.rsplit(" ", 1), it.about.training_seed, it.about.steps, sold[name].day_profit.mean()]
-        for name, it in learned.items()
+        [way, run, policy.about.training_seed, policy.about.steps, sold[f"{way} {run}"].day_profit.mean()]
+        for way, runs in ways.items()
+        for run, policy in runs.items()
     ]
     write_whole(out / "runs.csv", csv_text(["way", "run", "training_seed", "steps", "profit"], rows))
 

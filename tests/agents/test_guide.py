@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from agents import LookaheadIMP, load_policy
 from agents.guide import Guide, guided_prices, plan_of
-from agents.learned import shipped_policies
 from agents.line_search import anticipated_profit
 from agents.undercut import undercut
 from lmaas_env import Market
@@ -88,11 +90,19 @@ def test_a_guided_policy_refuses_customers_that_it_does_not_know() -> None:
         load_policy("day-ppo").check(Market("day", seed=1))
 
 
-@pytest.mark.parametrize("name", ["day-ppo", "scarce-ppo", "abundant-ppo", "public-ppo", "population-ppo"])
-def test_a_shipped_policy_is_loaded_and_earns_what_it_says(name: str) -> None:
-    assert name in shipped_policies()
+@pytest.mark.parametrize("name", ["day-ppo", "scarce-ppo", "abundant-ppo", "public-ppo"])
+def test_a_shipped_policy_earns_what_the_tables_say_day_by_day(name: str) -> None:
+    days = Path(__file__).parents[2] / "benchmarks" / name.removesuffix("-ppo") / "days.csv"
+    with days.open(encoding="utf-8", newline="") as stream:
+        said = [float(row["profit"]) for row in csv.DictReader(stream) if row["seller"] == name][:5]
     policy = load_policy(name)
     market = Market(policy.scenario)
     policy.check(market)
-    earned = rollout(market, policy, held_out_seeds(5)).day_profit.mean()
-    assert earned == pytest.approx(policy.about.scores["held_out"]["mean_day_profit"], rel=0.1)
+    # Elsewhere rounding may move a price by a cell, and with it a customer.
+    assert rollout(market, policy, held_out_seeds(5)).day_profit == pytest.approx(said, rel=5e-3)
+
+
+def test_the_shipped_policy_for_any_customers_earns_about_what_it_says() -> None:
+    policy = load_policy("population-ppo")
+    earned = rollout(Market(policy.scenario), policy, held_out_seeds(60)).day_profit.mean()
+    assert earned == pytest.approx(policy.about.scores["held_out"]["mean_day_profit"], rel=0.05)
