@@ -53,11 +53,15 @@ class Population(NamedTuple):
     def for_scenario(cls, scenario: Scenario, seed: int = 0) -> Population:
         """Return the population of a scenario and seed.
 
-        Seed 0 reads the frozen customers that ship with the package where the scenario draws customers as ``day`` or
-        ``city`` do; every other seed, and every other scenario, draws them anew.
+        A scenario may name a file of customers. Else seed 0 reads the frozen customers that ship with the package where
+        the scenario draws customers as ``day`` or ``city`` do; every other seed, and every other scenario, draws them.
         """
         if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:  # pyright: ignore
             raise ValueError(f"population_seed = {seed!r} must be a whole number >= 0")
+        if scenario.customers_file:
+            if seed != 0:
+                raise ValueError(f"population_seed = {seed} must be 0, customers come from {scenario.customers_file!r}")
+            return cls.from_csv(scenario.customers_file)
         if seed == 0:
             for name in SHIPPED:
                 if _customer_numbers(scenario) == _customer_numbers(Scenario.preset(name)):

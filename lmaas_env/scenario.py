@@ -1,21 +1,17 @@
 """Scenario: every number of a market, with its unit, default and valid range.
 
-The defaults are the scenario ``day``; the other presets change only what they name.
+The defaults are the scenario ``day``; the other presets change only what they name. Files: `lmaas_env.scenario_file`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import Any, cast
-
-import yaml
-
-from lmaas_env.files import write_whole
 
 TINY = 1e-9  # the smallest value of a number that has to be positive
 
@@ -28,6 +24,10 @@ def _number(default: Any, unit: str, low: float, high: float, meaning: str, *, c
 
 def _option(default: str, options: tuple[str, ...], meaning: str) -> Any:
     return dataclasses.field(default=default, metadata={"options": options, "meaning": meaning, "customers": False})
+
+
+def _text_field(default: str, meaning: str) -> Any:
+    return dataclasses.field(default=default, metadata={"meaning": meaning, "customers": True})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +45,7 @@ class Scenario:
 
     name: str = dataclasses.field(default="day", metadata={"meaning": "a label", "customers": False})
     # Sizes
+    customers_file: str = _text_field("", "CSV file with the customers; empty: they are drawn")
     customers: int = _number(24, "customers", 1, 1_000_000, "number of customers N", customers=True)
     slots: int = _number(6, "slots", 1, 96, "slots L in one period", customers=True)
     periods: int = _number(24, "h", 1, 8760, "periods H of one hour in a selling day")
@@ -114,6 +115,8 @@ class Scenario:
         for low, high in _ORDERED:
             if getattr(self, low) > getattr(self, high):
                 raise ValueError(f"{low} = {getattr(self, low)} must not exceed {high} = {getattr(self, high)}")
+        if self.customers_file and self.turnover == "daily":
+            raise ValueError(f"turnover = 'daily' draws customers, but customers_file = {self.customers_file!r}")
         if self.price_floor == self.price_cap:
             raise ValueError(f"price_floor = {self.price_floor} must be lower than price_cap = {self.price_cap}")
         if not self.models or len(set(self.models)) != len(self.models):
@@ -149,32 +152,21 @@ class Scenario:
 
     @classmethod
     def from_dict(cls, numbers: Mapping[str, Any]) -> Scenario:
-        """Build a scenario from a mapping; what is left out is as in ``base``, a preset (default day)."""
-        changes = dict(numbers)
-        base = cls.preset(str(changes.pop("base", "day")))
-        known = [field.name for field in dataclasses.fields(cls)]
-        for key in changes:
-            if key not in known:
-                raise ValueError(f"scenario key {key!r} is unknown{close_match(str(key), known)}")
+        """Build a scenario from a mapping; what is left out is as in ``base``, a preset (default day).
+
+        ``models`` may map each model's name to its numbers, instead of a list for each number (`MODEL_FIELDS`).
+        """
+        for _, fault in faults(numbers):
+            raise ValueError(fault)
+        base, changes = _split(numbers)
         return dataclasses.replace(base, **changes)
 
     @classmethod
     def from_yaml(cls, path: str | os.PathLike[str]) -> Scenario:
-        """Read a scenario from a YAML mapping; errors name the file."""
-        try:
-            content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise ValueError(f"scenario file {os.fspath(path)!r} cannot be read: {error.strerror}") from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ValueError(f"scenario file {os.fspath(path)!r} is not valid YAML: {error}") from error
-        if not isinstance(content, dict):
-            raise ValueError(
-                f"scenario file {os.fspath(path)!r} must map names to numbers, it holds a {type(content).__name__}"
-            )
-        try:
-            return cls.from_dict(cast("dict[str, Any]", content))
-        except ValueError as error:
-            raise ValueError(f"scenario file {os.fspath(path)!r}: {error}") from error
+        """Read a scenario from a YAML mapping (`lmaas_env.scenario_file.read`); errors name the file and its lines."""
+        from lmaas_env import scenario_file
+
+        return scenario_file.read(path)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all numbers as plain Python values (tuples become lists)."""
@@ -182,8 +174,10 @@ class Scenario:
         return {name: [*value] if isinstance(value, tuple) else value for name, value in values.items()}
 
     def to_yaml(self, path: str | os.PathLike[str]) -> None:
-        """Write all numbers to a YAML file, whole or not at all."""
-        write_whole(path, yaml.safe_dump(self.to_dict(), sort_keys=False))
+        """Write all numbers to a YAML file that says what they mean, whole or not at all."""
+        from lmaas_env import scenario_file
+
+        scenario_file.write(self, path)
 
 
 MODEL_FIELDS = (
@@ -229,6 +223,83 @@ def close_match(name: str, known: Iterable[str]) -> str:
     return f", did you mean {close[0]!r}?" if close else ""
 
 
+def faults(numbers: Mapping[Any, Any]) -> list[tuple[str, str]]:
+    """Return everything that is wrong with the numbers of a scenario, as (key, message); see `Scenario.from_dict`.
+
+    Keys of a model's numbers read ``models.NAME.NUMBER``.
+    """
+    known = {field.name: field for field in dataclasses.fields(Scenario)}
+    found: list[tuple[str, str]] = []
+
+    def check(key: str, check: Callable[[], object]) -> None:
+        try:
+            check()
+        except ValueError as error:
+            found.append((key, str(error)))
+
+    check("base", lambda: Scenario.preset(str(numbers.get("base", "day"))))
+    for key, value in numbers.items():
+        if key == "models" and isinstance(value, Mapping):
+            found += _model_faults(cast("Mapping[Any, Any]", value), numbers)
+        elif key in known:
+            check(key, functools.partial(_checked, known[key], value))
+        elif key != "base":
+            found.append((str(key), f"scenario key {key!r} is unknown{close_match(str(key), ['base', *known])}"))
+    if not found:
+        base, changes = _split(numbers)
+        check("", lambda: dataclasses.replace(base, **changes))
+    return found
+
+
+def _split(numbers: Mapping[str, Any]) -> tuple[Scenario, dict[str, Any]]:
+    """Return the base of a scenario's numbers and what they change, with one entry per model in each list."""
+    changes = dict(numbers)
+    base = Scenario.preset(str(changes.pop("base", "day")))
+    models: Any = changes.get("models")
+    if isinstance(models, Mapping):
+        named = cast("Mapping[Any, Mapping[str, Any]]", models)
+        rows = {str(name): _model_numbers(base, str(name)) | dict(row) for name, row in named.items()}
+        changes["models"] = tuple(rows)
+        changes |= {field: tuple(row[field] for row in rows.values()) for field in MODEL_FIELDS}
+    return base, changes
+
+
+def _model_numbers(scenario: Scenario, model: str) -> dict[str, Any]:
+    """Return the numbers of a scenario's model by their names, or none if it has no such model."""
+    if model not in scenario.models:
+        return {}
+    return {field: getattr(scenario, field)[scenario.models.index(model)] for field in MODEL_FIELDS}
+
+
+def _model_faults(models: Mapping[Any, Any], numbers: Mapping[Any, Any]) -> list[tuple[str, str]]:
+    """Return what is wrong with models given by name, each with its numbers."""
+    try:
+        base = Scenario.preset(str(numbers.get("base", "day")))
+    except ValueError:
+        base = Scenario()
+    fields = {field.name: field for field in dataclasses.fields(Scenario) if field.name in MODEL_FIELDS}
+    found = [(key, f"{key} is given, but models already holds its numbers") for key in fields if key in numbers]
+    for name, row in models.items():
+        here = f"models.{name}"
+        if not isinstance(row, Mapping):
+            found.append((here, f"{here} = {row!r} must map names to numbers: {', '.join(MODEL_FIELDS)}"))
+            continue
+        given = cast("Mapping[Any, Any]", row)
+        missing = [field for field in MODEL_FIELDS if field not in given and not _model_numbers(base, str(name))]
+        if missing:
+            found.append((here, f"{here} lacks {', '.join(missing)}"))
+        for key, value in given.items():
+            if key not in fields:
+                found.append((f"{here}.{key}", f"{here}.{key} is unknown{close_match(str(key), MODEL_FIELDS)}"))
+                continue
+            about = fields[key].metadata
+            try:
+                _in_range(f"{here}.{key}", value, float, about["low"], about["high"], about["unit"])
+            except ValueError as error:
+                found.append((f"{here}.{key}", str(error)))
+    return found
+
+
 def _checked(field: dataclasses.Field[Any], value: Any) -> Any:
     """Return the value in the type of the field, or say what is wrong with it."""
     if "options" in field.metadata:
@@ -236,7 +307,7 @@ def _checked(field: dataclasses.Field[Any], value: Any) -> Any:
             raise ValueError(f"{field.name} = {value!r} must be one of {', '.join(field.metadata['options'])}")
         return value
     if field.type == "str":
-        return _text(field.name, value)
+        return value if value == field.default else _text(field.name, value)
     if field.type == "tuple[str, ...]":
         return _each(field.name, value, _text)
     kind = int if "int" in str(field.type) else float

@@ -17,6 +17,7 @@ from lmaas_env import Market, Scenario
 # market.md, sections 1, 2, 6 and 7, copied by hand
 DAY = {
     "name": "day",
+    "customers_file": "",
     "customers": 24,
     "slots": 6,
     "periods": 24,
@@ -82,7 +83,7 @@ PRESETS = {
     "population": {"turnover": "daily"},
     "city": {"customers": 1000},
 }
-TEXTS = ("name", "models", "settlement", "observation", "turnover")
+TEXTS = ("name", "customers_file", "models", "settlement", "observation", "turnover")
 FIELDS = {field.name: field for field in dataclasses.fields(Scenario)}
 NUMBERS = [name for name in FIELDS if name not in TEXTS]
 every_number = pytest.mark.parametrize("name", NUMBERS)
@@ -190,6 +191,8 @@ def test_low_above_high_is_refused_and_low_equal_to_high_is_not(name: str) -> No
         ({"serving_cost": (0.1, 0.1, -2.0, 0.1)}, r"serving_cost\[2\] = -2.0 must be a number in \[0, 1e\+06\] \$/h"),
         ({"settlement": "mean"}, r"settlement = 'mean' must be one of recourse, plan"),
         ({"observation": None}, r"observation = None must be one of full, public"),
+        ({"customers_file": None}, r"customers_file = None must be a text"),
+        ({"customers_file": "mine.csv", "turnover": "daily"}, r"turnover = 'daily' draws customers, but .* 'mine.csv'"),
         ({"name": " "}, r"name = ' ' must be a text that is not empty"),
     ],
 )
