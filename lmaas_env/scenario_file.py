@@ -79,6 +79,12 @@ def read_models(path: str | os.PathLike[str]) -> dict[str, Any]:
     return models
 
 
+def with_models(scenario: Scenario, path: str | os.PathLike[str]) -> Scenario:
+    """Return the scenario with the models of a file (`read_models`) instead of its own."""
+    kept = {name: value for name, value in scenario.to_dict().items() if name not in MODEL_FIELDS}
+    return Scenario.from_dict(kept | {"models": read_models(path)})
+
+
 def with_customers(scenario: Scenario, said: Any = ()) -> Scenario:
     """Return the scenario with the sizes of its customers' file, unless they are ``said`` and differ.
 

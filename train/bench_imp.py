@@ -49,9 +49,9 @@ class BenchIMP:
     out: Path | None = None
     """New folder for the results; default runs/bench-imp-TIME."""
 
-    def main(self) -> None:
-        """Run the benchmark."""
-        bench(self)
+    def main(self) -> list[Row]:
+        """Run the benchmark and return its rows."""
+        return bench(self)
 
 
 class Row(NamedTuple):

@@ -64,9 +64,9 @@ class BenchKernel:
     out: Path | None = None
     """New folder for the results; default runs/bench-kernel-TIME."""
 
-    def main(self) -> None:
-        """Run the benchmark."""
-        bench(self)
+    def main(self) -> tuple[list[KernelRow], list[GrowthRow]]:
+        """Run the benchmark and return its rows."""
+        return bench(self)
 
 
 class KernelRow(NamedTuple):

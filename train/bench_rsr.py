@@ -46,9 +46,9 @@ class BenchRSR:
     out: Path | None = None
     """New folder for peers.csv; default runs/bench-rsr-TIME."""
 
-    def main(self) -> None:
-        """Run the benchmark."""
-        bench(self)
+    def main(self) -> list[tuple[str, int, float, float, float]]:
+        """Run the benchmark and return its rows."""
+        return bench(self)
 
 
 def bench(args: BenchRSR) -> list[tuple[str, int, float, float, float]]:

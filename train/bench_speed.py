@@ -83,9 +83,9 @@ class BenchSpeed:
     out: Path | None = None
     """New folder for the results; default runs/bench-speed-TIME."""
 
-    def main(self) -> None:
-        """Run the benchmark."""
-        bench(self)
+    def main(self) -> tuple[list[SpeedRow], list[GrowthRow]]:
+        """Run the benchmark and return its rows."""
+        return bench(self)
 
 
 class SpeedRow(NamedTuple):

@@ -68,9 +68,9 @@ class Compare:
     out: Path | None = None
     """New folder for the results; default runs/compare-SCENARIO-TIME."""
 
-    def main(self) -> None:
-        """Run the comparison."""
-        compare(self)
+    def main(self) -> list[Row]:
+        """Run the comparison and return its rows."""
+        return summary(compare(self))
 
 
 class Row(NamedTuple):

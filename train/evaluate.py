@@ -62,9 +62,9 @@ class Evaluate:
     out: Path | None = None
     """New folder for the results; default runs/evaluate-SCENARIO-TIME."""
 
-    def main(self) -> None:
-        """Run the evaluation."""
-        evaluate(self)
+    def main(self) -> list[Score]:
+        """Run the evaluation and return its rows."""
+        return evaluate(self)
 
 
 class Score(NamedTuple):

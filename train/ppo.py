@@ -81,9 +81,9 @@ class Train:
     progress: bool = True
     """Show a progress bar when the output is a terminal."""
 
-    def main(self) -> None:
-        """Train."""
-        train(self)
+    def main(self) -> Path:
+        """Train and return the run folder."""
+        return train(self)
 
 
 def train(args: Train) -> Path:

@@ -60,9 +60,9 @@ class StudyCustomers:
     out: Path | None = None
     """New folder for the results; default runs/study-customers-TIME."""
 
-    def main(self) -> None:
-        """Run the study."""
-        study(self)
+    def main(self) -> list[Row]:
+        """Run the study and return its rows."""
+        return study(self)
 
 
 class Row(NamedTuple):

@@ -76,9 +76,9 @@ class StudySeller:
     out: Path | None = None
     """New folder for the results; default runs/study-seller-TIME."""
 
-    def main(self) -> None:
-        """Run the study."""
-        study(self)
+    def main(self) -> list[Row]:
+        """Run the study and return its rows."""
+        return study(self)
 
 
 class Row(NamedTuple):

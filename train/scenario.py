@@ -1,0 +1,80 @@
+"""`lmaas scenario`: write a market file to start from, and say what is wrong with one."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from lmaas_env import Market, Scenario
+from lmaas_env.population import Population
+from lmaas_env.scenario_file import read, write
+
+
+@dataclasses.dataclass
+class ScenarioInit:
+    """Write a market as commented YAML, and its customers as CSV, to start one of your own from.
+
+    Examples
+    --------
+      lmaas scenario init my-market.yaml
+      lmaas scenario init my-market.yaml --preset static --customers-file customers.csv
+    """
+
+    file: Annotated[Path, tyro.conf.Positional]
+    """New file, .yaml or .yml."""
+    preset: str = "day"
+    """What to start from: day, static, scarce, abundant, public, city, population."""
+    customers_file: str = ""
+    """New CSV file beside it with the customers, which the market then reads; default: they are drawn."""
+    population_seed: int = 0
+    """Which customers the CSV file holds; 0: those that ship with the package."""
+
+    def main(self) -> dict[str, Any]:
+        """Write the files, neither over one that is there."""
+        scenario = dataclasses.replace(Scenario.preset(self.preset), name=self.file.stem)
+        if self.file.suffix not in (".yaml", ".yml"):
+            raise ValueError(f"file = {str(self.file)!r} must end in .yaml or .yml")
+        files = [self.file]
+        if self.customers_file:
+            scenario = dataclasses.replace(scenario, customers_file=self.customers_file)
+            files.append(self.file.parent / self.customers_file)
+        for file in files:
+            if file.exists():
+                raise ValueError(f"file {str(file)!r} exists already; nothing was changed")
+            if not file.parent.is_dir():
+                raise ValueError(f"folder {str(file.parent)!r} is not there; nothing was written")
+        if self.customers_file:
+            drawn = dataclasses.replace(scenario, customers_file="")
+            Population.for_scenario(drawn, self.population_seed).to_csv(files[1])
+        write(scenario, self.file)
+        for file in files:
+            print(f"wrote {file}")
+        print(f"next: lmaas scenario check {self.file}; lmaas price {self.file}")
+        return {"files": [str(file) for file in files]}
+
+
+@dataclasses.dataclass
+class ScenarioCheck:
+    """Say what is wrong with a market file, line by line, or what market it is.
+
+    Examples
+    --------
+      lmaas scenario check my-market.yaml
+    """
+
+    file: Annotated[Path, tyro.conf.Positional]
+    """YAML file."""
+
+    def main(self) -> dict[str, Any]:
+        """Check the file and build its market."""
+        market = Market(read(self.file))
+        scenario = market.scenario
+        customers = f"from {scenario.customers_file}" if scenario.customers_file else "drawn"
+        print(
+            f"{self.file} is a market: {scenario.customers:,} customers ({customers}), {scenario.slots} slots, "
+            f"{scenario.periods} periods,\nmodels {', '.join(scenario.models)}"
+        )
+        return {"file": str(self.file), "scenario": scenario.to_dict()}
