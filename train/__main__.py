@@ -19,6 +19,7 @@ COMMANDS = {
     "scenario check": ("train.scenario", "ScenarioCheck", "say what is wrong with a market file, by line"),
     "train": ("train.ppo", "Train", "train a PPO seller"),
     "compare": ("train.compare", "Compare", "sell the same held-out days with several sellers, beside IMP"),
+    "report": ("train.report", "Report", "one page of a results folder, with interactive figures, offline"),
     "evaluate": ("train.evaluate", "Evaluate", "learned sellers of several training seeds beside IMP and others"),
     "study customers": ("train.study_customers", "StudyCustomers", "RSR beside its rivals, from the customers' side"),
     "study seller": ("train.study_seller", "StudySeller", "IMP beside the certified optimum and other searches"),

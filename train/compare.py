@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -26,13 +25,11 @@ from agents import (
 from agents.learned import LearnedSeller, shipped_policies
 from lmaas_env import Market
 from lmaas_env.days import Days, held_out_seeds
-from lmaas_env.files import write_whole
 from lmaas_env.scenario import close_match
+from train.results import REFERENCE, Row, summary, write_results
 from train.rollout import rollout, rollout_each
-from train.runs import csv_text, new_folder, write_origin
-from train.statistics import Estimate, mean_estimate
+from train.runs import new_folder
 
-REFERENCE = "imp"
 SELLERS: dict[str, Callable[[Market], Seller]] = {
     "imp": IMP,
     "lookahead": LookaheadIMP,
@@ -48,7 +45,8 @@ SELLERS: dict[str, Callable[[Market], Seller]] = {
 class Compare:
     """Sell the same held-out days with several sellers, beside IMP.
 
-    Prints a table with 95 % intervals (paired differences to IMP) and writes table.csv, days.csv and figure.png.
+    Prints a table with 95 % intervals (paired differences to IMP) and writes it, days and hours as CSV, a figure, and
+    report.html.
 
     Examples
     --------
@@ -73,17 +71,6 @@ class Compare:
         return summary(compare(self))
 
 
-class Row(NamedTuple):
-    """One seller's line of the table; $ per day but the share and the milliseconds."""
-
-    seller: str
-    profit: Estimate
-    difference: Estimate
-    share_of_imp: float
-    customer_profit: float
-    milliseconds_per_decision: float
-
-
 def compare(args: Compare) -> dict[str, Days]:
     """Compare sellers as `Compare` says; return the days of each by name."""
     market = Market(args.scenario, seed=args.population_seed)
@@ -94,28 +81,9 @@ def compare(args: Compare) -> dict[str, Days]:
     days = sell(market, sellers, seeds, console)
     rows = summary(days)
     console.print(_table(rows, market, args.days))
-    _write(out, rows, days, market)
-    console.print(
-        f"figure {out / 'figure.png'}\ntable  {out / 'table.csv'}\ndays   {out / 'days.csv'}", highlight=False
-    )
+    write_results(out, market, days, rows)
+    console.print(f"report {out / 'report.html'}\nfigure {out / 'figure.png'}\ntables {out}/*.csv", highlight=False)
     return days
-
-
-def summary(days: Mapping[str, Days]) -> list[Row]:
-    """Return one row per seller, best first, with differences paired by day."""
-    reference = days[REFERENCE].day_profit
-    rows = [
-        Row(
-            seller=name,
-            profit=mean_estimate(sold.day_profit),
-            difference=mean_estimate(sold.day_profit - reference),
-            share_of_imp=float(sold.day_profit.mean() / reference.mean()),
-            customer_profit=float(sold.customer_profit.sum(axis=1).mean()),
-            milliseconds_per_decision=1e3 * sold.seconds_per_decision,
-        )
-        for name, sold in days.items()
-    ]
-    return sorted(rows, key=lambda row: -row.profit.mean)
 
 
 def seller_of(name: str, market: Market) -> LearnedSeller | Callable[[Market], Seller]:
@@ -188,22 +156,3 @@ def _table(rows: list[Row], market: Market, days: int) -> Table:
 def milliseconds(value: float) -> str:
     """Return a time in ms as text of at most five characters."""
     return "<0.01" if value < 0.01 else f"{value:.2f}" if value < 10.0 else f"{value:.1f}"
-
-
-def _write(out: Path, rows: list[Row], days: Mapping[str, Days], market: Market) -> None:
-    from lmaas_env import viewer
-
-    headings = ["seller", "profit", "profit_low", "profit_high", "minus_imp", "minus_imp_low", "minus_imp_high"]
-    headings += ["share_of_imp", "customer_profit", "milliseconds_per_decision"]
-    write_whole(out / "table.csv", csv_text(headings, [[r[0], *r[1], *r[2], *r[3:]] for r in rows]))
-    per_day = [
-        [name, seed, profit, customers]
-        for name, sold in days.items()
-        for seed, profit, customers in zip(
-            sold.seeds.tolist(), sold.day_profit.tolist(), sold.customer_profit.sum(axis=1).tolist(), strict=True
-        )
-    ]
-    write_whole(out / "days.csv", csv_text(["seller", "day_seed", "profit", "customer_profit"], per_day))
-    intervals = {row.seller: (row.profit.low, row.profit.high) for row in rows}
-    viewer.save(viewer.comparison(days, market.catalogue.names, intervals), out / "figure.png")
-    write_origin(out)

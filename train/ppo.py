@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
+from rich.console import Console
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
@@ -24,19 +25,22 @@ from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnvWrapper, VecMonitor, VecNormalize
 from tqdm import tqdm
 
+from agents import IMP
 from agents.guide import Guide, guide_of, plan_of, set_size
 from agents.learned import LearnedSeller, save_policy
 from agents.lookahead import Plan
-from lmaas_env.days import TRAINING_STRIDE, held_out_seeds, training_seeds, tuning_seeds
+from lmaas_env.days import TRAINING_STRIDE, Days, held_out_seeds, training_seeds, tuning_seeds
 from lmaas_env.files import write_whole
 from lmaas_env.market import Market
 from lmaas_env.scenario import Scenario
 from lmaas_env.vector_env import LMaaSVectorEnv
 from train import snapshots
+from train.compare import sell
 from train.export import ACTIVATIONS, export
 from train.imitation import imitate
 from train.networks import CustomerSet
 from train.ppo_config import PPOConfig
+from train.results import REFERENCE, summary, write_results
 from train.rollout import rollout
 from train.runs import new_folder, write_origin
 from train.sb3 import MONITORED, GuidedVecEnv, LMaaSVecEnv
@@ -46,7 +50,8 @@ from train.sb3 import MONITORED, GuidedVecEnv, LMaaSVecEnv
 class Train:
     """Train a PPO seller; Ctrl-C stops it and keeps what it has learned.
 
-    The run folder gets the policy, checkpoints, evaluations.csv, monitor.csv, TensorBoard logs and all settings.
+    The run folder gets the policy, checkpoints, evaluations.csv, monitor.csv, TensorBoard logs and all settings, and
+    report.html, in which the policy is compared with IMP on held-out days.
 
     Examples
     --------
@@ -139,14 +144,17 @@ def train(args: Train) -> Path:
         print(f"stopped after {model.num_timesteps} steps; saving the policy as it is", flush=True)
         if (folder / snapshots.FILE).exists():
             print(f"go on from the last checkpoint with: lmaas train --resume {folder}", flush=True)
-    score = _score(market, run.seller(), held_out)
+    days = sell(market, {REFERENCE: IMP, folder.name: run.seller()}, held_out, Console())
+    score = _score(days[folder.name])
     run.scores["held_out"] = {"first_day_seed": held_out[0], **score}
     run.save(folder)
+    rows = summary(days)
+    write_results(folder, market, days, rows)
     print(
         f"policy  {folder} (load_policy, or: lmaas compare --sellers {folder})\n"
-        f"scores  {folder / 'evaluations.csv'}\n"
+        f"report  {folder / 'report.html'}\n"
         f"held-out days: {score['mean_day_profit']:.2f} $ per day, standard error {score['standard_error']:.2f}, "
-        f"{score['days']} days"
+        f"{score['days']} days; {next(row.share_of_imp for row in rows if row.seller == folder.name):.3f} of IMP"
     )
     return folder
 
@@ -236,7 +244,7 @@ class Run(BaseCallback):
         self._evaluate()
 
     def _evaluate(self) -> None:
-        score = _score(self.market, self.seller(), self.tuning)
+        score = _score(rollout(self.market, self.seller(), self.tuning))
         self.scores["tuning"] = {"first_day_seed": self.tuning[0], "step": self.num_timesteps, **score}
         seconds = round(time.perf_counter() - self._began, 3)
         mean, error = score["mean_day_profit"], score["standard_error"]
@@ -340,8 +348,8 @@ def build_model(environments: VecNormalize, config: PPOConfig, seed: int) -> PPO
     )
 
 
-def _score(market: Market, seller: LearnedSeller, seeds: range) -> dict[str, Any]:
-    profit = rollout(market, seller, seeds).day_profit
+def _score(days: Days) -> dict[str, Any]:
+    profit = days.day_profit
     error = profit.std(ddof=1) / np.sqrt(len(profit))
     return {"days": len(profit), "mean_day_profit": round(float(profit.mean()), 4), "standard_error": round(error, 4)}
 

@@ -1,0 +1,80 @@
+"""The report in a headless Chromium: every figure is drawn, its menus work, light and dark, wide and narrow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agents import IMP, FixedPrice
+from lmaas_env import Market
+from lmaas_env.days import held_out_seeds
+from train.results import summary, write_results
+from train.rollout import rollout
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    out: Path = tmp_path_factory.mktemp("result")
+    market, seeds = Market("day"), held_out_seeds(3)
+    sellers = {"imp": IMP(market), "fixed": FixedPrice(market, [9.0, 10.0, 11.0, 12.0])}
+    days = {name: rollout(market, seller, seeds) for name, seller in sellers.items()}
+    write_results(out, market, days, summary(days))
+    (out / "evaluations.csv").write_text("step,seconds,mean_day_profit,standard_error\n0,0,9,1\n96,2.5,12,1\n")
+    from train.report import report
+
+    (out / "report.html").write_text(report(out))
+    return (out / "report.html").as_uri()
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_every_figure_is_drawn_inside_its_panel(
+    url: str, open_page: Callable[..., Any], width: int, scheme: str
+) -> None:
+    page = open_page(url, width=width, scheme=scheme)
+    page.wait_for_selector("#slots .main-svg")
+    page.wait_for_timeout(500)
+    plots = page.locator(".js-plotly-plot")
+    assert plots.count() == 2 + 3 + 2 * 4 + 2 + 2
+    for i in range(plots.count()):
+        assert plots.nth(i).locator(".main-svg").count() > 0
+        assert plots.nth(i).locator(".point, .js-line, .box").count() > 0
+        drawn, panel = (plots.nth(i).locator(".main-svg").first.bounding_box(), plots.nth(i).bounding_box())
+        assert drawn["width"] <= panel["width"] + 1.0
+    paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    ink = page.evaluate("getComputedStyle(document.querySelector('#earnings .xtick text')).fill")
+    dark = scheme == "dark"
+    assert (brightness(paper) < 100) == dark
+    assert (brightness(ink) > 150) == dark
+
+
+def brightness(colour: str) -> float:
+    """Mean of red, green and blue of "rgb(r, g, b)"."""
+    return sum(map(float, colour.removeprefix("rgb(").removesuffix(")").split(","))) / 3.0
+
+
+def test_a_sellers_button_hides_it_in_all_figures_and_the_menu_shows_another_customer(
+    url: str, open_page: Callable[..., Any]
+) -> None:
+    page = open_page(url)
+    lines = page.locator("#hour-profit .js-line")
+    assert lines.count() == 2
+    page.click("button[data-seller=imp]")
+    page.wait_for_function("document.querySelectorAll('#hour-profit .js-line').length === 1")
+    assert page.locator("#model-0-price .js-line").count() == 1
+    page.click("button[data-seller=imp]")
+    page.wait_for_function("document.querySelectorAll('#hour-profit .js-line').length === 2")
+
+    def shown() -> tuple[str, list[str]]:
+        bars = page.locator("#guaranteed .point path")
+        return page.inner_text("#told"), [bars.nth(i).get_attribute("d") for i in range(bars.count())]
+
+    told, bars = shown()
+    page.select_option("#customer", index=1)
+    page.wait_for_function("text => document.getElementById('told').textContent !== text", arg=told)
+    page.wait_for_timeout(300)
+    other, others = shown()
+    assert other != told
+    assert others != bars
