@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
@@ -25,6 +25,9 @@ from lmaas_env.spaces import (
     sale_of,
 )
 from lmaas_env.types import FloatArray
+
+if TYPE_CHECKING:
+    from lmaas_env.window import Window
 
 
 class LMaaSEnv(gym.Env[Any, Any]):
@@ -100,7 +103,9 @@ class LMaaSEnv(gym.Env[Any, Any]):
     | `population_seed` | int | `0` | which customers; 0 reads those that ship with the package |
     | `observation` | `"full"`, `"public"` or None | None | what the seller sees; None: as the scenario says |
     | `customers` | str | `"rsr"` | how customers select and rent; rivals for comparison |
-    | `render_mode` | `"ansi"`, `"rgb_array"` or None | None | a table, or a picture, of the last period |
+    | `render_mode` | `"human"`, `"ansi"`, `"rgb_array"` or None | None | a window, a table or a picture of the period |
+
+    `human` shows every period in a window by itself, two a second; who closes it lets the day go on unseen.
 
     Presets are `day`, `static`, `scarce`, `abundant`, `public`, `city` and `population`; customers are `rsr`,
     `nominal`, `nominal-recourse`, `static-robust`, `stochastic`, `greedy-quality`, `cheapest`, `random` or
@@ -118,7 +123,10 @@ class LMaaSEnv(gym.Env[Any, Any]):
     - v0: first version.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 2}  # pyright: ignore
+    metadata: ClassVar[dict[str, Any]] = {  # pyright: ignore
+        "render_modes": ["human", "ansi", "rgb_array"],
+        "render_fps": 2,
+    }
 
     def __init__(
         self,
@@ -134,6 +142,7 @@ class LMaaSEnv(gym.Env[Any, Any]):
         self.observation_space = observation_space(self.market)
         self.action_space = action_space(self.market)
         self.render_mode = render_mode
+        self._window: Window | None = None
         self._lanes: LaneState | None = None  # of one lane, as kernels take it
         self._settlement: Settlement | None = None  # of that lane
 
@@ -146,6 +155,7 @@ class LMaaSEnv(gym.Env[Any, Any]):
             self.market = self.market.with_population(Population.sample(self.market.scenario, self.np_random))
         first, self._day = self.market.days([self.np_random])
         self._lanes, self._settlement = self.market.lanes(first), None
+        self._show()
         return observation_of_lanes(self.market, self._lanes, first_sale(self.market, (1,)))[0], {}
 
     def step(self, action: ArrayLike) -> tuple[Float32Array, float, bool, bool, dict[str, Any]]:
@@ -169,6 +179,7 @@ class LMaaSEnv(gym.Env[Any, Any]):
         observation = observation_of_lanes(market, self._lanes, sale_of(market, self._settlement))[0]
         info = {name: value[0] for name, value in info_of(self._settlement, checked[None]).items()}
         terminated = bool(self._lanes.hour[0] >= market.scenario.periods)
+        self._show()
         return observation, float(info["profit"]) / market.population.size, terminated, False, info
 
     @property
@@ -184,7 +195,10 @@ class LMaaSEnv(gym.Env[Any, Any]):
         return None if self._settlement is None else Settlement(*(it[0] for it in self._settlement))
 
     def render(self) -> str | NDArray[np.uint8] | None:  # pyright: ignore
-        """Return a table (``ansi``) or a picture (``rgb_array``, (H, W, 3) uint8) of the last period."""
+        """Return a table (``ansi``) or a picture (``rgb_array``, (H, W, 3) uint8) of the last period.
+
+        With ``human`` it returns None: `reset` and `step` show the picture themselves.
+        """
         if self.render_mode is None:
             gym.logger.warn(
                 'render() does nothing without a render_mode, e.g. gym.make("LMaaS-v0", render_mode="ansi")'
@@ -192,10 +206,32 @@ class LMaaSEnv(gym.Env[Any, Any]):
             return None
         if self.state is None:
             raise gym.error.ResetNeeded("Call reset() before render()")
+        if self.render_mode == "human":
+            return None
         from lmaas_env import viewer
 
         draw = viewer.table if self.render_mode == "ansi" else viewer.frame
         return draw(self.market, self.state, self.settlement)
+
+    def _show(self) -> None:
+        """Show the period in the window, if there is to be one and the user has not closed it."""
+        if self.render_mode != "human":
+            return
+        from lmaas_env import viewer
+        from lmaas_env.window import Window
+
+        if self._window is None:
+            self._window = Window(f"LMaaS {self.market.scenario.name}", self.metadata["render_fps"])
+        if not self._window.is_closed:
+            assert self.state is not None
+            self._window.show(viewer.frame(self.market, self.state, self.settlement))
+
+    def close(self) -> None:
+        """Close the window, if there is one, once its last picture has had its time."""
+        if self._window is not None:
+            self._window.wait()
+            self._window.close()
+            self._window = None
 
 
 def market_of(

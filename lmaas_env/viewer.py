@@ -13,7 +13,7 @@ import itertools
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import gymnasium as gym
 import numpy as np
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from lmaas_env.days import Days
 from lmaas_env.files import write_whole
 from lmaas_env.market import Market, MarketState, Settlement
-from lmaas_env.types import FloatArray, IntArray
+from lmaas_env.types import FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,9 +30,28 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's colours, told apart with any colour vision, for the models of a frame and the sellers of a comparison
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000", "#F0E442")
+SELLERS = ("#000000", "#D55E00", "#8A4FBF")  # sellers side by side, next to the first models' colours
 _GREY = "#8A8A8A"  # customers without a model
 _SMALL, _NORMAL, _LARGE = 9.5, 11.0, 14.0  # points
 _METADATA = {".png": {"Software": None}, ".svg": {"Date": None}}  # nothing that changes from run to run
+
+
+class SoldDay(NamedTuple):
+    """A day of one seller, H periods.
+
+    Attributes
+    ----------
+    states : H + 1 states of one market, before each period and at the end
+    settlements : H, what each period brought
+    """
+
+    states: Sequence[MarketState]
+    settlements: Sequence[Settlement]
+
+    @property
+    def profit_so_far(self) -> FloatArray:
+        """The seller's profit up to each state, (H + 1,) $."""
+        return np.cumsum([0.0, *(float(settlement.profit) for settlement in self.settlements)])
 
 
 def table(market: Market, state: MarketState, settlement: Settlement | None) -> str:
@@ -81,53 +100,97 @@ def frame(market: Market, state: MarketState, settlement: Settlement | None) -> 
         If matplotlib is missing.
     """
     figure = _figure(9.6, 5.4, dpi=100)
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.ticker import LogLocator
-
-    names, size = [_short(name, 14) for name in market.catalogue.names], market.population.size
-    colours = [*itertools.islice(itertools.cycle(COLOURS), len(names)), _GREY]
+    names, size, colours = _model_names(market), market.population.size, _model_colours(market)
     if settlement is None:
-        choice: IntArray = np.full(size, -1)
-        hours = np.zeros(size)
         prices, counts = np.zeros(len(names)), np.zeros(len(names) + 1)
         price_labels, count_labels = ["–"] * len(prices), ["–"] * len(counts)
         headline = "nothing sold yet"
     else:
-        choice, hours = settlement.choice, settlement.hours.sum(axis=1)
-        prices, idle = settlement.prices, float(np.sum(choice < 0))
-        counts = np.append(settlement.customers_per_model, idle)
-        price_labels = [f"{price:,.2f}" for price in prices]
-        sold = zip(settlement.customers_per_model, settlement.hours_per_model, strict=True)
-        count_labels = [*(f"{n:,.0f} · {h:,.1f} h" for n, h in sold), f"{idle:,.0f}"]
+        prices, counts = settlement.prices, _customers(settlement)
+        price_labels, count_labels = [f"{price:,.2f}" for price in prices], [f"{count:,.0f}" for count in counts]
+        for m in np.flatnonzero(settlement.hours_per_model):
+            count_labels[m] += f" · {settlement.hours_per_model[m]:,.1f} h"
         headline = "profit of the seller {}, of the customers {}".format(*_profits(settlement))
     figure.text(0.02, 0.93, _clock(market, state, settlement), size=_LARGE, weight="bold", parse_math=False)
     figure.text(0.02, 0.87, headline, size=_NORMAL, parse_math=False)
 
     axes = figure.add_axes((0.13, 0.48, 0.33, 0.30))
     axes.set_xlim(0.0, 1.35 * max(market.scenario.price_cap, float(prices.max())))
-    _bars(axes, names, prices, colours, price_labels)
     _style(axes, "Price, $ per hour", bold=True)
+    _bars(axes, names, prices, colours, price_labels)
     axes = figure.add_axes((0.13, 0.04, 0.33, 0.36))
     axes.set_xlim(0.0, 1.35 * size)
-    _bars(axes, [*names, "no model"], counts, colours, count_labels)
     _style(axes, "Customers · hours rented", bold=True)
-
+    _bars(axes, [*names, "no model"], counts, colours, count_labels)
     axes = figure.add_axes((0.54, 0.12, 0.43, 0.66))
-    edge = np.array(colours)[choice].tolist()  # grey, the last one, for -1
-    face = np.where(choice < 0, "white", edge).tolist()
-    area = np.clip(4000.0 / size, 8.0, 120.0) * (0.25 + hours)
-    battery = 100.0 * _battery(market, state)
-    axes.scatter(market.population.distance, battery, area, face, edgecolors=edge, alpha=0.8)
-    axes.set(xscale="log", ylim=(-3.0, 104.0))
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.minorticks_off()
+    _batteries(axes, market, state, settlement)
     axes.set_xlabel("distance to the base station, m", size=_SMALL)
-    _style(axes, "Batteries, % of capacity (size: hours rented)", bold=True)
+    _style(axes, "Batteries, % (size: hours; hollow: no model)", bold=True)
+    return _picture(figure)
 
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+def side_by_side(market: Market, days: Mapping[str, SoldDay], periods: int) -> NDArray[np.uint8]:
+    """Return a picture of sellers on the same day after some of its periods, (640, 960, 3).
+
+    Each seller has a column: prices, customers and batteries of the last period. Below is the profit of the day so far,
+    and how far each seller is from the first one. Scales are those of the whole day, the same in all its pictures.
+
+    Parameters
+    ----------
+    market : Market
+    days : mapping of str to SoldDay
+        One to three sellers by name.
+    periods : int
+        How many periods have been sold, 0 to H.
+
+    Raises
+    ------
+    gymnasium.error.DependencyNotInstalled
+        If matplotlib is missing.
+    ValueError
+        If the number of sellers or of periods is refused.
+    """
+    most = market.scenario.periods
+    if not 1 <= len(days) <= len(SELLERS):
+        raise ValueError(f"days hold {len(days)} sellers, they must hold 1 to {len(SELLERS)}")
+    if not 0 <= periods <= most:
+        raise ValueError(f"periods = {periods} must be in 0..{most}")
+    figure = _figure(9.6, 6.4, dpi=100)
+    profits = {name: sold.profit_so_far for name, sold in days.items()}
+    first = next(iter(profits.values()))
+    digits = 0 if max(profit.max() for profit in profits.values()) >= 100.0 else 2
+    for column, (name, sold) in enumerate(days.items()):
+        left, width = column / len(days), 1.0 / len(days)
+        state, settlement = sold.states[periods], sold.settlements[periods - 1] if periods else None
+        if column == 0:
+            figure.text(0.015, 0.952, _clock(market, state, settlement), size=_LARGE, weight="bold", parse_math=False)
+        heading, gained = f"{_short(name, 18)}  {profits[name][periods]:z,.{digits}f} $", profits[name] - first
+        heading += f"  ({gained[periods]:+z,.{digits}f} $)" if column else ""
+        place, colour = (left + 0.015, 0.892), SELLERS[column]
+        figure.text(*place, heading, size=_LARGE - 1.5, weight="bold", color=colour, parse_math=False)
+        bars = left + 0.085, width - 0.11  # the models' names are left of them
+        _sales(figure, market, settlement, bars)
+        axes = figure.add_axes((left + 0.05, 0.345, width - 0.075, 0.185))
+        _batteries(axes, market, state, settlement)
+        _style(axes, "Batteries, %, by distance in m", bold=True)
+
+    panels = [(profits, "Profit of the day so far, $, by hour")]
+    if len(days) > 1:
+        ahead = {name: profit - first for name, profit in profits.items()}
+        panels.append((ahead, f"Ahead of {_short(next(iter(days)), 18)}, $, by hour"))
+    for part, (lines, title) in enumerate(panels):
+        axes = figure.add_axes((part / len(panels) + 0.06, 0.06, 1.0 / len(panels) - 0.085, 0.185))
+        for line, colour in zip(lines.values(), SELLERS, strict=False):
+            axes.plot(line[: periods + 1], color=colour, lw=2.0)
+            axes.plot(periods, line[periods], "o", color=colour, ms=4.5, clip_on=False)
+        ends = np.array([*lines.values()])
+        margin = 0.06 * max(float(np.ptp(ends)), 1.0)
+        axes.set(xlim=(0.0, 1.01 * most), ylim=(ends.min() - margin, ends.max() + margin))
+        axes.locator_params("x", nbins=8, steps=[1, 2, 3, 6, 10], integer=True)
+        axes.locator_params("y", nbins=4)
+        axes.grid(axis="y", color="#E0E0E0")
+        _style(axes, title, bold=True)
+    return _picture(figure)
 
 
 def comparison(
@@ -186,8 +249,8 @@ def comparison(
 
     left, right = top.subplots(1, 2, width_ratios=(1.3, 1.0))
     means = [float(record.day_profit.mean()) for record in sold]
-    _profit_bars(left, names, means, [(intervals or {}).get(name, (np.nan, np.nan)) for name in names], colours)
     _style(left, f"(a) Seller's profit, $ per day{' (mean, 95 % interval)' if intervals else ''}", bold=True)
+    _profit_bars(left, names, means, [(intervals or {}).get(name, (np.nan, np.nan)) for name in names], colours)
     over_the_day(right, [100.0 * record.charge for record in sold], start=0.0)
     right.set_ylim(0.0, 103.0)
     right.set_xlabel("hour of the day", size=_SMALL)
@@ -277,9 +340,71 @@ def _figure(width: float, height: float, dpi: float) -> Figure:
 
 
 def _style(axes: Axes, title: str, *, bold: bool = False) -> None:
-    axes.set_title(title, size=_NORMAL, loc="left", weight="bold" if bold else "normal", parse_math=False)
+    weight = "bold" if bold else "normal"
+    axes.set_title(title, size=_NORMAL, loc="left", y=1.0, weight=weight, parse_math=False)  # a set y saves a search
     axes.tick_params(labelsize=_SMALL)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _picture(figure: Figure) -> NDArray[np.uint8]:
+    """Return a figure's pixels, (H, W, 3)."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def _model_names(market: Market) -> list[str]:
+    return [_short(name, 14) for name in market.catalogue.names]
+
+
+def _model_colours(market: Market) -> list[str]:
+    """Return a colour per model and the one of no model at the end."""
+    return [*itertools.islice(itertools.cycle(COLOURS), market.catalogue.size), _GREY]
+
+
+def _customers(settlement: Settlement) -> FloatArray:
+    """Return the number of customers of each model and of none, (M + 1,)."""
+    return np.append(settlement.customers_per_model, np.sum(settlement.choice < 0)).astype(np.float64)
+
+
+def _sales(figure: Figure, market: Market, settlement: Settlement | None, span: tuple[float, float]) -> None:
+    """Draw prices and customers per model beside each other, within a span (left, width) of the figure."""
+    names, (left, width) = [*_model_names(market), "no model"], span
+    prices, customers = np.zeros((2, len(names)))
+    price_labels, labels = ["–"] * len(names), ["–"] * len(names)
+    if settlement is not None:
+        prices[:-1], customers = settlement.prices, _customers(settlement)
+        price_labels, labels = [f"{price:,.2f}" for price in settlement.prices], [f"{n:,.0f}" for n in customers]
+    room = 1.0 / (1.0 - 0.044 / (0.47 * width))  # for the numbers, which are as wide in narrow panels
+    panels = (
+        (names, prices, price_labels, room * market.scenario.price_cap, "Price, $/h"),
+        ([""] * len(names), customers, labels, room * market.population.size, "Customers"),
+    )
+    for part, (texts, values, shown, most, title) in enumerate(panels):
+        axes = figure.add_axes((left + part * 0.53 * width, 0.615, 0.47 * width, 0.22))
+        axes.set_xlim(0.0, most)
+        _style(axes, title, bold=True)
+        _bars(axes, texts, values, _model_colours(market), [*shown, ""][: len(names)])
+
+
+def _batteries(axes: Axes, market: Market, state: MarketState, settlement: Settlement | None) -> None:
+    """Draw each customer's battery by its distance, in the colour of its model and as large as its rental."""
+    from matplotlib.ticker import LogLocator
+
+    size = market.population.size
+    choice = np.full(size, -1) if settlement is None else settlement.choice
+    hours = np.zeros(size) if settlement is None else settlement.hours.sum(axis=1)
+    edge = np.array(_model_colours(market))[choice].tolist()  # grey, the last one, for -1
+    face = np.where(choice < 0, "white", edge).tolist()
+    area = np.clip(4000.0 / size, 8.0, 120.0) * (0.25 + hours)
+    charge = 100.0 * _battery(market, state)
+    axes.scatter(market.population.distance, charge, area, face, edgecolors=edge, alpha=0.8, clip_on=False)
+    axes.set(xscale="log", ylim=(-4.0, 106.0))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.minorticks_off()
 
 
 def _bars(
@@ -292,15 +417,18 @@ def _bars(
 ) -> None:
     """Draw horizontal bars, the first on top, each with a label behind it (or behind its entry of ``ends``)."""
     rows = range(len(names))
+    row_height = 72.0 * axes.bbox.height / axes.figure.dpi / len(names)  # points
+    size = min(_SMALL, 0.8 * row_height)
     axes.barh(rows, values, color=colours)
     for row, end, label in zip(rows, values if ends is None else ends, labels, strict=True):
         axes.annotate(
-            label, (end, row), (6, 0), textcoords="offset points", va="center_baseline", size=_SMALL, parse_math=False
+            label, (end, row), (6, 0), textcoords="offset points", va="center_baseline", size=size, parse_math=False
         )
     axes.vlines(0.0, -0.5, len(names) - 0.5, color="black", lw=0.8)
-    axes.set(xticks=[], ylim=(max(len(names), 4) - 0.5, -0.5))  # few bars do not get thicker
+    axes.set_ylim(max(len(names), 4) - 0.5, -0.5)  # few bars do not get thicker
+    axes.xaxis.set_visible(False)
     axes.set_yticks(rows, [_short(name, 20) for name in names], parse_math=False)
-    axes.tick_params("y", length=0)
+    axes.tick_params("y", length=0, labelsize=size)
     axes.spines[["bottom", "left"]].set_visible(False)
 
 

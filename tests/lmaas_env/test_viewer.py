@@ -17,12 +17,15 @@ from lmaas_env.scenario import MODEL_FIELDS
 
 pytest.importorskip("matplotlib")
 
-MARKETS = ("day", "static", "city", "one model")
+MARKETS = ("day", "static", "city", "one model", "20 models")
 FRAME = (540, 960, 3)
 
 
 def market_of(name: str) -> Market:
-    """A market by preset name, or a day with one model; its names are long and hold what looks like a formula."""
+    """A market by preset name, of 20 models, or of one whose names are long and hold what looks like a formula."""
+    if name == "20 models":
+        many = {field: getattr(Scenario(), field) * 5 for field in MODEL_FIELDS}
+        return Market(Scenario(name=name, models=tuple(f"model {i}" for i in range(20)), **many))
     if name != "one model":
         return Market(name)
     first = {field: getattr(Scenario(), field)[:1] for field in MODEL_FIELDS}
@@ -57,6 +60,17 @@ def days_of(market: Market, price: float, count: int = 3) -> Days:
         seconds_per_decision=0.0,
         **{name: hourly(name) for name in ("profit", "revenue", "prices", "customers_per_model", "hours_per_model")},
     )
+
+
+def sold_day(market: Market, price: float, periods: int) -> viewer.SoldDay:
+    """The first periods of a day at one price."""
+    state, draws = market.day(np.random.default_rng(3))
+    states, settlements = [state], []
+    for period in draws[:periods]:
+        settlement, state = market.settle(np.full(market.catalogue.size, price), state, period)
+        states.append(state)
+        settlements.append(settlement)
+    return viewer.SoldDay(states, settlements)
 
 
 @pytest.fixture(scope="module")
@@ -169,6 +183,52 @@ class TestFrame:
     def test_importing_the_package_does_not_import_matplotlib(self) -> None:
         code = "import sys, lmaas_env.viewer; sys.exit('matplotlib' in sys.modules)"
         assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+class TestSideBySide:
+    def test_is_a_picture_that_changes_with_every_period(self) -> None:
+        market = Market("day")
+        days = {"cheap": sold_day(market, 8.0, 2), "dear": sold_day(market, 20.0, 2)}
+        pictures = [viewer.side_by_side(market, days, periods) for periods in range(3)]
+        assert all(picture.shape == (640, 960, 3) and picture.dtype == np.uint8 for picture in pictures)
+        assert not np.array_equal(pictures[0], pictures[1])
+        assert not np.array_equal(pictures[1], pictures[2])
+        np.testing.assert_array_equal(pictures[1], viewer.side_by_side(market, days, 1))
+
+    @pytest.mark.parametrize("name", ["static", "one model"])
+    @pytest.mark.parametrize("sellers", [1, 3])
+    def test_small_markets(self, name: str, sellers: int) -> None:
+        market = market_of(name)
+        days = {f"${i}$ " * 12: sold_day(market, 1e6, 1) for i in range(sellers)}  # nobody rents: a loss
+        assert viewer.side_by_side(market, days, 1).shape == (640, 960, 3)
+
+    def test_says_what_each_seller_earned_and_how_far_it_is_from_the_first(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        figures = []
+        monkeypatch.setattr(viewer, "_picture", figures.append)
+        market = Market("day")
+        days = {"cheap": sold_day(market, 8.0, 2), "dear": sold_day(market, 20.0, 2)}
+        cheap, dear = (day.profit_so_far[2] for day in days.values())
+        assert cheap == pytest.approx(sum(float(one.profit) for one in days["cheap"].settlements))
+        viewer.side_by_side(market, days, 2)
+        written = texts(figures[0])
+        assert f"cheap  {cheap:,.2f} $" in written
+        assert f"dear  {dear:,.2f} $  ({dear - cheap:+,.2f} $)" in written
+        assert "Ahead of cheap, $, by hour" in written
+        assert set(market.catalogue.names) <= set(written)
+
+    @pytest.mark.parametrize("sellers", [0, 4])
+    def test_refuses_too_many_or_no_sellers(self, sellers: int) -> None:
+        market = Market("static")
+        with pytest.raises(ValueError, match=f"days hold {sellers} sellers, they must hold 1 to 3"):
+            viewer.side_by_side(market, {str(i): sold_day(market, 6.0, 1) for i in range(sellers)}, 1)
+
+    @pytest.mark.parametrize("periods", [-1, 2])
+    def test_refuses_periods_that_the_day_does_not_have(self, periods: int) -> None:
+        market = Market("static")
+        with pytest.raises(ValueError, match=rf"periods = {periods} must be in 0\.\.1"):
+            viewer.side_by_side(market, {"one": sold_day(market, 6.0, 1)}, periods)
 
 
 class TestComparison:
