@@ -21,6 +21,7 @@ COMMANDS = {
     "compare": ("train.compare", "Compare", "sell the same held-out days with several sellers, beside IMP"),
     "report": ("train.report", "Report", "one page of a results folder, with interactive figures, offline"),
     "watch": ("train.watch", "Watch", "watch one held-out day being sold, in the terminal, a window or a picture"),
+    "explore": ("train.explore", "Explore", "a local page with sliders: what customers choose, what sellers earn"),
     "evaluate": ("train.evaluate", "Evaluate", "learned sellers of several training seeds beside IMP and others"),
     "study customers": ("train.study_customers", "StudyCustomers", "RSR beside its rivals, from the customers' side"),
     "study seller": ("train.study_seller", "StudySeller", "IMP beside the certified optimum and other searches"),

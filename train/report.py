@@ -81,7 +81,7 @@ def report(folder: Path) -> str:
                 figure = charts.over_the_day(mine, sellers, column, unit)
                 drawn.append(_panel(f"{what} of {model}", figure, f"model-{m}-{column}"))
         note = "Means over the held-out days. A seller's name hides and shows it in all figures."
-        legend = _legend(charts.colours(sellers))
+        legend = _legend(charts.colour_by(sellers))
         sections.append(_section("The day hour by hour", _p(note), legend, f'<div class="grid">{"".join(drawn)}</div>'))
     if told:
         note = (

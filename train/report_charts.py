@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
@@ -11,22 +10,21 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from lmaas_env.viewer import COLOURS
+from train.explore_charts import GREY, colours
 
 Table = Sequence[Mapping[str, Any]]
-_GREY = "#8A8A8A"  # no model
 _CLEAR = "rgba(0,0,0,0)"
 
 
-def colours(names: Sequence[str]) -> dict[str, str]:
-    """Return a colour for each name, told apart with any colour vision; none is lost on a light or a dark page."""
-    seen = [colour for colour in COLOURS if colour != "#000000"]
-    return dict(zip(names, itertools.cycle(seen), strict=False))
+def colour_by(names: Sequence[str]) -> dict[str, str]:
+    """Return a colour for each name, as the explorer's: none is lost on a light or a dark page."""
+    return dict(zip(names, colours(len(names)), strict=True))
 
 
 def earnings(rows: Table) -> go.Figure:
     """Return what each seller earns a day, best first, beside its difference to IMP; both with 95 % intervals."""
     figure = make_subplots(cols=2, shared_yaxes=True, horizontal_spacing=0.06, column_widths=[0.6, 0.4])
-    ordered, colour_of = rows[::-1], colours([row["seller"] for row in rows])
+    ordered, colour_of = rows[::-1], colour_by([row["seller"] for row in rows])
     names = [row["seller"] for row in ordered]
     ink = [colour_of[name] for name in names]
     profit = [row["profit"] for row in ordered]
@@ -60,13 +58,13 @@ def _interval(rows: Table, name: str) -> dict[str, Any]:
     """Return error bars from an estimate's ends; none where there is a single day."""
     above = [row[f"{name}_high"] - row[name] for row in rows]
     below = [row[name] - row[f"{name}_low"] for row in rows]
-    return {"type": "data", "array": above, "arrayminus": below, "thickness": 1.5, "color": _GREY}
+    return {"type": "data", "array": above, "arrayminus": below, "thickness": 1.5, "color": GREY}
 
 
 def paired_days(days: Table, sellers: Sequence[str]) -> go.Figure:
     """Return every day's difference to IMP, seller by seller."""
     imp = {row["day_seed"]: row["profit"] for row in days if row["seller"] == "imp"}
-    figure, colour_of = go.Figure(), colours(sellers)
+    figure, colour_of = go.Figure(), colour_by(sellers)
     for seller in [name for name in sellers[::-1] if name != "imp"]:
         mine = [row for row in days if row["seller"] == seller and row["day_seed"] in imp]
         figure.add_box(
@@ -86,7 +84,7 @@ def paired_days(days: Table, sellers: Sequence[str]) -> go.Figure:
 
 def over_the_day(rows: Table, sellers: Sequence[str], column: str, unit: str, scale: float = 1.0) -> go.Figure:
     """Return one column hour by hour, a line for each seller (a bar where the day has one hour)."""
-    figure, colour_of = go.Figure(), colours(sellers)
+    figure, colour_of = go.Figure(), colour_by(sellers)
     for seller in sellers:
         mine = [row for row in rows if row["seller"] == seller]
         hours, values = [row["hour"] for row in mine], [scale * row[column] for row in mine]
@@ -132,7 +130,7 @@ def choice(told: Mapping[str, Any]) -> tuple[go.Figure, go.Figure, list[dict[str
     """
     models = [escape(model) for model in told["models"]]
     slots = [f"{i + 1}" for i in range(len(told["task_value"][0]))]
-    colour_of = colours(models)
+    colour_of = colour_by(models)
     order = sorted(range(len(told["choice"])), key=lambda n: (told["choice"][n] < 0, not any(told["faded"][n])))
     customers = [_shown(told, n, [*colour_of.values()]) for n in order]
     first, guaranteed, hours = customers[0], go.Figure(), go.Figure()
@@ -154,18 +152,18 @@ def _bars(shown: Mapping[str, list[Any]], trace: int) -> dict[str, Any]:
 def _shown(told: Mapping[str, Any], n: int, colour_of: Sequence[str]) -> dict[str, Any]:
     """Return what there is to show of one customer."""
     chosen: int = told["choice"][n]
-    ink = colour_of[chosen] if chosen >= 0 else _GREY
+    ink = colour_of[chosen] if chosen >= 0 else GREY
     slots = zip(told["task_value"][n], told["faded"][n], strict=True)
     return {
         "label": f"customer {n + 1}",
         "text": _told(told, n, chosen),
         "guaranteed": {
             "y": [told["guaranteed"][n]],
-            "marker.color": [[ink if m == chosen else _GREY for m in range(len(colour_of))]],
+            "marker.color": [[ink if m == chosen else GREY for m in range(len(colour_of))]],
         },
         "hours": {
             "y": [told["planned_hours"][n], told["rented_hours"][n]],
-            "marker.color": [_GREY, ink],
+            "marker.color": [GREY, ink],
             "marker.pattern.shape": ["", ["/" if faded else "" for faded in told["faded"][n]]],
             "customdata": [None, [f"worth {value:.2f} $, {'' if faded else 'not '}faded" for value, faded in slots]],
         },
@@ -196,9 +194,9 @@ def _styled(figure: go.Figure, height: int) -> go.Figure:
         showlegend=False,
         paper_bgcolor=_CLEAR,
         plot_bgcolor=_CLEAR,
-        font={"family": "inherit", "size": 12, "color": _GREY},
+        font={"family": "inherit", "size": 12, "color": GREY},
         margin={"l": 10, "r": 10, "t": 20, "b": 10},
         hoverlabel={"font": {"family": "sans-serif"}},
-    ).update_xaxes(automargin=True, gridcolor=_GREY, zerolinecolor=_GREY).update_yaxes(
-        automargin=True, gridcolor=_GREY, zerolinecolor=_GREY
+    ).update_xaxes(automargin=True, gridcolor=GREY, zerolinecolor=GREY).update_yaxes(
+        automargin=True, gridcolor=GREY, zerolinecolor=GREY
     )  # fmt: skip
