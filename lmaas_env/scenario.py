@@ -333,9 +333,8 @@ def _text(name: str, value: Any) -> str:
 
 
 def _in_range(name: str, value: Any, kind: type, low: float, high: float, unit: str) -> int | float:
-    expected = (
-        f"{name} = {value!r} must be {'a whole number' if kind is int else 'a number'} in [{low:g}, {high:g}] {unit}"
-    )
+    kinds = "a whole number" if kind is int else "a number"
+    expected = f"{name} = {value!r} must be {kinds} in [{low:g}, {high:g}] {'' if unit == '1' else unit}".rstrip()
     if isinstance(value, bool) or not hasattr(value, "__float__"):
         raise ValueError(expected)
     try:

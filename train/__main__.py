@@ -7,6 +7,7 @@ import importlib
 import inspect
 import json
 import math
+import shlex
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -50,6 +51,18 @@ def main(arguments: list[str] | None = None) -> int:
     name, rest = " ".join(args[:words]), args[words:]
     if name not in COMMANDS:
         return _unknown(name, rest)
+    try:
+        return _run(name, rest)
+    except (KeyboardInterrupt, SystemError) as error:
+        if not _is_interrupt(error):
+            raise
+        again = shlex.join(["lmaas", *args])
+        print(f"\nlmaas: stopped; files that were written are whole; again: {again}", file=sys.stderr)
+        return 130
+
+
+def _run(name: str, args: list[str]) -> int:
+    """Run a command, imported only now; return the exit status."""
     module, options, _ = COMMANDS[name]
     try:
         import tyro
@@ -57,8 +70,8 @@ def main(arguments: list[str] | None = None) -> int:
         command = getattr(importlib.import_module(module), options)
     except ModuleNotFoundError as error:
         return _refuse(f'{error.name} is not installed: pip install "lmaas[{EXTRAS.get(str(error.name), "train")}]"')
-    as_json = "--json" in rest
-    parsed = _parsed(tyro.cli, command, name, [arg for arg in rest if arg != "--json"])
+    as_json = "--json" in args
+    parsed = _parsed(tyro.cli, command, name, [arg for arg in args if arg != "--json"])
     try:
         with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
             result = parsed.main()
@@ -66,10 +79,14 @@ def main(arguments: list[str] | None = None) -> int:
             print(json.dumps(_plain(result), indent=2, allow_nan=False))
     except ValueError as error:
         return _refuse(str(error))
-    except KeyboardInterrupt:
-        print("\nlmaas: stopped; files that were written are whole", file=sys.stderr)
-        return 130
     return 0
+
+
+def _is_interrupt(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is behind an error; one that falls into a compiled kernel comes out as a SystemError."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__
+    return error is not None
 
 
 def _parsed(cli: Callable[..., Any], command: Any, name: str, args: list[str]) -> Any:

@@ -24,12 +24,16 @@ _PACKAGES = ("lmaas", "numpy", "scipy", "numba", "gymnasium", "stable-baselines3
 def new_folder(path: Path | None, name: str) -> Path:
     """Create the folder ``path``, or if none is given runs/NAME-TIME, and return it.
 
+    An empty one, as a command leaves that is stopped before its end, will do.
+
     Raises
     ------
     ValueError
         If something is there already; it is left as it is.
     """
     path = path or Path("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
+    if path.is_dir() and not any(path.iterdir()):
+        return path
     try:
         path.mkdir(parents=True)
     except FileExistsError as error:

@@ -11,6 +11,7 @@ import pytest
 
 from lmaas_env import Scenario
 from train.__main__ import COMMANDS, main
+from train.runs import new_folder
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -98,3 +99,30 @@ def test_an_extra_that_is_missing_is_named() -> None:
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert ended.returncode == 2
     assert 'pip install "lmaas[train]"' in ended.stderr
+
+
+@pytest.mark.parametrize("behind", [True, False])
+def test_ctrl_c_says_how_to_go_on_and_other_errors_are_not_hidden(
+    behind: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(self: object) -> None:
+        try:
+            raise KeyboardInterrupt if behind else RuntimeError
+        except BaseException as error:
+            raise SystemError("a kernel returned a result with an exception set") from error
+
+    monkeypatch.setattr("train.compare.Compare.main", interrupted)
+    if not behind:
+        with pytest.raises(SystemError):
+            main(["compare"])
+        return
+    assert main(["compare", "--days", "7"]) == 130
+    assert "again: lmaas compare --days 7" in capsys.readouterr().err
+
+
+def test_an_empty_folder_that_a_stopped_command_left_is_used_again(tmp_path: Path) -> None:
+    (tmp_path / "result").mkdir()
+    assert new_folder(tmp_path / "result", "") == tmp_path / "result"
+    (tmp_path / "result" / "file").touch()
+    with pytest.raises(ValueError, match="exists already"):
+        new_folder(tmp_path / "result", "")
