@@ -30,7 +30,7 @@ format: .venv/installed-dev
 	$(BIN)/ruff format .
 
 docs: .venv/installed-docs
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 browser: .venv/installed-browser
 	$(BIN)/python -m pytest -n 2 --quiet tests/browser --browser

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from lmaas_env import RentalTerms, viewer
-from lmaas_env.rsr import rent
+from agents import IMP
+from lmaas_env import Market, RentalTerms, viewer
+from lmaas_env.rsr import rent, solve
 
 FADED = ("nominal", "faded")
 
@@ -64,5 +65,41 @@ def theorem_1() -> Figure:
     return figure
 
 
+def theorem_2() -> Figure:
+    """Draw the seller's profit along one price, with the thresholds at which customers switch, and what IMP posts."""
+    market = Market("static")
+    imp = IMP(market)
+    terms = market.terms(market.initial_state(np.random.default_rng(0)))
+    posted = imp.solve_terms(terms).prices
+    model = 2
+
+    def at(price: float) -> np.ndarray:
+        prices = posted.copy()
+        prices[model] = price
+        return prices
+
+    grid = np.linspace(8.0, 13.5, 6000)
+    profit = np.array([imp.profit(terms, at(price)) for price in grid])
+    buyers = np.array([solve(terms, at(price)).choice == model for price in grid])
+    switches = np.flatnonzero((buyers[1:] != buyers[:-1]).any(axis=1))
+    figure = Figure((12.0, 4.4), dpi=110, layout="constrained")
+    axes = figure.subplots()
+    axes.vlines(grid[switches], 0.0, 1.0, transform=axes.get_xaxis_transform(), color="#C0C0C0", lw=0.8)
+    for first, last in itertools.pairwise([0, *switches + 1, len(grid)]):
+        axes.plot(grid[first:last], profit[first:last], color=viewer.COLOURS[0], lw=2)
+    best = imp.profit(terms, posted)
+    axes.plot(posted[model], best, "o", color=viewer.COLOURS[5], ms=8)
+    said = f"IMP posts {posted[model]:.2f} \\$/h: {best:.1f} \\$"
+    axes.annotate(
+        said, (posted[model], best), (10, 0), textcoords="offset points", va="center", backgroundcolor="white"
+    )
+    axes.set_xlabel(f"price of the model {market.catalogue.names[model]!r}, \\$/h (the others as IMP posts them)")
+    axes.set_ylabel("seller's profit of the period, \\$")
+    axes.set_title("Profit is continuous between thresholds (grey) and jumps where a customer switches", loc="left")
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
 if __name__ == "__main__":
-    viewer.save(theorem_1(), Path(__file__).parent / "theorem-1.png")
+    for draw in (theorem_1, theorem_2):
+        viewer.save(draw(), Path(__file__).parent / f"{draw.__name__.replace('_', '-')}.png")
