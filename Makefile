@@ -35,7 +35,7 @@ docs: .venv/installed-docs
 browser: .venv/installed-browser
 	$(BIN)/python -m pytest -n 2 --quiet tests/browser --browser
 
-package: .venv/installed
+package:
 	sh tests/package.sh $(PYTHONS)
 
 # torch first and by exact version, so that pip takes the build that is wanted (see README, "Installing torch").

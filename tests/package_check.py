@@ -1,0 +1,85 @@
+"""What tests/package.sh checks: that wheels hold everything (`contents`), and that an installed one works (`smoke`)."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import subprocess
+import sys
+import tomllib
+import zipfile
+from importlib.metadata import version
+from pathlib import Path
+
+SUFFIXES = {".py", ".csv", ".yaml", ".yml", ".json", ".safetensors", ".typed"}  # of what packages are made of
+
+
+def contents(from_sdist: Path, from_tree: Path, tree: Path) -> None:
+    """Check that both wheels hold the same files, and every file of the tree's packages."""
+    one, other = hashes(from_sdist), hashes(from_tree)
+    assert one == other, f"the sdist and the tree make different wheels: {set(one.items()) ^ set(other.items())}"
+    packages = tomllib.loads((tree / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"]
+    wanted = {
+        path.relative_to(tree).as_posix()
+        for package in {it.partition(".")[0] for it in packages}
+        for path in (tree / package).rglob("*")
+        if path.is_file()
+    }
+    assert {Path(path).suffix for path in wanted} >= SUFFIXES - {".yml"}
+    assert wanted <= one.keys(), f"the wheel lacks {sorted(wanted - one.keys())}"
+    extra = {path for path in one.keys() - wanted if ".dist-info/" not in path}
+    assert not extra, f"the wheel holds {sorted(extra)} too"
+    print(f"{from_sdist.name}: {len(one)} files, the same from the sdist and from the tree")
+
+
+def hashes(wheel: Path) -> dict[str, str]:
+    """Return a hash of every file in a wheel but its own list of hashes."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = [name for name in archive.namelist() if not name.endswith(".dist-info/RECORD")]
+        return {name: hashlib.sha256(archive.read(name)).hexdigest() for name in names}
+
+
+def smoke() -> None:
+    """Sell a day with the installed package, from an empty folder and with the core dependencies only."""
+    import gymnasium as gym
+    import numpy as np
+
+    import lmaas_env
+    from agents import IMP, load_policy
+
+    home = Path(lmaas_env.__file__).resolve()
+    assert home.is_relative_to(Path(sys.prefix).resolve()), f"{home} is not the installed package"
+    assert version("lmaas") == lmaas_env.__version__
+    for absent in ("torch", "stable_baselines3", "matplotlib", "plotly", "pygame"):
+        assert importlib.util.find_spec(absent) is None, f"{absent} is installed"
+    profits = {}
+    for name in ("imp", "day-ppo"):
+        env = gym.make("LMaaS-v0")
+        seller = IMP(env.get_wrapper_attr("market")) if name == "imp" else load_policy(name)
+        observation, _ = env.reset(seed=900_000_000)
+        profits[name], terminated = 0.0, False
+        while not terminated:
+            action, _ = seller.predict(observation)
+            observation, _, terminated, _, info = env.step(action)
+            profits[name] += info["profit"]
+    assert 1000.0 < profits["imp"] < profits["day-ppo"] < 2500.0, profits  # a learned seller beats IMP on `day`
+    vector = gym.make_vec("LMaaS-City-v0", num_envs=2, vectorization_mode="vector_entry_point")  # its customers: a CSV
+    vector.reset(seed=0)
+    assert np.isfinite(vector.step(np.zeros((2, 4)))[1]).all()
+    command = Path(sys.executable).parent / "lmaas"
+    assert "usage: lmaas" in subprocess.run([command, "--help"], capture_output=True, text=True, check=True).stdout
+    refused = subprocess.run([command, "train", "--help"], capture_output=True, text=True, check=False)
+    assert refused.returncode == 2, refused
+    assert "lmaas[train]" in refused.stderr, refused
+    print(
+        f"Python {sys.version.split()[0]}, "
+        + ", ".join(f"{it} {version(it)}" for it in ("gymnasium", "numpy", "numba", "scipy"))
+        + f": IMP {profits['imp']:.0f} $, day-ppo {profits['day-ppo']:.0f} $ on a held-out day"
+    )
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "contents":
+        contents(*map(Path, sys.argv[2:]))
+    else:
+        smoke()
