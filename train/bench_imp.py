@@ -14,13 +14,13 @@ from typing import NamedTuple
 import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
 from agents import IMP
 from agents.branch_and_bound import profit_at, tabulate
 from lmaas_env import RentalTerms
 from lmaas_env.files import write_whole
+from train.progress import track
 from train.runs import csv_text, machine, new_folder, write_origin
 from train.study_seller import game
 
@@ -78,10 +78,7 @@ def bench(args: BenchIMP) -> list[Row]:
     cases = [(*size, how) for size in SIZES if size[0] <= args.customers for how in ANTICIPATIONS]
     for how in ANTICIPATIONS:
         _times(24, 4, how, 1)  # compiles
-    rows = [
-        _row(*case, args.repeats)
-        for case in track(cases, "sizes", console=console, transient=True, disable=not console.is_terminal)
-    ]
+    rows = [_row(*case, args.repeats) for case in track(cases, "sizes", "sizes", console)]
     write_whole(out / "imp.csv", csv_text(Row._fields, rows))
     write_origin(out)
     title = f"IMP on static markets, ms (medians); grid: {GRID} prices per model"

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numba import njit
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
 from agents import IMP
@@ -31,6 +30,7 @@ from lmaas_env.market import unstack
 from lmaas_env.rsr import solve
 from lmaas_env.types import FloatArray
 from lmaas_env.waterfilling import solve_rows
+from train.progress import track
 from train.runs import csv_text, machine, new_folder, write_origin
 
 if TYPE_CHECKING:
@@ -97,10 +97,7 @@ def bench(args: BenchKernel) -> tuple[list[KernelRow], list[GrowthRow]]:
     kernel = _kernel_rows(args.days)
     points = [(axis, size) for axis, sizes in SIZES.items() for size in sizes]
     points = [(axis, size) for axis, size in points if axis != "customers" or size <= args.customers]
-    growth = [
-        _growth_row(axis, size)
-        for axis, size in track(points, "growth", console=console, transient=True, disable=not console.is_terminal)
-    ]
+    growth = [_growth_row(axis, size) for axis, size in track(points, "growth", "sizes", console)]
     write_whole(out / "kernel.csv", csv_text(KernelRow._fields, kernel))
     write_whole(out / "growth.csv", csv_text(GrowthRow._fields, growth))
     from lmaas_env import viewer

@@ -21,7 +21,6 @@ import gymnasium as gym
 import numpy as np
 from numba import njit
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
 import lmaas_env  # noqa: F401  registers the environments
@@ -34,6 +33,7 @@ from lmaas_env.spaces import prices_from_action
 from lmaas_env.types import FloatArray
 from lmaas_env.vector_env import LMaaSVectorEnv
 from train.bench_kernel import GrowthRow, exponent, growth_figure, in_turns, medians
+from train.progress import track
 from train.runs import csv_text, machine, new_folder, write_origin
 from train.study_seller import with_models
 
@@ -115,10 +115,7 @@ def bench(args: BenchSpeed) -> tuple[list[SpeedRow], list[GrowthRow]]:
         rows = [*_environments(args.lanes, args.seconds), *_ppo(args.seconds)]
     points = [(axis, size) for axis, sizes in SIZES.items() for size in sizes]
     points = [(axis, size) for axis, size in points if axis != "customers" or size <= args.customers]
-    growth = [
-        GrowthRow(axis, size, *_growth(axis, size))
-        for axis, size in track(points, "growth", console=console, transient=True, disable=not console.is_terminal)
-    ]
+    growth = [GrowthRow(axis, size, *_growth(axis, size)) for axis, size in track(points, "growth", "sizes", console)]
     with console.status("memory"):
         memory = memory_line(args.lanes, args.memory_steps) if args.memory_steps else ""
     write_whole(out / "speed.csv", csv_text(SpeedRow._fields, rows))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import TaskID
 from rich.table import Table
 
 from agents import (
@@ -26,6 +26,7 @@ from agents.learned import LearnedSeller, shipped_policies
 from lmaas_env import Market
 from lmaas_env.days import Days, held_out_seeds
 from lmaas_env.scenario import close_match
+from train.progress import bars
 from train.results import REFERENCE, Row, summary, write_results
 from train.rollout import rollout, rollout_each
 from train.runs import new_folder
@@ -108,15 +109,8 @@ def sell(
     console: Console,
 ) -> dict[str, Days]:
     """Sell the same days with each seller; one that knows customers is made anew every day where they change."""
-    columns = (
-        TextColumn("{task.description:<28}"),
-        BarColumn(bar_width=20),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[unit]}"),
-        TimeRemainingColumn(),
-    )
     days: dict[str, Days] = {}
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with bars(console) as progress:
         for name, seller in sellers.items():
             task = progress.add_task(f"{name}: getting ready", total=None, unit="hours")
 
@@ -135,7 +129,7 @@ def sell(
 
 def _table(rows: list[Row], market: Market, days: int) -> Table:
     title = f"{market.scenario.name}: seller's profit in $ per day, {days} held-out days [95 % interval]"
-    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, title_justify="left")
     for heading in ("seller", "profit", "minus IMP", "/ IMP", "cust.", "ms"):
         table.add_column(heading, justify="left" if heading == "seller" else "right", no_wrap=True)
     for row in rows:

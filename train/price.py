@@ -247,7 +247,7 @@ def show(quote: Quote, console: Console) -> None:
     market, brought = quote.market, quote.outcome
     hour, charge = int(quote.state.hour) % 24, float((quote.state.charge / market.population.capacity).mean())
     title = f"{market.scenario.name}: {market.population.size:,} customers, {hour:02d}:00, batteries at {charge:.0%}"
-    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, title_justify="left")
     table.add_column("model", no_wrap=True, max_width=18)
     headings = "price $/h", "cust.", "hours", "revenue $", "profit $", *(f"at {move:+.0%}" for move in MOVES)
     for heading in headings:
@@ -257,17 +257,18 @@ def show(quote: Quote, console: Console) -> None:
         table.add_row(name, f"{price:.4g}" if price < 0.01 else f"{price:,.2f}", f"{count:,}", f"{hours:,.2f}",
                       f"{revenue:,.2f}", f"{profit:,.2f}", *moved)  # fmt: skip
     table.caption = "at ±5 %: what the seller's profit gains, $, if that price alone moves"
-    console.print(table)
-    console.print(f"seller's profit     {brought.profit:,.2f} $ in this hour", highlight=False)
-    console.print(f"                    {_sure(quote)}", highlight=False)
+    console.print(table, "", sep="\n")
+    console.print(f"seller's profit    {brought.profit:,.2f} $ in this hour", highlight=False)
+    console.print(f"                   {_sure(quote)}", highlight=False)
     renting = int((brought.choice >= 0).sum())
     console.print(
-        f"customers' profit   {brought.customer_profit.sum():,.2f} $ expected, "
+        f"customers' profit  {brought.customer_profit.sum():,.2f} $ expected, "
         f"{brought.guaranteed_profit.sum():,.2f} $ guaranteed in the worst case\n"
-        f"                    {renting:,} of {market.population.size:,} rent",
+        f"                   {renting:,} of {market.population.size:,} rent",
         highlight=False,
     )
-    people = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    console.print()
+    people = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     for heading in ("customer", "model", "hours", "pays $", "keeps $", "guaranteed $"):
         people.add_column(heading, justify="left" if heading == "model" else "right", no_wrap=True, max_width=18)
     rows = customer_rows(quote)
@@ -282,8 +283,8 @@ def _sure(quote: Quote) -> str:
     """Say how much better any prices could be."""
     if quote.proof == "personalised prices":
         return f"not even a price for each customer apart would earn over {quote.bound:,.2f} $"
-    how = "certified" if quote.proof == "certified" else f"proof: {quote.proof}"
-    return f"no prices earn over {quote.bound:,.2f} $, {quote.gap / max(abs(quote.bound), 1e-9):.2%} more ({how})"
+    share = quote.gap / max(abs(quote.bound), 1e-9)
+    return f"no prices earn over {quote.bound:,.2f} $, {share:.2%} more ({quote.proof})"
 
 
 def _write(folder: Path, quote: Quote) -> None:

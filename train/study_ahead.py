@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 from rich.console import Console
-from rich.progress import track
 
 from agents import IMP, LookaheadIMP, PublicIMP, PublicLookaheadIMP
 from agents.day_bound import CELLS, LEVELS, day_bound
@@ -21,6 +20,7 @@ from lmaas_env import Market
 from lmaas_env.days import draw_days, held_out_seeds
 from lmaas_env.files import write_whole
 from lmaas_env.market import Draws, MarketState
+from train.progress import track
 from train.rollout import rollout
 from train.runs import csv_text, new_folder, write_origin
 from train.statistics import Estimate, mean_estimate
@@ -78,9 +78,7 @@ def study(args: StudyAhead) -> list[Row]:
     console = Console()
     cases = [(Market(name, seed=seed), seed) for name in args.scenarios for seed in args.populations]
     rows: list[Row] = []
-    for market, population in track(
-        cases, "populations", console=console, transient=True, disable=not console.is_terminal
-    ):
+    for market, population in track(cases, "populations", "populations", console):
         plan = plan_day(market)
         sellers = {
             "imp": PublicIMP(market) if market.scenario.observation == "public" else IMP(market),

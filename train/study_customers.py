@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from rich.console import Console
-from rich.progress import track
 
 from agents import IMP
 from lmaas_env import Market, MarketState, Population, Scenario
@@ -21,6 +20,7 @@ from lmaas_env.customers import STRATEGIES, strategy
 from lmaas_env.files import write_whole
 from lmaas_env.kernels import fade_patterns
 from lmaas_env.types import BoolArray, FloatArray
+from train.progress import track
 from train.runs import csv_text, new_folder, write_origin
 from train.statistics import mean_estimate
 
@@ -84,7 +84,7 @@ def study(args: StudyCustomers) -> list[Row]:
     console = Console()
     cells = [(c, v, p) for c, values in CONDITIONS.items() for v in values for p in range(1, args.populations + 1)]
     rows: list[Row] = []
-    for cell in track(cells, "cells", console=console, transient=True, disable=not console.is_terminal):
+    for cell in track(cells, "cells", "cells", console):
         rows += _cell(scenario, *cell)
     headings = ("condition", "value", "population", "strategy", *MEASURES)
     write_whole(out / "cells.csv", csv_text(headings, ([*row[:4], *row.measures.tolist()] for row in rows)))

@@ -12,19 +12,19 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 from rich.console import Console
-from rich.progress import track
 
 from agents import IMP, SearchResult
 from agents.search import branch_and_bound, cma_es, differential_evolution, exhaustive
 from lmaas_env import Market, Population, RentalTerms, Scenario
 from lmaas_env.files import write_whole
 from lmaas_env.scenario import MODEL_FIELDS
+from train.progress import track
 from train.runs import csv_text, machine, new_folder, write_origin
 
 if TYPE_CHECKING:
@@ -136,10 +136,7 @@ def study(args: StudySeller) -> list[Row]:
     rows: list[Row] = []
     curves: list[dict[str, SearchResult]] = []
 
-    def shown(items: list[T], name: str) -> Iterable[T]:
-        return track(items, name, console=console, transient=True, disable=not console.is_terminal)
-
-    for instance in shown(instances, "instances"):
+    for instance in track(instances, "instances", "instances", console):
         imp, terms = _instance(*instance)
         proof = branch_and_bound(imp, terms, args.gap, args.seconds)
         found = {name: search(imp, terms) for name, search in searches.items()} | {"branch and bound": proof}
@@ -149,7 +146,7 @@ def study(args: StudySeller) -> list[Row]:
             curves.append(found)
     sizes = [size for size in GROWTH if size[0] <= args.largest]
     cases = [(*size, FIRST_POPULATION + k) for size in sizes for k in range(args.growth_populations)]
-    growth = [_growth_row(*case, args.gap, args.seconds) for case in shown(cases, "growth")]
+    growth = [_growth_row(*case, args.gap, args.seconds) for case in track(cases, "growth", "instances", console)]
     write_whole(out / "instances.csv", csv_text(Row._fields, rows))
     write_whole(out / "growth.csv", csv_text(GrowthRow._fields, growth))
     text = summary(rows) + growth_table(growth)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
@@ -28,6 +28,7 @@ from lmaas_env.market import MarketState, Settlement
 from lmaas_env.spaces import first_sale, observation_from_state, prices_from_action, sale_of
 from lmaas_env.viewer import SoldDay
 from train.compare import seller_of
+from train.progress import bars, track
 
 FORMATS = {".gif": "GIF", ".webp": "WebP"}
 MOST_SELLERS = len(viewer.SELLERS)
@@ -80,17 +81,12 @@ def watch(args: Watch, console: Console | None = None) -> dict[str, SoldDay]:
         raise ValueError(f"sellers = {', '.join(names)} are {len(names)}, they must be at most {MOST_SELLERS}")
     sellers = {Path(name).name: seller_of(name, market) for name in names}
     window = _window(args, market) if args.window else None
-    columns = (TextColumn("{task.description:<28}"), BarColumn(bar_width=20), MofNCompleteColumn(), TextColumn("hours"))
-    progress = Progress(
-        *columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal
-    )
-    with progress:
+    with bars(console) as progress:
         shown, days = sell_day(market, sellers, HELD_OUT_START + args.seed, progress)
-        if args.out is not None:
-            hours = range(market.scenario.periods + 1)
-            pictures = [viewer.side_by_side(shown, days, h) for h in progress.track(hours, description="drawing")]
-            write_whole(args.out, animation(pictures, args.out.suffix.lower(), args.fps))
     if args.out is not None:
+        hours = track(range(market.scenario.periods + 1), "drawing", "pictures", console)
+        pictures = [viewer.side_by_side(shown, days, hour) for hour in hours]
+        write_whole(args.out, animation(pictures, args.out.suffix.lower(), args.fps))
         console.print(f"picture {args.out}", highlight=False)
     elif window is not None:
         for hour in range(market.scenario.periods + 1):
@@ -116,7 +112,7 @@ def sell_day(
     own = of_one_day(opened)
     days: dict[str, SoldDay] = {}
     for name, made in sellers.items():
-        task = progress.add_task(f"{name}: getting ready", total=None)
+        task = progress.add_task(f"{name}: getting ready", total=None, unit="hours")
         seen, seller = (opened, made) if isinstance(made, LearnedSeller) else (own, made(own))
         progress.update(task, description=name, total=len(draws))
         state, sale, memory = first, first_sale(seen, (1,)), None
