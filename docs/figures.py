@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from agents import IMP
-from lmaas_env import Market, RentalTerms, viewer
+from lmaas_env import Market, RentalTerms, drawing
 from lmaas_env.rsr import rent, solve
 
 FADED = ("nominal", "faded")
@@ -27,7 +27,7 @@ def theorem_1() -> Figure:
     figure = Figure((12.0, 4.4), dpi=110, layout="constrained")
     left, right = figure.subplots(1, 2)
     for s in range(2):
-        left.plot(value, earned[s], color=viewer.COLOURS[s], lw=2, label=f"$\\varphi(V, \\mu)$, {FADED[s]}")
+        left.plot(value, earned[s], color=drawing.COLOURS[s], lw=2, label=f"$\\varphi(V, \\mu)$, {FADED[s]}")
     left.plot(value, earned[0] - earned[1], color="black", lw=2, ls="--", label="what a fade costs, $\\Delta(V)$")
     left.set_xlabel("task value V of the slot, $")
     left.set_ylabel("slot profit with energy at the price $\\mu$, \\$")
@@ -51,7 +51,7 @@ def theorem_1() -> Figure:
         faded = np.isin(np.arange(slots), chosen)
         profits[" ".join(str(slot + 1) for slot in chosen)] = float(rent(terms, [0], [price], faded[None]).profit[0])
     order = sorted(profits, key=lambda name: profits[name])
-    colours = [viewer.COLOURS[1 if name == "1 2" else 0] for name in order]
+    colours = [drawing.COLOURS[1 if name == "1 2" else 0] for name in order]
     right.bar(range(len(order)), [profits[name] for name in order], color=colours)
     right.set_xticks(range(len(order)), [name.replace(" ", "\n") for name in order])
     right.set_ylim(0.97 * min(profits.values()), 1.01 * max(profits.values()))
@@ -86,9 +86,9 @@ def theorem_2() -> Figure:
     axes = figure.subplots()
     axes.vlines(grid[switches], 0.0, 1.0, transform=axes.get_xaxis_transform(), color="#C0C0C0", lw=0.8)
     for first, last in itertools.pairwise([0, *switches + 1, len(grid)]):
-        axes.plot(grid[first:last], profit[first:last], color=viewer.COLOURS[0], lw=2)
+        axes.plot(grid[first:last], profit[first:last], color=drawing.COLOURS[0], lw=2)
     best = imp.profit(terms, posted)
-    axes.plot(posted[model], best, "o", color=viewer.COLOURS[5], ms=8)
+    axes.plot(posted[model], best, "o", color=drawing.COLOURS[5], ms=8)
     said = f"IMP posts {posted[model]:.2f} \\$/h: {best:.1f} \\$"
     axes.annotate(
         said, (posted[model], best), (10, 0), textcoords="offset points", va="center", backgroundcolor="white"
@@ -102,4 +102,4 @@ def theorem_2() -> Figure:
 
 if __name__ == "__main__":
     for draw in (theorem_1, theorem_2):
-        viewer.save(draw(), Path(__file__).parent / f"{draw.__name__.replace('_', '-')}.png")
+        drawing.save(draw(), Path(__file__).parent / f"{draw.__name__.replace('_', '-')}.png")

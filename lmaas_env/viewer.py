@@ -1,4 +1,4 @@
-"""Viewer: figures of a settlement or of whole days, from data, never from an environment.
+"""Viewer: one period of a market, or a day of several sellers side by side, from data, never from an environment.
 
 matplotlib is imported when something is drawn, without pyplot and its global state.
 """
@@ -8,32 +8,22 @@ matplotlib is imported when something is drawn, without pyplot and its global st
 
 from __future__ import annotations
 
-import io
 import itertools
-import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from lmaas_env.days import Days
-from lmaas_env.files import write_whole
+from lmaas_env.drawing import COLOURS, GREY, LARGE, NORMAL, SMALL, bars, new_figure, short, style
 from lmaas_env.market import Market, MarketState, Settlement
 from lmaas_env.types import FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure, SubFigure
+    from matplotlib.figure import Figure
 
-# Okabe and Ito's colours, told apart with any colour vision, for the models of a frame and the sellers of a comparison
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000", "#F0E442")
 SELLERS = ("#000000", "#D55E00", "#8A4FBF")  # sellers side by side, next to the first models' colours
-_GREY = "#8A8A8A"  # customers without a model
-_SMALL, _NORMAL, _LARGE = 9.5, 11.0, 14.0  # points
-_METADATA = {".png": {"Software": None}, ".svg": {"Date": None}}  # nothing that changes from run to run
 
 
 class SoldDay(NamedTuple):
@@ -66,7 +56,7 @@ def table(market: Market, state: MarketState, settlement: Settlement | None) -> 
         What the period brought; None before the first one, its entries are then ``-``.
     """
     row = "{:<18}{:>12}{:>12}{:>14}{:>20}".format
-    names = [_short(name, 18) for name in market.catalogue.names]
+    names = [short(name, 18) for name in market.catalogue.names]
     if settlement is None:
         rows = [row(name, "-", "-", "-", "-") for name in names]
         seller = customers = faded = "-"
@@ -99,7 +89,7 @@ def frame(market: Market, state: MarketState, settlement: Settlement | None) -> 
     gymnasium.error.DependencyNotInstalled
         If matplotlib is missing.
     """
-    figure = _figure(9.6, 5.4, dpi=100)
+    figure = new_figure(9.6, 5.4, dpi=100)
     names, size, colours = _model_names(market), market.population.size, _model_colours(market)
     if settlement is None:
         prices, counts = np.zeros(len(names)), np.zeros(len(names) + 1)
@@ -111,21 +101,21 @@ def frame(market: Market, state: MarketState, settlement: Settlement | None) -> 
         for m in np.flatnonzero(settlement.hours_per_model):
             count_labels[m] += f" · {settlement.hours_per_model[m]:,.1f} h"
         headline = "profit of the seller {}, of the customers {}".format(*_profits(settlement))
-    figure.text(0.02, 0.93, _clock(market, state, settlement), size=_LARGE, weight="bold", parse_math=False)
-    figure.text(0.02, 0.87, headline, size=_NORMAL, parse_math=False)
+    figure.text(0.02, 0.93, _clock(market, state, settlement), size=LARGE, weight="bold", parse_math=False)
+    figure.text(0.02, 0.87, headline, size=NORMAL, parse_math=False)
 
     axes = figure.add_axes((0.13, 0.48, 0.33, 0.30))
     axes.set_xlim(0.0, 1.35 * max(market.scenario.price_cap, float(prices.max())))
-    _style(axes, "Price, $ per hour", bold=True)
-    _bars(axes, names, prices, colours, price_labels)
+    style(axes, "Price, $ per hour", bold=True)
+    bars(axes, names, prices, colours, price_labels)
     axes = figure.add_axes((0.13, 0.04, 0.33, 0.36))
     axes.set_xlim(0.0, 1.35 * size)
-    _style(axes, "Customers · hours rented", bold=True)
-    _bars(axes, [*names, "no model"], counts, colours, count_labels)
+    style(axes, "Customers · hours rented", bold=True)
+    bars(axes, [*names, "no model"], counts, colours, count_labels)
     axes = figure.add_axes((0.54, 0.12, 0.43, 0.66))
     _batteries(axes, market, state, settlement)
-    axes.set_xlabel("distance to the base station, m", size=_SMALL)
-    _style(axes, "Batteries, % (size: hours; hollow: no model)", bold=True)
+    axes.set_xlabel("distance to the base station, m", size=SMALL)
+    style(axes, "Batteries, % (size: hours; hollow: no model)", bold=True)
     return _picture(figure)
 
 
@@ -155,7 +145,7 @@ def side_by_side(market: Market, days: Mapping[str, SoldDay], periods: int) -> N
         raise ValueError(f"days hold {len(days)} sellers, they must hold 1 to {len(SELLERS)}")
     if not 0 <= periods <= most:
         raise ValueError(f"periods = {periods} must be in 0..{most}")
-    figure = _figure(9.6, 6.4, dpi=100)
+    figure = new_figure(9.6, 6.4, dpi=100)
     profits = {name: sold.profit_so_far for name, sold in days.items()}
     first = next(iter(profits.values()))
     digits = 0 if max(profit.max() for profit in profits.values()) >= 100.0 else 2
@@ -163,21 +153,21 @@ def side_by_side(market: Market, days: Mapping[str, SoldDay], periods: int) -> N
         left, width = column / len(days), 1.0 / len(days)
         state, settlement = sold.states[periods], sold.settlements[periods - 1] if periods else None
         if column == 0:
-            figure.text(0.015, 0.952, _clock(market, state, settlement), size=_LARGE, weight="bold", parse_math=False)
-        heading, gained = f"{_short(name, 18)}  {profits[name][periods]:z,.{digits}f} $", profits[name] - first
+            figure.text(0.015, 0.952, _clock(market, state, settlement), size=LARGE, weight="bold", parse_math=False)
+        heading, gained = f"{short(name, 18)}  {profits[name][periods]:z,.{digits}f} $", profits[name] - first
         heading += f"  ({gained[periods]:+z,.{digits}f} $)" if column else ""
         place, colour = (left + 0.015, 0.892), SELLERS[column]
-        figure.text(*place, heading, size=_LARGE - 1.5, weight="bold", color=colour, parse_math=False)
-        bars = left + 0.085, width - 0.11  # the models' names are left of them
-        _sales(figure, market, settlement, bars)
+        figure.text(*place, heading, size=LARGE - 1.5, weight="bold", color=colour, parse_math=False)
+        span = left + 0.085, width - 0.11  # the models' names are left of them
+        _sales(figure, market, settlement, span)
         axes = figure.add_axes((left + 0.05, 0.345, width - 0.075, 0.185))
         _batteries(axes, market, state, settlement)
-        _style(axes, "Batteries, %, by distance in m", bold=True)
+        style(axes, "Batteries, %, by distance in m", bold=True)
 
     panels = [(profits, "Profit of the day so far, $, by hour")]
     if len(days) > 1:
         ahead = {name: profit - first for name, profit in profits.items()}
-        panels.append((ahead, f"Ahead of {_short(next(iter(days)), 18)}, $, by hour"))
+        panels.append((ahead, f"Ahead of {short(next(iter(days)), 18)}, $, by hour"))
     for part, (lines, title) in enumerate(panels):
         axes = figure.add_axes((part / len(panels) + 0.06, 0.06, 1.0 / len(panels) - 0.085, 0.185))
         for line, colour in zip(lines.values(), SELLERS, strict=False):
@@ -189,161 +179,8 @@ def side_by_side(market: Market, days: Mapping[str, SoldDay], periods: int) -> N
         axes.locator_params("x", nbins=8, steps=[1, 2, 3, 6, 10], integer=True)
         axes.locator_params("y", nbins=4)
         axes.grid(axis="y", color="#E0E0E0")
-        _style(axes, title, bold=True)
+        style(axes, title, bold=True)
     return _picture(figure)
-
-
-def comparison(
-    days: Mapping[str, Days], models: Sequence[str], intervals: Mapping[str, tuple[float, float]] | None = None
-) -> Figure:
-    """Draw sellers side by side: profit per day, prices, customers and batteries over the day.
-
-    Parameters
-    ----------
-    days : mapping of str to Days
-        The days of each seller by its name, all of one market.
-    models : sequence of str
-        Names of the models, as in the catalogue.
-    intervals : mapping of str to (low, high), optional
-        Of each seller's mean profit per day, $.
-
-    Raises
-    ------
-    gymnasium.error.DependencyNotInstalled
-        If matplotlib is missing.
-    ValueError
-        If no seller is given or the days hold another number of models.
-    """
-    if not days or any(sold.prices.shape[-1] != len(models) for sold in days.values()):
-        raise ValueError(f"days must hold at least one seller, each with the {len(models)} models {list(models)}")
-    figure = _figure(max(10.0, 2.4 * len(models)), 9.0 + 0.3 * max(0, len(days) - 6), dpi=150)
-    figure.set_layout_engine("constrained", w_pad=0.08, h_pad=0.06)
-    names = sorted(days, key=lambda name: -days[name].day_profit.mean())  # best first
-    sold = [days[name] for name in names]
-    colour_of = dict(zip(days, itertools.cycle(COLOURS), strict=False))
-    colours = [colour_of[name] for name in names]
-    grid = figure.add_gridspec(3, 1, height_ratios=(1.1, 1.0, 1.0))
-    top, middle, bottom = (figure.add_subfigure(grid[row]) for row in range(3))
-
-    def over_the_day(axes: Axes, values: Sequence[FloatArray], start: float) -> None:
-        """Draw each seller's mean day as a line, or a single period as a bar."""
-        for row, (mean, colour) in enumerate(zip([value.mean(axis=0) for value in values], colours, strict=True)):
-            if len(mean) == 1:
-                axes.bar(row, mean[0], color=colour)
-                axes.set_xticks([])
-            else:
-                axes.plot(start + np.arange(len(mean)), mean, color=colour, lw=2.0)
-                axes.set_xlim(0.0, len(mean) - 1 + 2.0 * start)
-                axes.locator_params("x", nbins=5, steps=[1, 2, 3, 6, 10], integer=True)
-        axes.grid(axis="y", color="#E0E0E0")
-        axes.set_axisbelow(True)
-
-    def by_model(part: SubFigure, title: str, values: Sequence[FloatArray]) -> None:
-        """Draw one panel per model, all on one scale."""
-        panels: list[Axes] = part.subplots(1, len(models), sharey=True, squeeze=False)[0].tolist()
-        for m, axes in enumerate(panels):
-            over_the_day(axes, [value[..., m] for value in values], start=0.5)
-            _style(axes, _short(models[m], 20))
-        panels[0].set_ylim(bottom=0.0)
-        part.suptitle(title, x=0.01, ha="left", size=_NORMAL, weight="bold", parse_math=False)
-
-    left, right = top.subplots(1, 2, width_ratios=(1.3, 1.0))
-    means = [float(record.day_profit.mean()) for record in sold]
-    _style(left, f"(a) Seller's profit, $ per day{' (mean, 95 % interval)' if intervals else ''}", bold=True)
-    _profit_bars(left, names, means, [(intervals or {}).get(name, (np.nan, np.nan)) for name in names], colours)
-    over_the_day(right, [100.0 * record.charge for record in sold], start=0.0)
-    right.set_ylim(0.0, 103.0)
-    right.set_xlabel("hour of the day", size=_SMALL)
-    _style(right, "(b) Mean battery, % of capacity", bold=True)
-    by_model(middle, "(c) Price by model, $ per hour; colours as in (a)", [record.prices for record in sold])
-    by_model(bottom, "(d) Customers by model; colours as in (a)", [record.customers_per_model for record in sold])
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # what is laid out stays, however often it is saved
-    return figure
-
-
-def learning(
-    curves: Mapping[str, Sequence[FloatArray]], shares: FloatArray, profiles: Mapping[str, FloatArray]
-) -> Figure:
-    """Draw learning curves in steps and in wall time, and performance profiles.
-
-    Parameters
-    ----------
-    curves : mapping of str to arrays (3, T)
-        Of each way to train, one array per training seed: steps, seconds, profit on tuning days in $ a day.
-    shares : (S,)
-        Of the reference's profit on the same day.
-    profiles : mapping of str to (S, 3)
-        The share of seeds and days on which a seller earns more than that, with the ends of its interval.
-
-    Raises
-    ------
-    gymnasium.error.DependencyNotInstalled
-        If matplotlib is missing.
-    """
-    figure = _figure(13.0, 4.6, dpi=150)
-    figure.set_layout_engine("constrained", w_pad=0.08, h_pad=0.06)
-    by_step, by_time, above = figure.subplots(1, 3)
-    colour_of = dict(zip(dict.fromkeys([*curves, *profiles]), itertools.cycle(COLOURS), strict=False))
-    for name, runs in curves.items():
-        for i, (steps, seconds, profit) in enumerate(runs):
-            label = f"{name} ({len(runs)} seeds)" if i == 0 else None
-            by_step.plot(steps / 1e3, profit, color=colour_of[name], lw=1.2, alpha=0.8, label=label)
-            by_time.plot(seconds / 60.0, profit, color=colour_of[name], lw=1.2, alpha=0.8)
-    dashed = list(colour_of)[len(COLOURS) :]  # their colours are those of the first ones again
-    for name, profile in profiles.items():
-        above.plot(shares, profile[:, 0], "--" if name in dashed else "-", color=colour_of[name], lw=1.8, label=name)
-        above.fill_between(shares, profile[:, 1], profile[:, 2], color=colour_of[name], alpha=0.25, lw=0.0)
-    inside = [share for it in profiles.values() for share, level in zip(shares, it[:, 0], strict=True) if 0 < level < 1]
-    if inside:
-        above.set_xlim(min(inside) - 0.02, max(inside) + 0.02)
-    for axes, label, title in (
-        (by_step, "thousand steps", "(a) Profit on tuning days, $ per day"),
-        (by_time, "minutes of training", "(b) The same by wall time"),
-        (above, "share of IMP's profit on the same day", "(c) Share of seeds and days that earn more"),
-    ):
-        axes.set_xlabel(label, size=_SMALL)
-        axes.grid(color="#E0E0E0")
-        _style(axes, title, bold=True)
-        if axes.get_legend_handles_labels()[1]:
-            axes.legend(fontsize=_SMALL, frameon=False)
-    return figure
-
-
-def save(figure: Figure, path: str | os.PathLike[str]) -> None:
-    """Write a figure as PNG or SVG, by the path's suffix, whole or not at all; the same figure gives the same bytes.
-
-    Raises
-    ------
-    ValueError
-        If the suffix is neither ``.png`` nor ``.svg``.
-    """
-    import matplotlib
-
-    target = Path(path)
-    suffix = target.suffix.lower()
-    if suffix not in _METADATA:
-        raise ValueError(f"path = {os.fspath(path)!r} must end in .png or .svg")
-    drawn = io.BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": "lmaas"}):
-        figure.savefig(drawn, format=suffix[1:], metadata=_METADATA[suffix])
-    write_whole(target, drawn.getvalue())
-
-
-def _figure(width: float, height: float, dpi: float) -> Figure:
-    """Return an empty figure; sizes in inches."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise gym.error.DependencyNotInstalled('figures need matplotlib: pip install "lmaas[train]"') from error
-    return Figure((width, height), dpi=dpi, facecolor="white")
-
-
-def _style(axes: Axes, title: str, *, bold: bool = False) -> None:
-    weight = "bold" if bold else "normal"
-    axes.set_title(title, size=_NORMAL, loc="left", y=1.0, weight=weight, parse_math=False)  # a set y saves a search
-    axes.tick_params(labelsize=_SMALL)
-    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _picture(figure: Figure) -> NDArray[np.uint8]:
@@ -356,12 +193,12 @@ def _picture(figure: Figure) -> NDArray[np.uint8]:
 
 
 def _model_names(market: Market) -> list[str]:
-    return [_short(name, 14) for name in market.catalogue.names]
+    return [short(name, 14) for name in market.catalogue.names]
 
 
 def _model_colours(market: Market) -> list[str]:
     """Return a colour per model and the one of no model at the end."""
-    return [*itertools.islice(itertools.cycle(COLOURS), market.catalogue.size), _GREY]
+    return [*itertools.islice(itertools.cycle(COLOURS), market.catalogue.size), GREY]
 
 
 def _customers(settlement: Settlement) -> FloatArray:
@@ -385,8 +222,8 @@ def _sales(figure: Figure, market: Market, settlement: Settlement | None, span: 
     for part, (texts, values, shown, most, title) in enumerate(panels):
         axes = figure.add_axes((left + part * 0.53 * width, 0.615, 0.47 * width, 0.22))
         axes.set_xlim(0.0, most)
-        _style(axes, title, bold=True)
-        _bars(axes, texts, values, _model_colours(market), [*shown, ""][: len(names)])
+        style(axes, title, bold=True)
+        bars(axes, texts, values, _model_colours(market), [*shown, ""][: len(names)])
 
 
 def _batteries(axes: Axes, market: Market, state: MarketState, settlement: Settlement | None) -> None:
@@ -407,55 +244,9 @@ def _batteries(axes: Axes, market: Market, state: MarketState, settlement: Settl
     axes.minorticks_off()
 
 
-def _bars(
-    axes: Axes,
-    names: Sequence[str],
-    values: Sequence[float] | FloatArray,
-    colours: Sequence[str],
-    labels: Sequence[str],
-    ends: Sequence[float] | None = None,
-) -> None:
-    """Draw horizontal bars, the first on top, each with a label behind it (or behind its entry of ``ends``)."""
-    rows = range(len(names))
-    row_height = 72.0 * axes.bbox.height / axes.figure.dpi / len(names)  # points
-    size = min(_SMALL, 0.8 * row_height)
-    axes.barh(rows, values, color=colours)
-    for row, end, label in zip(rows, values if ends is None else ends, labels, strict=True):
-        axes.annotate(
-            label, (end, row), (6, 0), textcoords="offset points", va="center_baseline", size=size, parse_math=False
-        )
-    axes.vlines(0.0, -0.5, len(names) - 0.5, color="black", lw=0.8)
-    axes.set_ylim(max(len(names), 4) - 0.5, -0.5)  # few bars do not get thicker
-    axes.xaxis.set_visible(False)
-    axes.set_yticks(rows, [_short(name, 20) for name in names], parse_math=False)
-    axes.tick_params("y", length=0, labelsize=size)
-    axes.spines[["bottom", "left"]].set_visible(False)
-
-
-def _profit_bars(
-    axes: Axes,
-    names: Sequence[str],
-    means: Sequence[float],
-    intervals: Sequence[tuple[float, float]],
-    colours: Sequence[str],
-) -> None:
-    """Draw each seller's mean profit per day, with its interval where that is known and not a point."""
-    digits = 0 if max(map(abs, means)) >= 100.0 else 2
-    labels = [f"{mean:z,.{digits}f}" for mean in means]
-    ends = [max(mean, 0.0) for mean in means]
-    for row, (low, high) in enumerate(intervals):
-        if low < high:
-            axes.plot([low, high], [row, row], color="black", lw=1.5, marker="|")
-            labels[row] += f"  [{low:z,.{digits}f}, {high:z,.{digits}f}]"
-            ends[row] = max(high, 0.0)
-    _bars(axes, names, means, colours, labels, ends)
-    low, high = axes.get_xlim()
-    axes.set_xlim(low, high + 0.6 * (high - low))  # room for the numbers
-
-
 def _clock(market: Market, state: MarketState, settlement: Settlement | None) -> str:
     """Return the scenario and the period that the settlement brought, or that is to come."""
-    title, periods, hour = f"LMaaS {_short(market.scenario.name, 24)}", market.scenario.periods, int(state.hour)
+    title, periods, hour = f"LMaaS {short(market.scenario.name, 24)}", market.scenario.periods, int(state.hour)
     if settlement is None:
         return f"{title}: {hour % 24:02d}:00, before period {hour + 1} of {periods}"
     return f"{title}: {(hour - 1) % 24:02d}:00 to {hour % 24:02d}:00, period {hour} of {periods}"
@@ -469,7 +260,3 @@ def _profits(settlement: Settlement) -> tuple[str, str]:
 def _battery(market: Market, state: MarketState) -> FloatArray:
     """Return each customer's charge as a share of its capacity, (N,)."""
     return state.charge / market.population.capacity
-
-
-def _short(name: str, length: int) -> str:
-    return name if len(name) <= length else f"{name[: length - 1]}…"

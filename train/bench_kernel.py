@@ -100,10 +100,10 @@ def bench(args: BenchKernel) -> tuple[list[KernelRow], list[GrowthRow]]:
     growth = [_growth_row(axis, size) for axis, size in track(points, "growth", "sizes", console)]
     write_whole(out / "kernel.csv", csv_text(KernelRow._fields, kernel))
     write_whole(out / "growth.csv", csv_text(GrowthRow._fields, growth))
-    from lmaas_env import viewer
+    from lmaas_env import drawing
 
     title = "RSR's selection of all customers (otherwise 1000 customers, 4 models, 6 slots)"
-    viewer.save(growth_figure(growth, "ms", title), out / "growth.png")
+    drawing.save(growth_figure(growth, "ms", title), out / "growth.png")
     write_origin(out)
     table = Table(title="selection kernel, ns per customer and model (median)")
     for heading in ("hour", "short of energy", "bisection", "scalar", "lockstep", "ratio", "of limit"):
@@ -296,7 +296,7 @@ def growth_figure(rows: list[GrowthRow], unit: str, title: str) -> Figure:
     """Draw time, in "ms" or "us", against every axis of the rows, log-log, beside a line of slope 1."""
     from matplotlib.figure import Figure
 
-    from lmaas_env.viewer import COLOURS
+    from lmaas_env.drawing import COLOURS
 
     names = list(dict.fromkeys(row.axis for row in rows))
     figure = Figure((4.0 * len(names), 4.0), dpi=130, layout="constrained")

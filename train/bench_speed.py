@@ -121,10 +121,10 @@ def bench(args: BenchSpeed) -> tuple[list[SpeedRow], list[GrowthRow]]:
     write_whole(out / "speed.csv", csv_text(SpeedRow._fields, rows))
     write_whole(out / "growth.csv", csv_text(GrowthRow._fields, growth))
     write_whole(out / "summary.md", summary(where, rows, growth, memory))
-    from lmaas_env import viewer
+    from lmaas_env import drawing
 
     title = "One step: per lane, for the axis lanes of all lanes (otherwise 24 customers, 4 models, 6 slots)"
-    viewer.save(growth_figure(growth, "us", title), out / "growth.png")
+    drawing.save(growth_figure(growth, "us", title), out / "growth.png")
     write_origin(out)
     _print(console, rows, growth, memory)
     if before is not None:

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from agents.learned import ABOUT, LearnedSeller, load_policy
-from lmaas_env import Market, viewer
+from lmaas_env import Market, drawing, figures
 from lmaas_env.days import Days, held_out_seeds
 from lmaas_env.files import write_whole
 from lmaas_env.scenario import Scenario
@@ -216,7 +216,7 @@ def _write(
     write_whole(out / "profiles.csv", csv_text(["seller", "share_of_imp", "above", "above_low", "above_high"], rows))
     means = {name: mean_estimate(days.day_profit) for name, days in drawn.items()}
     intervals = {name: (mean.low, mean.high) for name, mean in means.items()}
-    viewer.save(viewer.comparison(drawn, models, intervals), out / "days.png")
+    drawing.save(figures.comparison(drawn, models, intervals), out / "days.png")
 
 
 def _profiles(by_way: Mapping[str, list[Days]]) -> dict[str, np.ndarray]:
@@ -254,4 +254,4 @@ def _draw(out: Path, folders: tuple[Path, ...], by_way: Mapping[str, list[Days]]
             curves.setdefault(folder.name, []).append(np.array(points).T)
             rows += [[folder.name, path.name, *point] for point in points]
     write_whole(out / "curves.csv", csv_text(["way", "run", "step", "seconds", "tuning_profit"], rows))
-    viewer.save(viewer.learning(curves, SHARES, _profiles(by_way)), out / "learning.png")
+    drawing.save(figures.learning(curves, SHARES, _profiles(by_way)), out / "learning.png")

@@ -9,7 +9,7 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from lmaas_env.viewer import COLOURS
+from lmaas_env.drawing import COLOURS
 from train.explore_charts import GREY, colours
 
 Table = Sequence[Mapping[str, Any]]

@@ -54,7 +54,7 @@ def summary(days: Mapping[str, Days]) -> list[Row]:
 
 def write_results(out: Path, market: Market, days: Mapping[str, Days], rows: list[Row]) -> None:
     """Write the results of sellers, IMP among them, on the same days into a folder, and the report of it."""
-    from lmaas_env import viewer
+    from lmaas_env import drawing, figures
 
     headings = ["seller", "profit", "profit_low", "profit_high", "minus_imp", "minus_imp_low", "minus_imp_high"]
     headings += ["share_of_imp", "customer_profit", "milliseconds_per_decision"]
@@ -72,7 +72,7 @@ def write_results(out: Path, market: Market, days: Mapping[str, Days], rows: lis
     write_whole(out / "choices.json", json.dumps(choices(market, days[REFERENCE])) + "\n")
     write_whole(out / "scenario.yaml", _scenario(market))
     intervals = {row.seller: (row.profit.low, row.profit.high) for row in rows}
-    viewer.save(viewer.comparison(days, market.catalogue.names, intervals), out / "figure.png")
+    drawing.save(figures.comparison(days, market.catalogue.names, intervals), out / "figure.png")
     if not (out / "origin.json").exists():
         write_origin(out)
     write_whole(out / "report.html", report(out))

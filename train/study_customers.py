@@ -90,10 +90,10 @@ def study(args: StudyCustomers) -> list[Row]:
     write_whole(out / "cells.csv", csv_text(headings, ([*row[:4], *row.measures.tolist()] for row in rows)))
     text = summary(rows, args)
     write_whole(out / "summary.md", text)
-    from lmaas_env import viewer
+    from lmaas_env import drawing
 
-    viewer.save(_heat_map(rows), out / "gains.png")
-    viewer.save(_lines(rows), out / "lines.png")
+    drawing.save(_heat_map(rows), out / "gains.png")
+    drawing.save(_lines(rows), out / "lines.png")
     write_origin(out)
     print(f"{text}\nfiles in {out}: cells.csv, summary.md, gains.png, lines.png")
     return rows
@@ -270,7 +270,7 @@ def _lines(rows: list[Row]) -> Figure:
     """Draw the gain in the mean realised profit along each condition."""
     from matplotlib.figure import Figure
 
-    from lmaas_env.viewer import COLOURS
+    from lmaas_env.drawing import COLOURS
 
     by_rival = gains(rows, "mean")
     figure = Figure((14.0, 7.0), dpi=130, layout="constrained")

@@ -151,10 +151,10 @@ def study(args: StudySeller) -> list[Row]:
     write_whole(out / "growth.csv", csv_text(GrowthRow._fields, growth))
     text = summary(rows) + growth_table(growth)
     write_whole(out / "summary.md", text)
-    from lmaas_env import viewer
+    from lmaas_env import drawing
 
-    viewer.save(_curves(curves), out / "curves.png")
-    viewer.save(_landscape(FIRST_POPULATION), out / "landscape.png")
+    drawing.save(_curves(curves), out / "curves.png")
+    drawing.save(_landscape(FIRST_POPULATION), out / "landscape.png")
     write_origin(out)
     files = "instances.csv, growth.csv, summary.md, curves.png, landscape.png"
     print(f"{text}\nfiles in {out}: {files}")

@@ -21,7 +21,7 @@ from rich.text import Text
 
 from agents import Seller
 from agents.learned import LearnedSeller, shipped_policies
-from lmaas_env import Market, viewer
+from lmaas_env import Market, drawing, viewer
 from lmaas_env.days import HELD_OUT_START, of_one_day, open_days
 from lmaas_env.files import write_whole
 from lmaas_env.market import MarketState, Settlement
@@ -195,7 +195,7 @@ def tables(market: Market, days: Mapping[str, SoldDay], period: int) -> Group:
     for row, (name, profit) in enumerate(zip(days, so_far, strict=True)):
         bar = "█" * round(36 * max(profit, 0.0) / most)
         ahead = f"  {profit - so_far[0]:+z,.{digits}f}" if row else ""
-        bars.append(f"{name[:13]:<14}", style="not bold").append(f"{bar:<37}", style=f"not bold {viewer.COLOURS[row]}")
+        bars.append(f"{name[:13]:<14}", style="not bold").append(f"{bar:<37}", style=f"not bold {drawing.COLOURS[row]}")
         bars.append(f"{profit:>z9,.{digits}f}{ahead}\n", style="not bold")
     return Group(table, bars)
 

@@ -11,7 +11,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from lmaas_env import Market, MarketState, Scenario, Settlement, viewer
+from lmaas_env import Market, MarketState, Scenario, Settlement, drawing, figures, viewer
 from lmaas_env.days import Days, draw_days, held_out_seeds
 from lmaas_env.scenario import MODEL_FIELDS
 
@@ -152,7 +152,7 @@ class TestFrame:
         state, settlement = sold(market)
         picture = viewer.frame(market, state, settlement)
         assert (settlement.customers_per_model > 0).any()
-        for colour in viewer.COLOURS[: market.catalogue.size]:
+        for colour in drawing.COLOURS[: market.catalogue.size]:
             assert (picture == list(bytes.fromhex(colour[1:]))).all(axis=2).sum() > 100
 
     def test_nobody_rents(self) -> None:
@@ -177,11 +177,11 @@ class TestFrame:
         with pytest.raises(gym.error.DependencyNotInstalled, match=r'pip install "lmaas\[train\]"'):
             viewer.frame(market, *sold(market))
         with pytest.raises(gym.error.DependencyNotInstalled, match=r'pip install "lmaas\[train\]"'):
-            viewer.comparison(two_sellers, market.catalogue.names)
+            figures.comparison(two_sellers, market.catalogue.names)
         assert viewer.table(market, *sold(market))  # needs none
 
     def test_importing_the_package_does_not_import_matplotlib(self) -> None:
-        code = "import sys, lmaas_env.viewer; sys.exit('matplotlib' in sys.modules)"
+        code = "import sys, lmaas_env.viewer, lmaas_env.figures; sys.exit('matplotlib' in sys.modules)"
         assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -234,7 +234,7 @@ class TestSideBySide:
 class TestComparison:
     def test_writes_sellers_best_first_with_their_profit(self, two_sellers: dict[str, Days]) -> None:
         intervals = {name: (days.day_profit.min(), days.day_profit.max()) for name, days in two_sellers.items()}
-        figure = viewer.comparison(two_sellers, Market("day").catalogue.names, intervals)
+        figure = figures.comparison(two_sellers, Market("day").catalogue.names, intervals)
         ranked = sorted(two_sellers, key=lambda name: -two_sellers[name].day_profit.mean())
         bars = next(axes for axes in figure.findobj(_is_axes) if axes.get_title("left").startswith("(a)"))
         assert [label.get_text() for label in bars.get_yticklabels()] == ranked
@@ -249,23 +249,23 @@ class TestComparison:
     def test_a_seller_keeps_its_colour_in_all_panels(self, two_sellers: dict[str, Days]) -> None:
         from matplotlib.colors import to_hex
 
-        figure = viewer.comparison(two_sellers, Market("day").catalogue.names)
+        figure = figures.comparison(two_sellers, Market("day").catalogue.names)
         for axes in figure.findobj(_is_axes):
             if not axes.patches:
                 best, second = (to_hex(line.get_color()).upper() for line in axes.lines)
-                assert (second, best) == viewer.COLOURS[:2]  # drawn best first, coloured in the caller's order
+                assert (second, best) == drawing.COLOURS[:2]  # drawn best first, coloured in the caller's order
 
     @pytest.mark.parametrize("name", ["static", "one model"])
     @pytest.mark.parametrize("suffix", [".png", ".svg"])
     def test_small_markets(self, name: str, suffix: str, tmp_path: Path) -> None:
         market = market_of(name)
         days = {"a $6$ and $7$ seller": days_of(market, 6.0), "dear": days_of(market, 12.0, count=1)}
-        viewer.save(viewer.comparison(days, market.catalogue.names), tmp_path / f"figure{suffix}")
+        drawing.save(figures.comparison(days, market.catalogue.names), tmp_path / f"figure{suffix}")
         assert [file.name for file in tmp_path.iterdir()] == [f"figure{suffix}"]
 
     def test_sellers_that_lose_money_are_drawn(self, two_sellers: dict[str, Days], tmp_path: Path) -> None:
         losses = {name: days._replace(profit=days.profit - 1000.0) for name, days in two_sellers.items()}
-        figure = viewer.comparison(losses, Market("day").catalogue.names)
+        figure = figures.comparison(losses, Market("day").catalogue.names)
         bars = next(axes for axes in figure.findobj(_is_axes) if axes.get_title("left").startswith("(a)"))
         low, high = bars.get_xlim()
         assert low < min(days.day_profit.mean() for days in losses.values())
@@ -274,11 +274,11 @@ class TestComparison:
     @pytest.mark.parametrize("models", [("small",), ("small", "base", "large", "xlarge", "huge")])
     def test_refuses_another_number_of_models(self, models: tuple[str, ...], two_sellers: dict[str, Days]) -> None:
         with pytest.raises(ValueError, match=f"each with the {len(models)} models"):
-            viewer.comparison(two_sellers, models)
+            figures.comparison(two_sellers, models)
 
     def test_refuses_no_sellers(self) -> None:
         with pytest.raises(ValueError, match="at least one seller"):
-            viewer.comparison({}, ["small"])
+            figures.comparison({}, ["small"])
 
 
 class TestSave:
@@ -287,14 +287,14 @@ class TestSave:
         self, suffix: str, begins: bytes, two_sellers: dict[str, Days], tmp_path: Path
     ) -> None:
         first, second = tmp_path / f"first{suffix}", tmp_path / f"second{suffix}"
-        figure = viewer.comparison(two_sellers, Market("day").catalogue.names)
-        viewer.save(figure, first)
-        viewer.save(figure, tmp_path / "between.png")
-        viewer.save(figure, str(second))
+        figure = figures.comparison(two_sellers, Market("day").catalogue.names)
+        drawing.save(figure, first)
+        drawing.save(figure, tmp_path / "between.png")
+        drawing.save(figure, str(second))
         content = first.read_bytes()
         assert content.startswith(begins)
         assert second.read_bytes() == content
-        viewer.save(viewer.comparison(two_sellers, Market("day").catalogue.names), first)  # replaces the old one
+        drawing.save(figures.comparison(two_sellers, Market("day").catalogue.names), first)  # replaces the old one
         assert first.read_bytes() == content
         assert sorted(file.name for file in tmp_path.iterdir()) == sorted([first.name, second.name, "between.png"])
 
@@ -309,7 +309,7 @@ class TestSave:
         path = tmp_path / "figure.png"
         path.write_bytes(b"old")
         with pytest.raises(OSError, match="disk full"):
-            viewer.save(Broken(), path)
+            drawing.save(Broken(), path)
         assert path.read_bytes() == b"old"
         assert list(tmp_path.iterdir()) == [path]
 
@@ -318,7 +318,7 @@ class TestSave:
         from matplotlib.figure import Figure
 
         with pytest.raises(ValueError, match=r"must end in \.png or \.svg"):
-            viewer.save(Figure(), tmp_path / name)
+            drawing.save(Figure(), tmp_path / name)
         assert not list(tmp_path.iterdir())
 
 
