@@ -12,11 +12,10 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from agents.outcome import Outcome
-from lmaas_env.drawing import COLOURS
+from lmaas_env.drawing import COLOURS, GREY
 from lmaas_env.population import Population
 from lmaas_env.types import FloatArray
 
-GREY = "#8A8A8A"  # customers without a model, and ink before the style sheet gives it
 LANDSCAPE_COLOURS = "Cividis"  # told apart with any colour vision
 AGAINST = {
     "hours": "rented hours, h",

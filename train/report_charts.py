@@ -9,8 +9,8 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from lmaas_env.drawing import COLOURS
-from train.explore_charts import GREY, colours
+from lmaas_env.drawing import COLOURS, GREY
+from train.explore_charts import colours
 
 Table = Sequence[Mapping[str, Any]]
 _CLEAR = "rgba(0,0,0,0)"

@@ -95,7 +95,8 @@ def test_a_run_leaves_everything_behind(tmp_path: Path, capsys: pytest.CaptureFi
     folder = train(quick(tmp_path))
     names = {path.name for path in folder.iterdir()}
     assert {"config.yaml", "origin.json", "monitor.csv", "evaluations.csv", "tensorboard", "checkpoints"} <= names
-    assert {"policy.safetensors", "policy.json", "model.zip", "vecnormalize.pkl"} <= names
+    assert {"policy.safetensors", "policy.json", "model.zip", "vecnormalize.pkl", "table.csv", "days.csv"} <= names
+    assert all(title in (folder / "report.html").read_text() for title in ("Who earned what", "<h2>Learning</h2>"))
     assert not [name for name in names if name.startswith(".")]
     settings = yaml.safe_load((folder / "config.yaml").read_text())
     assert Scenario.from_dict(settings["scenario"]) == Scenario()
