@@ -21,7 +21,7 @@ from agents import IMP
 from lmaas_env import Market, Scenario
 from lmaas_env.scenario import PRESETS
 from lmaas_env.spaces import assumed_state
-from train import explore, explore_page
+from train import explore, explore_hour, explore_page
 from train.explore import Explore, create_app
 
 PRICES = [7.6, 11.0, 16.0, 23.0]
@@ -64,19 +64,19 @@ def checked(before: dict[str, Any], seed: Any = 0, base: str = "day", **changes:
 def test_headline_says_what_imp_says(period: dict[str, Any]) -> None:
     imp, terms = market_and_terms()
     best = imp.solve_terms(terms)
-    tiles = {tile.children[1].id: tile.children[1].children for tile in explore.headline(period, PRICES)}
+    tiles = {tile.children[1].id: tile.children[1].children for tile in explore_hour.headline(period, PRICES)}
     assert tiles["profit"] == f"${imp.profit(terms, np.array(PRICES)):.2f}"
     assert tiles["imp-profit"] == f"${best.profit:.2f}"
     assert tiles["bound"] == f"${imp.bound(terms):.2f}"
     assert tiles["share"] == f"{imp.profit(terms, np.array(PRICES)) / best.profit:.1%}"
     at_best = {
-        tile.children[1].id: tile.children[1].children for tile in explore.headline(period, best.prices.tolist())
+        tile.children[1].id: tile.children[1].children for tile in explore_hour.headline(period, best.prices.tolist())
     }
     assert at_best["share"] == "100.0%"
 
 
 def test_state_numbers_reach_the_market(period: dict[str, Any]) -> None:
-    hour = explore.hour_of(period | {"hour": 15, "charge": 0.9, "demand": 2.0})
+    hour = explore_hour.hour_of(period | {"hour": 15, "charge": 0.9, "demand": 2.0})
     market = Market("day")
     assert hour.state.charge == pytest.approx(0.9 * market.population.capacity)
     factor = market.demand_factor(15) * 2.0
@@ -84,8 +84,8 @@ def test_state_numbers_reach_the_market(period: dict[str, Any]) -> None:
 
 
 def test_charts_show_every_customer_once(period: dict[str, Any]) -> None:
-    _, now = explore.posted(period, PRICES)
-    bars, dots = explore.customers(period, PRICES, "hours")
+    _, now = explore_hour.posted(period, PRICES)
+    bars, dots = explore_hour.customers(period, PRICES, "hours")
     assert sum(bars.data[0].x) == 24
     assert sum(bars.data[1].x) == pytest.approx(now.hours.sum())
     heights = np.concatenate([trace.y for trace in dots.data])
@@ -99,15 +99,15 @@ def test_charts_show_every_customer_once(period: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(("against", "expected"), [("charge", "state.charge"), ("value", "terms.task_value")])
 def test_dots_show_what_they_are_asked_for(period: dict[str, Any], against: str, expected: str) -> None:
-    hour, _ = explore.posted(period, PRICES)
+    hour, _ = explore_hour.posted(period, PRICES)
     values = hour.state.charge if expected == "state.charge" else hour.terms.task_value.sum(axis=1)
-    _, dots = explore.customers(period, PRICES, against)
+    _, dots = explore_hour.customers(period, PRICES, against)
     assert sorted(np.concatenate([trace.y for trace in dots.data])) == pytest.approx(sorted(values))
 
 
 def test_the_landscape_is_imps_profit_with_both_prices_marked(period: dict[str, Any]) -> None:
     imp, terms = market_and_terms()
-    figure = explore.landscape(period, PRICES, 0, 2)
+    figure = explore_hour.landscape(period, PRICES, 0, 2)
     heat, best, mine = figure.data
     assert np.shape(heat.z) == (40, 40)
     for row, column in ((0, 0), (7, 31), (39, 12)):
@@ -119,7 +119,7 @@ def test_the_landscape_is_imps_profit_with_both_prices_marked(period: dict[str, 
 
 
 def test_a_landscape_over_one_price_asks_for_two(period: dict[str, Any]) -> None:
-    figure = explore.landscape(period, PRICES, 1, 1)
+    figure = explore_hour.landscape(period, PRICES, 1, 1)
     assert not figure.data
     assert "two different" in figure.layout.annotations[0].text
 
@@ -127,7 +127,7 @@ def test_a_landscape_over_one_price_asks_for_two(period: dict[str, Any]) -> None
 def test_lines_pass_through_the_posted_prices(period: dict[str, Any]) -> None:
     imp, terms = market_and_terms()
     profit = imp.profit(terms, np.array(PRICES))
-    traces = explore.lines(period, PRICES).data
+    traces = explore_hour.lines(period, PRICES).data
     assert [trace.x[0] for trace in traces[1::2]] == PRICES
     assert [trace.y[0] for trace in traces[1::2]] == pytest.approx([profit] * 4)
     along = traces[4]  # of the third model
@@ -136,8 +136,8 @@ def test_lines_pass_through_the_posted_prices(period: dict[str, Any]) -> None:
 
 
 def test_large_markets_get_coarser_charts() -> None:
-    assert explore._points(24, 1600, 40, power=2) == 40
-    assert 12 <= explore._points(2000, 1600, 40, power=2) < 20
+    assert explore_hour._points(24, 1600, 40, power=2) == 40
+    assert 12 <= explore_hour._points(2000, 1600, 40, power=2) < 20
 
 
 def test_a_changed_number_makes_another_market(period: dict[str, Any]) -> None:
@@ -146,7 +146,7 @@ def test_a_changed_number_makes_another_market(period: dict[str, Any]) -> None:
     assert message == ""
     other, message = checked(period, seed=4, customers=12, compute_power=5.0, fade_budgets="2 4", charge=0.5)
     assert message == ""
-    hour = explore.hour_of(other)
+    hour = explore_hour.hour_of(other)
     assert hour.terms.size == 12
     assert other["seed"] == 4
     assert hour.market.scenario.compute_power == (5.0, 9.0, 20.0, 45.0)
@@ -187,7 +187,7 @@ def test_prices_follow_the_scenarios_range_and_models(period: dict[str, Any]) ->
     assert after["cap"] == 10.0
     assert options == [no_update] * 4
     with pytest.raises(PreventUpdate):
-        explore.headline(period, PRICES[:2])
+        explore_hour.headline(period, PRICES[:2])
 
 
 @pytest.mark.parametrize("name", PRESETS)
