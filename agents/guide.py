@@ -69,20 +69,25 @@ def guided_prices(market: Market, guide: Guide, state: MarketState, outputs: Flo
     cost = market.catalogue.serving_cost + shadow_price(market, guide.plan.worth, state, power) * power
     order = np.argsort(market.catalogue.serving_cost, kind="stable")
     limits = market.scenario.price_floor, market.scenario.price_cap
-    for i, (cells, reach) in enumerate(STAGES):
-        starts = np.empty((guide.climbs if i == 0 else 1, len(order)), dtype=np.int64)
-        starts[:, order] = _starts(len(starts), len(order), cells)
-        factors = np.exp(np.linspace(-reach, reach, cells))
+    for factors, starts in _stages(guide.climbs, tuple(order.tolist())):
         prices = refine(terms, cost, market.catalogue.adaptation_cost, prices, factors, starts, order, *limits)
     return prices
 
 
 @functools.cache
-def _starts(climbs: int, models: int, cells: int) -> IntArray:
-    """Return the cells (C, M) at which climbs start: the middle, then drawn ones."""
-    starts = np.random.default_rng(0).integers(cells, size=(climbs, models))
-    starts[0] = cells // 2
-    return starts
+def _stages(climbs: int, order: tuple[int, ...]) -> list[tuple[FloatArray, IntArray]]:
+    """Return, of every stage, the factors of its cells (J,), and those at which climbs start (C, M).
+
+    The first climb starts in the middle, the others in drawn cells; stages after the first climb once.
+    """
+    stages: list[tuple[FloatArray, IntArray]] = []
+    for cells, reach in STAGES:
+        drawn = np.random.default_rng(0).integers(cells, size=(1 if stages else climbs, len(order)))
+        drawn[0] = cells // 2
+        starts = np.empty_like(drawn)
+        starts[:, order] = drawn
+        stages.append((np.exp(np.linspace(-reach, reach, cells)), starts))
+    return stages
 
 
 def set_size(market: Market) -> tuple[int, int]:
@@ -107,7 +112,7 @@ def customer_features(market: Market, guide: Guide, state: MarketState) -> tuple
     value = terms.task_value.reshape(*shape, -1)
     total = np.maximum(value.sum(axis=2), 1e-9)
     share_left = lanes.charge / population.capacity
-    own = [
+    columns = [
         lanes.shadowing / 4.0,
         lanes.demand / 0.25,
         2.0 * share_left - 1.0,
@@ -120,12 +125,14 @@ def customer_features(market: Market, guide: Guide, state: MarketState) -> tuple
         population.fade_budget - 2.0,
         3.0 * np.log(population.saturation / 25.0),
     ]
-    columns = [np.broadcast_to(column, shape)[..., None] for column in own]
-    columns += [np.clip(profit, -3.0, 10.0) / 2.0, 2.0 * hours, 2.0 * np.clip(distance, -1.0, 2.0)]
+    by_model = [np.clip(profit, -3.0, 10.0) / 2.0, 2.0 * hours, 2.0 * np.clip(distance, -1.0, 2.0)]
+    customers = np.empty((*shape, OWN + 3 * profit.shape[2]))
+    for i, column in enumerate(columns):
+        customers[..., i] = column
+    np.concatenate(by_model, axis=2, out=customers[..., OWN:])
     angle = 2.0 * np.pi * lanes.hour / 24.0
     clock = [np.sin(angle), np.cos(angle), 1.0 - lanes.hour / scenario.periods]
     clock.append(0.5 * np.log(market.demand_factor(lanes.hour)))
-    customers: FloatArray = np.concatenate(columns, axis=2, dtype=np.float64)
     return customers, np.stack(clock, axis=1)
 
 
@@ -150,6 +157,7 @@ def guide_of(market: Market, plan: Plan, span: float, reach: float, climbs: int 
 
 def _best_other(profit: FloatArray) -> FloatArray:
     """Return, for every model, the best offer of the others or none, from profits (K, N, M)."""
-    models = profit.shape[2]
-    others = [np.delete(profit, m, axis=2).max(axis=2, initial=0.0) for m in range(models)]
-    return np.stack(others, axis=2)
+    ranked = np.sort(profit, axis=2)
+    best = ranked[..., -1:]
+    second = ranked[..., -2:-1] if profit.shape[2] > 1 else np.full_like(best, -np.inf)
+    return np.maximum(np.where(profit == best, second, best), 0.0)

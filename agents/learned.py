@@ -25,7 +25,7 @@ from safetensors.numpy import load, save
 
 from agents.guide import CLOCK, OWN, Guide, customer_features, guided_prices
 from agents.lookahead import SHARES, Plan
-from lmaas_env.market import Market
+from lmaas_env.market import Market, MarketState
 from lmaas_env.population import Population
 from lmaas_env.scenario import Scenario, close_match
 from lmaas_env.spaces import (
@@ -191,21 +191,20 @@ class LearnedSeller:
         """Return (action, state) for one observation (D,) or a batch (K, D)."""
         seen = self._checked(observation)
         batch = np.atleast_2d(seen)
-        market = observed_market(self._market, batch) if self.guide is not None else None
-        outputs = self._outputs(batch, market)
+        shown = self._shown(batch)
+        outputs = self._outputs(batch, shown)
         if not deterministic:
             outputs = outputs + self._deviation * self._rng.standard_normal(outputs.shape)
-        if self.guide is None or market is None:
+        if self.guide is None or shown is None:
             action = np.clip(outputs, -1.0, 1.0).astype(np.float32)
         else:
-            prices = guided_prices(market, self.guide, state_from_observation(market, batch), outputs)
-            action = action_from_prices(market, prices)
+            action = action_from_prices(shown[0], guided_prices(shown[0], self.guide, shown[1], outputs))
         return action.reshape(*seen.shape[:-1], -1), state
 
     def outputs(self, observation: ArrayLike) -> FloatArray:
         """Return the actor's outputs (K, M) for a batch of observations (K, D), before guide or clip."""
         seen = np.atleast_2d(self._checked(observation))
-        return self._outputs(seen, observed_market(self._market, seen) if self.guide is not None else None)
+        return self._outputs(seen, self._shown(seen))
 
     def check(self, market: Market) -> None:
         """Raise ValueError unless the policy sees and prices what this market shows and sells."""
@@ -244,12 +243,19 @@ class LearnedSeller:
             raise ValueError(f"observation[{int(np.argwhere(~np.isfinite(seen))[0][-1])}] must be finite")
         return seen
 
-    def _outputs(self, seen: FloatArray, market: Market | None) -> FloatArray:
+    def _shown(self, seen: FloatArray) -> tuple[Market, MarketState] | None:
+        """Return the market and the states that a batch of observations shows; None if there is no guide to ask."""
+        if self.guide is None:
+            return None
+        market = observed_market(self._market, seen)
+        return market, state_from_observation(market, seen)
+
+    def _outputs(self, seen: FloatArray, shown: tuple[Market, MarketState] | None) -> FloatArray:
         activation = ACTIVATIONS[self.about.activation]
         if self.about.policy == "set":
             assert self.guide is not None
-            assert market is not None
-            customers, clock = customer_features(market, self.guide, state_from_observation(market, seen))
+            assert shown is not None
+            customers, clock = customer_features(shown[0], self.guide, shown[1])
             by_customer, by_clock, bias, second, second_bias = self._encoder
             hidden = activation(customers @ by_customer.T + (clock @ by_clock.T + bias)[:, None])
             hidden = activation(hidden @ second.T + second_bias).mean(axis=1)
