@@ -53,6 +53,16 @@ def report(folder: Path) -> str:
     ValueError
         If the folder holds no results, or a file of it cannot be read.
     """
+    try:
+        return _page(folder, "".join(_sections(folder)))
+    except (AttributeError, IndexError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"folder {str(folder)!r}: a file lacks something or does not fit the others: {error!r}"
+        ) from error
+
+
+def _sections(folder: Path) -> list[str]:
+    """Return the sections of the page, those for which there are files."""
     from train import report_charts as charts
 
     table, days = _table(folder / "table.csv"), _table(folder / "days.csv")
@@ -101,7 +111,7 @@ def report(folder: Path) -> str:
         note = "On tuning days, which are neither trained nor evaluated on; the band is two standard errors wide."
         sections.append(_section("Learning", _p(note), f'<div class="grid">{panels}</div>'))
     sections.append(_section("Where it comes from", _origin(folder)))
-    return _page(folder, "".join(sections))
+    return sections
 
 
 def _page(folder: Path, body: str) -> str:
