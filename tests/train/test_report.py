@@ -99,9 +99,9 @@ def test_sections_without_files_are_left_out_and_no_result_is_refused(tmp_path: 
         (
             "table.csv",
             "seller,profit\nimp,3\n",
-            r"a file lacks something or does not fit the others: KeyError\('profit_high'",
+            r"a file lacks something or does not fit the others: KeyError\('profit_low'",
         ),
-        ("choices.json", '{"hour": "x"}', r"does not fit the others"),
+        ("choices.json", '{"hour": "x"}', "does not fit the others"),
         ("table.csv", b"\xff\xfe", r"table\.csv' cannot be read"),
         ("choices.json", "{", r"choices\.json' is not valid JSON"),
         ("choices.json", "[]", r"choices\.json' must hold an object"),
