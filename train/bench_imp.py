@@ -82,7 +82,7 @@ def bench(args: BenchIMP) -> list[Row]:
     write_whole(out / "imp.csv", csv_text(Row._fields, rows))
     write_origin(out)
     title = f"IMP on static markets, ms (medians); grid: {GRID} prices per model"
-    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, title_justify="left")
     for heading in ("customers", "models", "hours", "one start", "shipped", "bound", "grid", "ratio", "profit"):
         table.add_column(heading, justify="right")
     for row in rows:

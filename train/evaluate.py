@@ -181,8 +181,8 @@ def _score(name: str, days: list[Days], imp: Days, alone: Days) -> Score:
 
 def _table(scores: list[Score], market: Market, days: int) -> Table:
     title = f"{market.scenario.name}: seller's profit in $ per day, {days} held-out days [95 % interval]"
-    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for heading in ("seller", "seeds", "profit", "IQM", "/ IMP", "P > IMP", "ms", "alone"):
+    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, title_justify="left")
+    for heading in ("seller", "n", "profit", "IQM", "/ IMP", "P", "ms", "alone"):
         table.add_column(heading, justify="left" if heading == "seller" else "right", no_wrap=True)
     for score in scores:
         share = score.share_of_imp
@@ -196,7 +196,10 @@ def _table(scores: list[Score], market: Market, days: int) -> Table:
             milliseconds(score.milliseconds),
             milliseconds(score.milliseconds_single),
         )
-    table.caption = "intervals over seeds and days, paired with IMP by day; ms per decision, batched and alone"
+    table.caption = (
+        "n: training seeds; intervals over seeds and days, paired with IMP by day\n"
+        "P: share of days with more than IMP; ms per decision, batched and alone"
+    )
     return table
 
 
