@@ -53,4 +53,5 @@ done <<< $'12 100\n48 60\n200 10'
 ways=("$runs"/day/{ppo,imitation,untrained,flat,set-scratch,no-shaping,no-critic-first,no-undercutting})
 evaluate day ablation "${ways[@]}" --sellers lookahead
 evaluate day ablation-no-climbs "${ways[@]}" --sellers lookahead --climbs 0
-.venv/bin/python benchmarks/off_policy.py --out "$results/off-policy"
+.venv/bin/python benchmarks/off_policy.py --algorithms sac --seeds 3 --out "$results/off-policy/sac"
+.venv/bin/python benchmarks/off_policy.py --algorithms tqc --seeds 2 --out "$results/off-policy/tqc"
