@@ -54,4 +54,3 @@ ways=("$runs"/day/{ppo,imitation,untrained,flat,set-scratch,no-shaping,no-critic
 evaluate day ablation "${ways[@]}" --sellers lookahead
 evaluate day ablation-no-climbs "${ways[@]}" --sellers lookahead --climbs 0
 .venv/bin/python benchmarks/off_policy.py --algorithms sac --seeds 3 --out "$results/off-policy/sac"
-.venv/bin/python benchmarks/off_policy.py --algorithms tqc --seeds 2 --out "$results/off-policy/tqc"

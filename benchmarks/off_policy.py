@@ -3,7 +3,7 @@
 Trains on the days of each training seed, scores on the held-out days of all other tables, paired with IMP, and writes
 table.csv, runs.csv and origin.json:
 
-    python benchmarks/off_policy.py --algorithms sac --out benchmarks/learned/off-policy/sac
+    python benchmarks/off_policy.py --algorithms sac --seeds 3 --out benchmarks/learned/off-policy/sac
 """
 
 from __future__ import annotations
