@@ -50,12 +50,14 @@ def test_python_on_the_pages_runs(page: str, after: str, tmp_path: Path) -> None
     assert done.returncode == 0, done.stderr
 
 
-def test_the_model_of_the_page_is_one_that_a_market_takes() -> None:
+def test_the_models_of_the_page_are_those_that_a_market_takes(tmp_path: Path) -> None:
     (text,) = blocks("how-to/model.md", "yaml")
-    giant = {name: float(value) for name, value in yaml.safe_load(text)["models"]["giant"].items()}
-    assert tuple(giant) == MODEL_FIELDS
-    scenario = Scenario.from_dict({"base": "day", "models": {"giant": giant}})
-    assert scenario.serving_cost == (2.5,)
+    (tmp_path / "market.yaml").write_text(text, encoding="utf-8")
+    scenario = Scenario.from_yaml(tmp_path / "market.yaml")
+    assert scenario.models == (*Scenario().models, "giant")
+    assert scenario.serving_cost == (*Scenario().serving_cost, 2.5)
+    assert scenario.bit_rate[-1] == 7e4
+    assert tuple(yaml.safe_load(text)["models"]["giant"]) == MODEL_FIELDS
 
 
 def test_every_page_is_in_the_navigation() -> None:
@@ -72,6 +74,17 @@ def test_pages_quote_the_committed_results() -> None:
     text = (DOCS / "learned-sellers.md").read_text(encoding="utf-8")
     assert f"Look-ahead IMP earns {profit['lookahead']:.1f} on these days, IMP {profit['imp']:.1f}." in text
     assert f"| {profit['ppo']:.1f} |" in text
+
+
+def test_the_figure_of_theorem_1_shows_the_most_valuable_slots_as_the_worst(tmp_path: Path) -> None:
+    figure = runpy.run_path(str(DOCS / "figures.py"))["theorem_1"]()
+    left, right = figure.axes
+    cost_of_a_fade = left.lines[2].get_ydata()
+    assert (cost_of_a_fade[1:] >= cost_of_a_fade[:-1] - 1e-12).all()
+    assert right.get_xticklabels()[0].get_text() == "1\n2"
+    heights = [bar.get_height() for bar in right.patches]
+    assert heights == sorted(heights)
+    figure.savefig(tmp_path / "figure.png")
 
 
 def test_the_figure_of_theorem_2_shows_jumps_and_imps_price_as_the_best() -> None:

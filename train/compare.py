@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
@@ -76,7 +76,7 @@ def compare(args: Compare) -> dict[str, Days]:
     """Compare sellers as `Compare` says; return the days of each by name."""
     market = Market(args.scenario, seed=args.population_seed)
     seeds = held_out_seeds(args.days)
-    sellers = {_label(name): seller_of(name, market) for name in dict.fromkeys([REFERENCE, *args.sellers])}
+    sellers = sellers_of([REFERENCE, *args.sellers], market)
     out = new_folder(args.out, f"compare-{market.scenario.name}")
     console = Console()
     days = sell(market, sellers, seeds, console)
@@ -98,8 +98,14 @@ def seller_of(name: str, market: Market) -> LearnedSeller | Callable[[Market], S
     return policy
 
 
-def _label(name: str) -> str:
-    return name if name in SELLERS else Path(name).name
+def sellers_of(names: Iterable[str], market: Market) -> dict[str, LearnedSeller | Callable[[Market], Seller]]:
+    """Return sellers as `seller_of` does by what tables call them: their name, or that of their folder."""
+    sellers: dict[str, LearnedSeller | Callable[[Market], Seller]] = {}
+    for name in dict.fromkeys(names):
+        if Path(name).name in sellers:
+            raise ValueError(f"seller {name!r} would be called {Path(name).name!r} as another: rename its folder")
+        sellers[Path(name).name] = seller_of(name, market)
+    return sellers
 
 
 def sell(

@@ -113,6 +113,8 @@ def train(args: Train) -> Path:
     seeds = training_seeds(args.seed, config.n_envs)
     imitated = training_seeds(args.seed, max(1, config.imitated_days), skip=TRAINING_STRIDE // 2)
     tuning, held_out = tuning_seeds(args.tuning_days), held_out_seeds(args.eval_days)
+    if args.out is not None and args.out.name == REFERENCE:
+        raise ValueError(f"out = {str(args.out)!r} must not end in {REFERENCE!r}, beside which the policy is scored")
     if snapshot is None:
         folder = new_folder(args.out, f"{market.scenario.name}-ppo-seed{args.seed}")
         _write_settings(folder, args, market, config)

@@ -70,7 +70,7 @@ def write_results(out: Path, market: Market, days: Mapping[str, Days], rows: lis
     write_whole(out / "hours.csv", csv_text(HOURS, _hours(days)))
     write_whole(out / "models.csv", csv_text(MODELS, _models(days, market.catalogue.names)))
     write_whole(out / "choices.json", json.dumps(choices(market, days[REFERENCE])) + "\n")
-    write_whole(out / "scenario.yaml", _scenario(market))
+    market.scenario.to_yaml(out / "scenario.yaml")
     intervals = {row.seller: (row.profit.low, row.profit.high) for row in rows}
     drawing.save(figures.comparison(days, market.catalogue.names, intervals), out / "figure.png")
     if not (out / "origin.json").exists():
@@ -101,12 +101,6 @@ def _models(days: Mapping[str, Days], models: tuple[str, ...]) -> list[list[Any]
         for hour, at in enumerate(means):
             rows += [[name, hour, model, *mean] for model, mean in zip(models, at, strict=True)]
     return rows
-
-
-def _scenario(market: Market) -> str:
-    from lmaas_env.scenario_file import text
-
-    return text(market.scenario)
 
 
 def choices(market: Market, sold: Days) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from lmaas_env.files import write_whole
 from lmaas_env.market import MarketState, Settlement
 from lmaas_env.spaces import first_sale, observation_from_state, prices_from_action, sale_of
 from lmaas_env.viewer import SoldDay
-from train.compare import seller_of
+from train.compare import sellers_of
 from train.progress import bars, track
 
 FORMATS = {".gif": "GIF", ".webp": "WebP"}
@@ -79,7 +79,7 @@ def watch(args: Watch, console: Console | None = None) -> dict[str, SoldDay]:
     names = dict.fromkeys(args.sellers or _usual_sellers(market))
     if len(names) > MOST_SELLERS:
         raise ValueError(f"sellers = {', '.join(names)} are {len(names)}, they must be at most {MOST_SELLERS}")
-    sellers = {Path(name).name: seller_of(name, market) for name in names}
+    sellers = sellers_of(names, market)
     window = _window(args, market) if args.window else None
     with bars(console) as progress:
         shown, days = sell_day(market, sellers, HELD_OUT_START + args.seed, progress)

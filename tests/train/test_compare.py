@@ -13,7 +13,7 @@ from agents import IMP, FixedPrice
 from lmaas_env import Market
 from lmaas_env.days import held_out_seeds
 from train.__main__ import main
-from train.compare import Compare, compare, summary
+from train.compare import Compare, compare, sellers_of, summary
 from train.rollout import rollout
 from train.statistics import mean_estimate
 
@@ -62,6 +62,15 @@ def test_differences_are_paired_by_day() -> None:
     paired = days["dearer"].day_profit - days["imp"].day_profit
     assert row.difference == mean_estimate(paired)
     assert row.difference.high - row.difference.low < 0.5 * (row.profit.high - row.profit.low)
+
+
+def test_sellers_that_would_have_one_name_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("train.compare.seller_of", lambda name, market: name)
+    market, runs = Market("static"), [str(tmp_path / folder / "ppo") for folder in ("one", "other")]
+    assert sellers_of(["imp", "imp", runs[0]], market) == {"imp": "imp", "ppo": runs[0]}
+    for names in (runs, ["imp", str(tmp_path / "imp")]):
+        with pytest.raises(ValueError, match=r"seller '.*(ppo|imp)' would be called '(ppo|imp)' as another"):
+            sellers_of(names, market)
 
 
 def test_a_folder_that_exists_is_refused_and_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -290,6 +290,8 @@ def test_bad_settings_are_refused_before_anything_is_written(
 def test_a_run_folder_that_exists_is_refused_and_left_alone(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "policy.json").write_text("mine")
+    with pytest.raises(ValueError, match=r"out = '.*imp' must not end in 'imp'"):
+        train(quick(tmp_path, "imp"))
     with pytest.raises(ValueError, match=r"run' exists already"):
         train(quick(tmp_path))
     assert (tmp_path / "run" / "policy.json").read_text() == "mine"
