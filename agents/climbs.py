@@ -15,7 +15,7 @@ import numpy as np
 from lmaas_env.compiled import kernel
 from lmaas_env.kernels import TermArrays, some
 from lmaas_env.types import FloatArray, IntArray
-from lmaas_env.waterfilling import solve_rows
+from lmaas_env.waterfilling import solve_grid
 
 
 class Table(NamedTuple):
@@ -64,14 +64,15 @@ def _fill(
     models, customers = worst.shape[1:3]
     for k in range(prices.shape[0]):
         first = k * customers
-        own = some(terms, first, first + customers)
-        for j in range(prices.shape[1]):
-            _, profit, hours = solve_rows(own, prices[k, j : j + 1])
+        profit, hours = solve_grid(some(terms, first, first + customers), prices[k : k + 1])
+        for m in range(models):
             for n in range(customers):
-                for m in range(models):
-                    margin = prices[k, j, m] - cost[first + n, m]
-                    worst[k, m, n, j] = profit[n, m]
-                    sale[k, m, n, j] = margin * hours[n, m].sum() - adaptation_cost[m]
+                for j in range(prices.shape[1]):
+                    rented = 0.0
+                    for slot in range(hours.shape[3]):
+                        rented += hours[n, j, m, slot]
+                    worst[k, m, n, j] = profit[n, j, m]
+                    sale[k, m, n, j] = (prices[k, j, m] - cost[first + n, m]) * rented - adaptation_cost[m]
 
 
 @kernel

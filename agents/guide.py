@@ -11,15 +11,17 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from typing import NamedTuple
 
 import numpy as np
 
 from agents.climbs import refine
-from agents.lookahead import Plan, interpolated, plan_day, shadow_price
+from agents.lookahead import Plan, interpolated, plan_day, shadow_prices
 from agents.undercut import undercut
+from lmaas_env.compiled import kernel
 from lmaas_env.market import Market, MarketState
-from lmaas_env.period import terms_of
+from lmaas_env.period import LaneState, Packed, terms_of, unpack
 from lmaas_env.types import FloatArray, IntArray
 from lmaas_env.waterfilling import solve_rows
 
@@ -58,19 +60,33 @@ def plan_of(market: Market) -> Plan:
 
 def guided_prices(market: Market, guide: Guide, state: MarketState, outputs: FloatArray) -> FloatArray:
     """Return the prices (K, M), $/h, of a policy's outputs (K, M) in states of K lanes."""
-    prices: FloatArray = _planned(guide, state) * np.exp(guide.span * np.clip(outputs, -_MOST, _MOST))
-    prices = np.clip(prices, market.scenario.price_floor, market.scenario.price_cap)
+    scenario, catalogue, lanes = market.scenario, market.catalogue, market.lanes(state)
+    limits = scenario.price_floor, scenario.price_cap
+    prices = _moved(guide.plan.prices, lanes.hour, outputs, guide.span, *limits)
     if guide.reach == 0.0 and guide.climbs == 0:
         return prices
-    terms = terms_of(market.packed, market.lanes(state))
+    terms = terms_of(market.packed, lanes)
     if guide.climbs == 0:
         return undercut(market, terms, prices, guide.reach)
     power = terms.power[:, :, 0]
-    cost = market.catalogue.serving_cost + shadow_price(market, guide.plan.worth, state, power) * power
-    order = np.argsort(market.catalogue.serving_cost, kind="stable")
-    limits = market.scenario.price_floor, market.scenario.price_cap
+    cost = catalogue.serving_cost + shadow_prices(market.packed, lanes, guide.plan.worth, power) * power
+    order = np.argsort(catalogue.serving_cost, kind="stable")
     for factors, starts in _stages(guide.climbs, tuple(order.tolist())):
-        prices = refine(terms, cost, market.catalogue.adaptation_cost, prices, factors, starts, order, *limits)
+        prices = refine(terms, cost, catalogue.adaptation_cost, prices, factors, starts, order, *limits)
+    return prices
+
+
+@kernel
+def _moved(
+    planned: FloatArray, hour: IntArray, outputs: FloatArray, span: float, floor: float, cap: float
+) -> FloatArray:
+    """Return the planned prices (H, M) of the lanes' hours (K,), moved by outputs (K, M) and clipped."""
+    prices = np.empty(outputs.shape)
+    for k in range(outputs.shape[0]):
+        its = planned[min(hour[k], planned.shape[0] - 1)]  # at a day's end, which nobody prices, the last hour's
+        for m in range(outputs.shape[1]):
+            output = min(max(outputs[k, m], -_MOST), _MOST)
+            prices[k, m] = min(max(its[m] * math.exp(span * output), floor), cap)
     return prices
 
 
@@ -101,51 +117,62 @@ def customer_features(market: Market, guide: Guide, state: MarketState) -> tuple
     Of each customer its state and constants and, at the plan's prices and per model, its worst-case profit, its planned
     hours and how far its threshold lies from the price. Numbers of different markets have one scale.
     """
-    lanes = market.lanes(state)
-    shape = lanes.charge.shape
-    scenario, population, packed = market.scenario, market.population, market.packed
-    terms = terms_of(packed, lanes)
-    prices = _planned(guide, state)
-    _, profit, hours = solve_rows(terms, prices)
-    profit, hours = profit.reshape(*shape, -1), hours.sum(axis=2).reshape(*shape, -1)
-    distance = np.where(hours > 1e-6, (profit - _best_other(profit)) / np.maximum(hours, 1e-6) / prices[:, None], -2.0)
-    value = terms.task_value.reshape(*shape, -1)
-    total = np.maximum(value.sum(axis=2), 1e-9)
-    share_left = lanes.charge / population.capacity
-    columns = [
-        lanes.shadowing / 4.0,
-        lanes.demand / 0.25,
-        2.0 * share_left - 1.0,
-        np.log(np.maximum(share_left, 0.003) * population.capacity / 60.0),
-        np.log(population.capacity / 60.0),
-        np.log(total / 5.0),
-        6.0 * value[..., 0] / total - 2.0,
-        packed.customers[0].reshape(population.distance.shape) / 10.0 - 2.0 + lanes.shadowing / 10.0,
-        population.fade_depth / 5.0 - 2.0,
-        population.fade_budget - 2.0,
-        3.0 * np.log(population.saturation / 25.0),
-    ]
-    by_model = [np.clip(profit, -3.0, 10.0) / 2.0, 2.0 * hours, 2.0 * np.clip(distance, -1.0, 2.0)]
-    customers = np.empty((*shape, OWN + 3 * profit.shape[2]))
-    for i, column in enumerate(columns):
-        customers[..., i] = column
-    np.concatenate(by_model, axis=2, out=customers[..., OWN:])
-    angle = 2.0 * np.pi * lanes.hour / 24.0
-    clock = [np.sin(angle), np.cos(angle), 1.0 - lanes.hour / scenario.periods]
-    clock.append(0.5 * np.log(market.demand_factor(lanes.hour)))
-    return customers, np.stack(clock, axis=1)
+    return _features(market.packed, market.lanes(state), guide.plan.prices, market.scenario.periods)
 
 
-def _planned(guide: Guide, state: MarketState) -> FloatArray:
-    """Return the plan's prices (K, M) of the lanes' hours; at a day's end, which nobody prices, the last hour's."""
-    return np.ascontiguousarray(guide.plan.prices[np.minimum(state.hour, len(guide.plan.prices) - 1)])
+@kernel
+def _features(packed: Packed, state: LaneState, planned: FloatArray, periods: int) -> tuple[FloatArray, FloatArray]:
+    prices = _moved(planned, state.hour, np.zeros((state.hour.shape[0], planned.shape[1])), 0.0, 0.0, np.inf)
+    terms = terms_of(packed, state)
+    _, worst_case_profit, planned_hours = solve_rows(terms, prices)
+    market = unpack(packed, 0, state.charge.size)
+    lanes, customers = state.charge.shape
+    models, known = prices.shape[1], market.capacity.shape[0]
+    seen, clock = np.empty((lanes, customers, OWN + 3 * models)), np.empty((lanes, CLOCK))
+    for k in range(lanes):
+        angle = 2.0 * math.pi * state.hour[k] / 24.0
+        clock[k, 0], clock[k, 1] = math.sin(angle), math.cos(angle)
+        clock[k, 2] = 1.0 - state.hour[k] / periods
+        clock[k, 3] = 0.5 * math.log(market.demand_factor[state.hour[k] % 24])
+        for n in range(customers):
+            row, its = k * customers + n, seen[k, n]
+            own = row % known
+            capacity = market.capacity[own]
+            share_left = state.charge[k, n] / capacity
+            value = max(terms.task_value[row].sum(), 1e-9)
+            its[0] = state.shadowing[k, n] / 4.0
+            its[1] = state.demand[k, n] / 0.25
+            its[2] = 2.0 * share_left - 1.0
+            its[3] = math.log(max(share_left, 0.003) * capacity / 60.0)
+            its[4] = math.log(capacity / 60.0)
+            its[5] = math.log(value / 5.0)
+            its[6] = 6.0 * terms.task_value[row, 0] / value - 2.0
+            its[7] = market.mean_snr[own] / 10.0 - 2.0 + state.shadowing[k, n] / 10.0
+            its[8] = market.fade_depth[own] / 5.0 - 2.0
+            its[9] = market.fade_budget[own] - 2.0
+            its[10] = 3.0 * math.log(market.saturation[own] / 25.0)
+            best, second = -np.inf, -np.inf
+            for m in range(models):
+                offer = worst_case_profit[row, m]
+                best, second = max(best, offer), max(second, min(best, offer))
+            for m in range(models):
+                offer, hours = worst_case_profit[row, m], planned_hours[row, m].sum()
+                other = max(second if offer == best else best, 0.0)
+                distance = (offer - other) / hours / prices[k, m] if hours > 1e-6 else -2.0  # of the threshold
+                its[OWN + m] = 0.5 * min(max(offer, -3.0), 10.0)
+                its[OWN + models + m] = 2.0 * hours
+                its[OWN + 2 * models + m] = 2.0 * min(max(distance, -1.0), 2.0)
+    return seen, clock
 
 
 def potential(market: Market, worth: FloatArray, state: MarketState) -> FloatArray:
     """Return what the batteries are worth to the seller in states of K lanes, (K,) $: `Plan.worth` of their charge."""
     lanes = market.lanes(state)
     customer = np.arange(market.population.size) % worth.shape[1]
-    return interpolated(worth, (lanes.hour[:, None], customer), lanes.charge / market.population.capacity).sum(axis=1)
+    rows = lanes.hour[:, None] * worth.shape[1] + customer
+    share = lanes.charge / market.population.capacity
+    found = interpolated(worth.reshape(-1, worth.shape[2]), rows.reshape(-1), share.reshape(-1))
+    return found.reshape(share.shape).sum(axis=1)
 
 
 def guide_of(market: Market, plan: Plan, span: float, reach: float, climbs: int = 0) -> Guide:
@@ -153,11 +180,3 @@ def guide_of(market: Market, plan: Plan, span: float, reach: float, climbs: int 
     if market.scenario.observation == "public":
         return Guide(plan, span, 0.0)
     return Guide(plan, span, reach, climbs)
-
-
-def _best_other(profit: FloatArray) -> FloatArray:
-    """Return, for every model, the best offer of the others or none, from profits (K, N, M)."""
-    ranked = np.sort(profit, axis=2)
-    best = ranked[..., -1:]
-    second = ranked[..., -2:-1] if profit.shape[2] > 1 else np.full_like(best, -np.inf)
-    return np.maximum(np.where(profit == best, second, best), 0.0)

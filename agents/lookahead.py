@@ -14,8 +14,10 @@ import numpy as np
 
 from agents.imp import IMP
 from agents.line_search import Anticipation, SellerConstants
+from lmaas_env.compiled import kernel
 from lmaas_env.days import draw_days, tuning_seeds
 from lmaas_env.market import Draws, Market, MarketState, stack
+from lmaas_env.period import LaneState, Packed, unpack
 from lmaas_env.terms import RentalTerms
 from lmaas_env.types import FloatArray, IntArray
 
@@ -59,7 +61,8 @@ class LookaheadIMP(IMP):
 
     def shadow_price(self, state: MarketState) -> FloatArray:
         """Return what a Wh costs the seller, by customer and model, (N, M) $/Wh."""
-        return shadow_price(self.market, self.plan.worth, state, self.market.terms(state).power[:, :, 0])
+        power = self.market.terms(state).power[:, :, 0]
+        return shadow_prices(self.market.packed, self.market.lanes(state), self.plan.worth, power)
 
     def _period(self, state: MarketState) -> tuple[RentalTerms, SellerConstants]:
         """Return the terms, and constants whose serving costs hold the charge on energy: profits are net of it."""
@@ -113,7 +116,7 @@ def worth_of_charge(market: Market, prices: FloatArray, draws: int = WORTH_DRAWS
     n, levels = population.size, SHARES.size
     rng = np.random.default_rng(0)
     worth = np.zeros((len(prices) + 1, n, levels))
-    customer = np.tile(np.arange(n), (draws * levels, 1))
+    customer = np.tile(np.arange(n), draws * levels)
     for hour in range(len(prices) - 1, -1, -1):
         drawn = stack([market.draws(rng) for _ in range(draws)])
         state = MarketState(
@@ -128,7 +131,8 @@ def worth_of_charge(market: Market, prices: FloatArray, draws: int = WORTH_DRAWS
         sale, after = market.settle(np.tile(prices[hour], (draws * levels, 1)), state, period)
         margin = (prices[hour] - catalogue.serving_cost)[sale.choice] * sale.hours.sum(axis=-1)
         profit: FloatArray = np.where(sale.choice >= 0, margin - catalogue.adaptation_cost[sale.choice], 0.0)
-        profit += interpolated(worth[hour + 1], (customer,), after.charge / population.capacity)
+        share = after.charge / population.capacity
+        profit += interpolated(worth[hour + 1], customer, share.reshape(-1)).reshape(profit.shape)
         worth[hour] = profit.reshape(draws, levels, n).mean(axis=0).T
     return worth
 
@@ -157,40 +161,57 @@ def _charged(
 ) -> SellerConstants:
     """Charge energy, at the device's nominal power, to every rented hour."""
     power = terms.power[:, :, 0]
-    return constants._replace(serving_cost=constants.serving_cost + shadow_price(market, worth, state, power) * power)
+    shadow_price = shadow_prices(market.packed, market.lanes(state), worth, power)
+    return constants._replace(serving_cost=constants.serving_cost + shadow_price * power)
 
 
-def shadow_price(market: Market, worth: FloatArray, state: MarketState, power: FloatArray) -> FloatArray:
+@kernel
+def shadow_prices(packed: Packed, state: LaneState, worth: FloatArray, power: FloatArray) -> FloatArray:
     """Return the mean worth of the Wh that a typical rental drains, per customer of all lanes and model, $/Wh.
 
     What would not fit into the battery after the hour's harvest costs nothing.
 
     Parameters
     ----------
-    market : Market
+    packed : Packed
+        The market's constants.
+    state : LaneState
+        Of K lanes.
     worth : (H + 1, N or 1, K), $
         As in `Plan`; with one row it is that of any customer.
-    state : MarketState
-        Of K lanes, or of one market.
     power : (K * N, M), W
         Nominal, of the devices.
     """
-    lanes = market.lanes(state)
-    shape: tuple[int, ...] = lanes.charge.shape
-    capacity = np.broadcast_to(market.population.capacity, shape).reshape(-1, 1)
-    charge = lanes.charge.reshape(-1, 1)
-    use = np.minimum(TYPICAL_HOURS * power, np.maximum(charge, LEAST_USE))
-    before = charge + market.scenario.harvest * capacity
-    after = np.minimum(np.repeat(lanes.hour, shape[1])[:, None] + 1, len(worth) - 1)  # after a day's end nothing counts
-    rows: int = worth.shape[1]
-    customer = np.arange(shape[0] * shape[1])[:, None] % shape[1] % rows
-    shares = [np.clip(level / capacity, 0.0, 1.0) for level in (before + np.zeros_like(use), before - use)]
-    spared, left = (interpolated(worth, (after, customer), share) for share in shares)
-    return np.maximum(spared - left, 0.0) / use
+    market = unpack(packed, 0, state.charge.size)
+    customers, known = state.charge.shape[1], market.capacity.shape[0]
+    found = np.empty(power.shape)
+    for row in range(power.shape[0]):
+        k, n = row // customers, row % customers
+        after = min(state.hour[k] + 1, worth.shape[0] - 1)  # after a day's end nothing counts
+        its, capacity, charge = worth[after, n % worth.shape[1]], market.capacity[row % known], state.charge[k, n]
+        before = charge + market.harvest * capacity
+        spared = worth_at(its, float(before / capacity))
+        for m in range(power.shape[1]):
+            use = min(TYPICAL_HOURS * power[row, m], max(charge, LEAST_USE))
+            found[row, m] = max(spared - worth_at(its, (before - use) / capacity), 0.0) / use
+    return found
 
 
-def interpolated(worth: FloatArray, rows: tuple[IntArray, ...], share: FloatArray) -> FloatArray:
-    """Return the worth of charge (..., K), of the rows that indices of its leading axes pick, at shares of capacity."""
-    k = np.clip(np.searchsorted(SHARES, share, side="right") - 1, 0, SHARES.size - 2)
+@kernel
+def interpolated(worth: FloatArray, rows: IntArray, share: FloatArray) -> FloatArray:
+    """Return, of rows (B,) of the worth of charge (R, K), the worth (B,) at shares of capacity (B,)."""
+    found = np.empty(share.shape[0])
+    for i in range(share.shape[0]):
+        found[i] = worth_at(worth[rows[i]], float(share[i]))
+    return found
+
+
+@kernel
+def worth_at(worth: FloatArray, share: float) -> float:
+    """Return the worth of charge (K,) at a share of capacity, clipped to 0..1: linear between `SHARES`."""
+    share = min(max(share, 0.0), 1.0)
+    k = 0
+    while k < SHARES.shape[0] - 2 and SHARES[k + 1] <= share:
+        k += 1
     part = (share - SHARES[k]) / (SHARES[k + 1] - SHARES[k])
-    return (1.0 - part) * worth[(*rows, k)] + part * worth[(*rows, k + 1)]
+    return (1.0 - part) * worth[k] + part * worth[k + 1]

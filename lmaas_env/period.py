@@ -66,7 +66,7 @@ class Packed(NamedTuple):
 
 
 def pack(market: Constants) -> Packed:
-    """Return the constants in few arrays; `_unpack` is the inverse."""
+    """Return the constants in few arrays; `unpack` is the inverse."""
     return Packed(
         np.array(market[:5]),
         market.fade_budget,
@@ -78,7 +78,7 @@ def pack(market: Constants) -> Packed:
 
 
 @kernel
-def _unpack(packed: Packed, first: int, last: int) -> Constants:
+def unpack(packed: Packed, first: int, last: int) -> Constants:
     """Return the constants, with the customers of the rows first, ..., last - 1 where every lane has its own."""
     customers, models, numbers = packed.customers, packed.models, packed.numbers
     if customers.shape[1] <= first:  # all lanes have the same
@@ -200,7 +200,7 @@ def draw_periods(
 @kernel
 def terms_of(packed: Packed, state: LaneState) -> TermArrays:
     """Return the rental terms of K * N customers, lane after lane."""
-    return _terms(_unpack(packed, 0, state.charge.size), state)
+    return _terms(unpack(packed, 0, state.charge.size), state)
 
 
 @kernel
@@ -268,7 +268,7 @@ def book(
 
     Prices, state and draws are those of all lanes.
     """
-    market = _unpack(packed, 0, state.charge.size)
+    market = unpack(packed, 0, state.charge.size)
     customers, known = state.charge.shape[1], market.capacity.shape[0]
     training = market.training_cost.sum()
     mine, money = booked.per_customer, booked.per_lane
@@ -354,7 +354,7 @@ def settle_rsr(
         block = LaneState(
             state.hour[low:high], state.shadowing[low:high], state.demand[low:high], state.charge[low:high]
         )
-        terms = _terms(_unpack(packed, low * customers, high * customers), block)
+        terms = _terms(unpack(packed, low * customers, high * customers), block)
         if first_offence(terms)[0] != 0 or not _are_payable(terms, prices[low:high]):
             return False
         choice, worst_case_profit, _ = solve_rows(terms, prices[low:high])

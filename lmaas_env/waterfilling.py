@@ -301,48 +301,77 @@ def write_back(chunks: Any, slots: Any, count: int, profit: FloatArray, hours: F
 
 
 @kernel
-def solve_rows(terms: TermArrays, prices: FloatArray) -> tuple[IntArray, FloatArray, FloatArray]:
-    """RSR's first stage for every customer: choice (N,), worst-case profit (N, M) and planned hours (N, M, L).
+def sort_out(
+    chunk: Any,
+    slots: Any,
+    loaded: int,
+    short: Any,
+    short_slots: Any,
+    waiting: int,
+    profit: FloatArray,
+    hours: FloatArray,
+) -> int:
+    """Solve the ``loaded`` problems of a chunk, but for those that lack energy: they join the ``waiting`` of another.
 
-    Most customers have energy enough, so those that lack it are collected and searched for mu in chunks of their own.
+    Most customers have energy enough, so those that lack it are searched for mu in chunks of their own. Returns how
+    many wait then.
     """
+    size = hours.shape[1]
+    lacking = fill_slack(chunk, slots, size, loaded)
+    if lacking < loaded:
+        settle(chunk, slots, size)
+        write_back(chunk, slots, loaded, profit, hours)
+    if lacking > 0:
+        for i in range(loaded):
+            if chunk[0].used[i] > chunk[0].energy[i]:
+                move(chunk, slots, i, short, short_slots, waiting)
+                waiting += 1
+                if waiting == LANES:
+                    water_fill(short, short_slots, size, waiting)
+                    write_back(short, short_slots, waiting, profit, hours)
+                    waiting = 0
+    return waiting
+
+
+@kernel
+def solve_grid(terms: TermArrays, prices: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Worst-case profit (K * N, J, M) and planned hours (K * N, J, M, L) at J prices of every model, (K, J, M)."""
     rows, size = terms.task_value.shape
-    models = terms.setup_cost.shape[1]
+    models, cells = terms.setup_cost.shape[1], prices.shape[1]
     rows_per_market = rows // prices.shape[0]
-    choice = np.empty(rows, dtype=np.int64)
-    worst_case_profit = np.empty((rows, models))
-    planned_hours = np.empty((rows, models, size))
+    worst_case_profit = np.empty((rows, cells, models))
+    planned_hours = np.empty((rows, cells, models, size))
     profit, hours = worst_case_profit.reshape(-1), planned_hours.reshape(-1, size)
     chunk, slots = np.empty(1, CHUNK), new_slots(size)
     short, short_slots = np.empty(1, CHUNK), new_slots(size)
     worst = np.empty(size, dtype=np.bool_)
-    loaded, waiting = 0, 0
+    loaded, waiting, problem = 0, 0, 0
     for n in range(rows):
         for k in range(size):
             worst[k] = k < terms.fade_budget[n]  # the most valuable slots fade (Theorem 1)
         market = n // rows_per_market
-        for m in range(models):
-            load(chunk, slots, loaded, terms, n, m, float(prices[market, m]), worst, n * models + m)
-            loaded += 1
-            if loaded < LANES and (n < rows - 1 or m < models - 1):
-                continue
-            lacking = fill_slack(chunk, slots, size, loaded)
-            if lacking < loaded:
-                settle(chunk, slots, size)
-                write_back(chunk, slots, loaded, profit, hours)
-            if lacking > 0:
-                for i in range(loaded):
-                    if chunk[0].used[i] > chunk[0].energy[i]:
-                        move(chunk, slots, i, short, short_slots, waiting)
-                        waiting += 1
-                        if waiting == LANES:
-                            water_fill(short, short_slots, size, waiting)
-                            write_back(short, short_slots, waiting, profit, hours)
-                            waiting = 0
-            loaded = 0
+        for j in range(cells):
+            for m in range(models):
+                load(chunk, slots, loaded, terms, n, m, float(prices[market, j, m]), worst, problem)
+                loaded += 1
+                problem += 1
+                if loaded == LANES or problem == profit.shape[0]:
+                    waiting = sort_out(chunk, slots, loaded, short, short_slots, waiting, profit, hours)
+                    loaded = 0
     if waiting > 0:
         water_fill(short, short_slots, size, waiting)
         write_back(short, short_slots, waiting, profit, hours)
+    return worst_case_profit, planned_hours
+
+
+@kernel
+def solve_rows(terms: TermArrays, prices: FloatArray) -> tuple[IntArray, FloatArray, FloatArray]:
+    """RSR's first stage for every customer: choice (N,), worst-case profit (N, M) and planned hours (N, M, L)."""
+    rows, size = terms.task_value.shape
+    models = terms.setup_cost.shape[1]
+    profit, hours = solve_grid(terms, prices.reshape(prices.shape[0], 1, models))
+    worst_case_profit, planned_hours = profit.reshape(rows, models), hours.reshape(rows, models, size)
+    choice = np.empty(rows, dtype=np.int64)
     for n in range(rows):
         choice[n] = select(worst_case_profit[n])
     return choice, worst_case_profit, planned_hours
