@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from agents import LookaheadIMP, load_policy
-from agents.guide import Guide, guided_prices, plan_of
+from agents.guide import Guide, customer_features, guided_prices, plan_of
 from agents.line_search import anticipated_profit
+from agents.lookahead import SHARES, Plan
 from agents.undercut import undercut
 from lmaas_env import Market
-from lmaas_env.days import draw_days, held_out_seeds
+from lmaas_env.days import draw_days, held_out_seeds, open_days
 from lmaas_env.market import MarketState, unstack
 from lmaas_env.rsr import solve
 from lmaas_env.spaces import observation_from_state
@@ -73,6 +74,35 @@ def test_climbs_in_many_lanes_are_those_of_each_alone() -> None:
     for lane in range(3):
         own = MarketState(*(it[lane : lane + 1] for it in state))
         assert np.array_equal(together[lane], guided_prices(market, guide, own, outputs[lane : lane + 1])[0])
+
+
+@pytest.mark.parametrize("scenario", ["day", "population"])
+def test_what_a_policy_sees_of_customers_is_what_they_would_do_at_the_plan_s_prices(scenario: str) -> None:
+    market, state, _ = open_days(Market(scenario), range(3))
+    hour = np.array([0, 9, 23])
+    state = state._replace(hour=hour)
+    prices = np.random.default_rng(0).uniform(5.0, 20.0, (24, 4))
+    customers, clock = customer_features(market, Guide(Plan(prices, np.zeros((25, 1, SHARES.size))), 0.4, 0.0), state)
+    result = solve(market.terms(state), prices[hour])
+    worst, hours = (it.reshape(3, 24, 4) for it in (result.worst_case_profit, result.planned_hours.sum(axis=2)))
+    assert np.array_equal(customers[..., 11:15], np.clip(worst, -3.0, 10.0) / 2.0)
+    assert np.allclose(customers[..., 15:19], 2.0 * hours, rtol=1e-12)
+    assert np.allclose(customers[..., 2], 2.0 * state.charge / market.population.capacity - 1.0)
+    assert np.allclose(clock[:, 2], 1.0 - hour / 24.0)
+    rents = hours > 1e-6
+    assert (customers[..., 19:23][~rents] == -2.0).all()
+    # A price moved by half the distance changes nothing; W is convex, so a price moved by more than all of it does, if
+    # the customer selects the model now.
+    distance = customers[..., 19:23] / 2.0
+    chosen = np.arange(4) == result.choice.reshape(3, 24, 1)
+    assert np.array_equal((distance > 0.0) & rents, chosen & rents)
+    seen = 0
+    for k, n, m in np.argwhere(chosen & (distance < 0.3))[:40]:
+        moved = prices[hour].copy()
+        moved[k, m] *= 1.0 + 0.5 * distance[k, n, m]
+        assert solve(market.terms(state), moved).choice[24 * k + n] == m
+        seen += 1
+    assert seen > 10
 
 
 def test_a_day_s_end_which_nobody_prices_is_answered() -> None:

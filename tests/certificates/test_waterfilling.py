@@ -37,6 +37,17 @@ def test_lockstep_equals_one_problem_at_a_time(slots: int) -> None:
             assert_allclose(hours[n], scratch, rtol=1e-7, atol=1e-9)
 
 
+def test_a_grid_of_prices_is_solved_as_its_prices_one_by_one() -> None:
+    rng = np.random.default_rng(0)
+    terms = random_terms(rng, 21, 3, 5).arrays  # three markets of seven customers
+    prices = np.stack([[random_prices(rng, 3) for _ in range(9)] for _ in range(3)])
+    profit, hours = waterfilling.solve_grid(terms, prices)
+    for j in range(9):
+        _, worst, planned = waterfilling.solve_rows(terms, np.ascontiguousarray(prices[:, j]))
+        assert np.array_equal(profit[:, j], worst)
+        assert np.array_equal(hours[:, j], planned)
+
+
 def test_the_logarithm_is_correct_to_the_last_place() -> None:
     x = 1.0 + 10.0 ** np.random.default_rng(0).uniform(-12.0, 15.0, 20_000)
     exact = np.log(x.astype(np.longdouble))
