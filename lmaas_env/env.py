@@ -10,21 +10,23 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lmaas_env.market import Market, MarketState, Settlement, settlement_of
-from lmaas_env.period import LaneState, lane_totals
+from lmaas_env import period
+from lmaas_env.market import Market, MarketState, Settlement, settlement_of, state_after
+from lmaas_env.period import Booked, LaneState
 from lmaas_env.population import Population
 from lmaas_env.scenario import Scenario
 from lmaas_env.spaces import (
     Float32Array,
+    Sale,
     action_space,
     checked_action,
     first_sale,
     observation_of_lanes,
     observation_space,
-    prices_from_action,
+    posted,
     sale_of,
 )
-from lmaas_env.types import FloatArray
+from lmaas_env.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
     from lmaas_env.window import Window
@@ -144,7 +146,7 @@ class LMaaSEnv(gym.Env[Any, Any]):
         self.render_mode = render_mode
         self._window: Window | None = None
         self._lanes: LaneState | None = None  # of one lane, as kernels take it
-        self._settlement: Settlement | None = None  # of that lane
+        self._sold: tuple[FloatArray, BoolArray, Booked] | None = None  # prices, fades and what that lane booked
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -154,7 +156,7 @@ class LMaaSEnv(gym.Env[Any, Any]):
         if self.market.scenario.turnover == "daily":
             self.market = self.market.with_population(Population.sample(self.market.scenario, self.np_random))
         first, self._day = self.market.days([self.np_random])
-        self._lanes, self._settlement = self.market.lanes(first), None
+        self._lanes, self._sold = self.market.lanes(first), None
         self._show()
         return observation_of_lanes(self.market, self._lanes, first_sale(self.market, (1,)))[0], {}
 
@@ -172,12 +174,12 @@ class LMaaSEnv(gym.Env[Any, Any]):
         market, lanes = self.market, self._lanes
         if lanes is None or lanes.hour[0] >= market.scenario.periods:
             raise gym.error.ResetNeeded("Call reset() before step(): no day has started, or it is over")
-        prices = prices_from_action(market, checked)[None]
+        prices, clipped_share = posted(market, checked[None])
         draws = self._day.at(lanes.hour[0])
         booked = market.settle_lanes(prices, lanes, draws)
-        self._settlement, self._lanes = settlement_of(prices, draws.faded, booked, lanes.hour + 1)
-        observation = observation_of_lanes(market, self._lanes, sale_of(market, self._settlement))[0]
-        info = {name: value[0] for name, value in info_of(self._settlement, checked[None]).items()}
+        self._sold, self._lanes = (prices, draws.faded, booked), state_after(lanes, booked)
+        observation = observation_of_lanes(market, self._lanes, remembered(market, *self._sold))[0]
+        info = {name: value[0] for name, value in info_of(booked, prices, clipped_share).items()}
         terminated = bool(self._lanes.hour[0] >= market.scenario.periods)
         self._show()
         return observation, float(info["profit"]) / market.population.size, terminated, False, info
@@ -192,7 +194,7 @@ class LMaaSEnv(gym.Env[Any, Any]):
     @property
     def settlement(self) -> Settlement | None:
         """What the last period brought, None at the start of a day."""
-        return None if self._settlement is None else Settlement(*(it[0] for it in self._settlement))
+        return None if self._sold is None else Settlement(*(it[0] for it in settlement_of(*self._sold)))
 
     def render(self) -> str | NDArray[np.uint8] | None:  # pyright: ignore
         """Return a table (``ansi``) or a picture (``rgb_array``, (H, W, 3) uint8) of the last period.
@@ -244,20 +246,23 @@ def market_of(
     return Market(numbers, seed=population_seed, customers=customers)
 
 
-def info_of(settlement: Settlement, actions: FloatArray) -> dict[str, Any]:
+def remembered(market: Market, prices: FloatArray, faded: BoolArray, booked: Booked) -> Sale | None:
+    """Return what a seller with public information remembers of K lanes; None where it sees the state in full."""
+    return None if market.scenario.observation == "full" else sale_of(market, settlement_of(prices, faded, booked))
+
+
+def info_of(booked: Booked, prices: FloatArray, clipped_share: FloatArray) -> dict[str, Any]:
     """Return the infos of a period of K lanes; every value has a leading lane axis."""
-    customer_profit, worst_case_profit, faded_share, clipped_share = lane_totals(
-        settlement.customer_profit, settlement.worst_case_profit, settlement.faded, actions
-    )
+    of_lane = booked.per_lane
     return {
-        "profit": settlement.profit,
-        "revenue": settlement.revenue,
-        "cost": settlement.cost,
-        "prices": settlement.prices,
-        "customers_per_model": settlement.customers_per_model,
-        "hours_per_model": settlement.hours_per_model,
-        "customer_profit": customer_profit,
-        "worst_case_profit": worst_case_profit,
-        "faded_share": faded_share,
+        "profit": of_lane[period.PROFIT],
+        "revenue": of_lane[period.REVENUE],
+        "cost": of_lane[period.COST],
+        "prices": prices,
+        "customers_per_model": booked.customers_per_model,
+        "hours_per_model": booked.hours_per_model,
+        "customer_profit": of_lane[period.CUSTOMER_PROFITS],
+        "worst_case_profit": of_lane[period.WORST_CASE_PROFITS],
+        "faded_share": of_lane[period.FADED_SHARE],
         "clipped_share": clipped_share,
     }

@@ -130,7 +130,7 @@ def learning(
     for axes, label, title in (
         (by_step, "thousand steps", "(a) Profit on tuning days, $ per day"),
         (by_time, "minutes of training", "(b) The same by wall time"),
-        (above, "share of IMP's profit on the same day", "(c) Share of seeds and days that earn more"),
+        (above, "share of IMP's profit on the same day", "(c) Share of days that earn more"),
     ):
         axes.set_xlabel(label, size=SMALL)
         axes.grid(color="#E0E0E0")

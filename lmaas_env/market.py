@@ -266,7 +266,7 @@ class Market:
         lanes, drawn = self.lanes(state), self._lane_draws(draws, state.charge.shape)
         rows = np.ascontiguousarray(posted) if lead else posted[None]
         booked = self.settle_lanes(rows, lanes, drawn)
-        settlement, after = settlement_of(rows, drawn.faded, booked, lanes.hour + 1)
+        settlement, after = settlement_of(rows, drawn.faded, booked), state_after(lanes, booked)
         if lead:
             return settlement, MarketState(*after)
         return Settlement(*(it[0] for it in settlement)), MarketState(state.hour + 1, *(it[0] for it in after[1:]))
@@ -297,16 +297,22 @@ class Market:
         return booked
 
 
-def settlement_of(prices: FloatArray, faded: BoolArray, booked: Booked, hour: IntArray) -> tuple[Settlement, LaneState]:
-    """Return what K lanes booked under its names, and their next state, at an hour (K,)."""
-    mine, (revenue, cost, profit) = booked.per_customer, booked.per_lane
-    settlement = Settlement(
+def state_after(state: LaneState, booked: Booked) -> LaneState:
+    """Return the state of K lanes after the period that was booked."""
+    mine = booked.per_customer
+    return LaneState(state.hour + 1, mine[period.SHADOWING], mine[period.DEMAND], mine[period.CHARGE])
+
+
+def settlement_of(prices: FloatArray, faded: BoolArray, booked: Booked) -> Settlement:
+    """Return what K lanes booked under its names."""
+    mine = booked.per_customer
+    return Settlement(
         prices=prices,
         choice=booked.choice,
         hours=booked.hours,
-        revenue=revenue,
-        cost=cost,
-        profit=profit,
+        revenue=booked.per_lane[period.REVENUE],
+        cost=booked.per_lane[period.COST],
+        profit=booked.per_lane[period.PROFIT],
         customer_profit=mine[period.CUSTOMER_PROFIT],
         worst_case_profit=mine[period.WORST_CASE_PROFIT],
         energy_used=mine[period.ENERGY_USED],
@@ -315,7 +321,6 @@ def settlement_of(prices: FloatArray, faded: BoolArray, booked: Booked, hour: In
         customers_per_model=booked.customers_per_model,
         hours_per_model=booked.hours_per_model,
     )
-    return settlement, LaneState(hour, mine[period.SHADOWING], mine[period.DEMAND], mine[period.CHARGE])
 
 
 def _constants(scenario: Scenario, population: Population, catalogue: Catalogue) -> Constants:

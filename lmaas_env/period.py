@@ -136,24 +136,25 @@ class Booked(NamedTuple):
     choice: IntArray  # (K, N)
     hours: FloatArray  # (K, N, L)
     per_customer: FloatArray  # (7, K, N), rows as numbered below
-    per_lane: FloatArray  # (3, K)
+    per_lane: FloatArray  # (6, K), rows as numbered below
     customers_per_model: IntArray  # (K, M)
     hours_per_model: FloatArray  # (K, M)
 
 
 CUSTOMER_PROFIT, WORST_CASE_PROFIT, ENERGY_USED, SPILLED, SHADOWING, DEMAND, CHARGE = range(7)  # of per_customer
-REVENUE, COST, PROFIT = range(3)  # of per_lane
+REVENUE, COST, PROFIT, CUSTOMER_PROFITS, WORST_CASE_PROFITS, FADED_SHARE = range(6)  # of per_lane
 
 
+@kernel
 def new_booked(lanes: int, models: int, customers: int, slots: int) -> Booked:
     """Return room for what a period brings."""
     return Booked(
-        choice=np.empty((lanes, customers), dtype=np.int64),
-        hours=np.empty((lanes, customers, slots)),
-        per_customer=np.empty((7, lanes, customers)),
-        per_lane=np.empty((3, lanes)),
-        customers_per_model=np.empty((lanes, models), dtype=np.int64),
-        hours_per_model=np.empty((lanes, models)),
+        np.empty((lanes, customers), dtype=np.int64),
+        np.empty((lanes, customers, slots)),
+        np.empty((7, lanes, customers)),
+        np.empty((6, lanes)),
+        np.empty((lanes, models), dtype=np.int64),
+        np.empty((lanes, models)),
     )
 
 
@@ -271,9 +272,9 @@ def book(
     market = unpack(packed, 0, state.charge.size)
     customers, known = state.charge.shape[1], market.capacity.shape[0]
     training = market.training_cost.sum()
-    mine, money = booked.per_customer, booked.per_lane
+    mine, of_lane = booked.per_customer, booked.per_lane
     for lane in range(first, first + choice.shape[0] // customers):
-        revenue, cost = 0.0, training
+        revenue, cost, profits, worst, fades = 0.0, training, 0.0, 0.0, 0
         booked.customers_per_model[lane] = 0
         booked.hours_per_model[lane] = 0.0
         own = lane * customers % known
@@ -285,6 +286,7 @@ def book(
             for slot in range(hours.shape[1]):
                 booked.hours[lane, n, slot] = hours[row, slot]
                 rented += hours[row, slot]
+                fades += draws.faded[lane, n, slot]
             if m >= 0:
                 booked.customers_per_model[lane, m] += 1
                 booked.hours_per_model[lane, m] += rented
@@ -294,6 +296,8 @@ def book(
                 customer_profit[row],
                 worst_case_profit[row],
             )
+            profits += customer_profit[row]
+            worst += worst_case_profit[row]
             mine[ENERGY_USED, lane, n] = energy_used[row]
             capacity = market.capacity[own + n]
             harvested = market.harvest * capacity * draws.harvest[lane, n]
@@ -306,27 +310,9 @@ def book(
             mine[DEMAND, lane, n] = _moved(
                 state.demand[lane, n], market.demand_memory, market.demand_sigma, draws.demand[lane, n]
             )
-        money[REVENUE, lane], money[COST, lane], money[PROFIT, lane] = revenue, cost, revenue - cost
-
-
-@kernel
-def lane_totals(
-    customer_profit: FloatArray, worst_case_profit: FloatArray, faded: BoolArray, action: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Return, per lane (K,): both profits summed over customers, the share of faded slots, that of clipped actions."""
-    lanes, customers, slots = faded.shape
-    profit, worst, fades, clipped = np.zeros(lanes), np.zeros(lanes), np.zeros(lanes), np.zeros(lanes)
-    for k in range(lanes):
-        for n in range(customers):
-            profit[k] += customer_profit[k, n]
-            worst[k] += worst_case_profit[k, n]
-            for slot in range(slots):
-                fades[k] += faded[k, n, slot]
-        for m in range(action.shape[1]):
-            clipped[k] += abs(action[k, m]) > 1.0
-        fades[k] /= customers * slots
-        clipped[k] /= action.shape[1]
-    return profit, worst, fades, clipped
+        of_lane[REVENUE, lane], of_lane[COST, lane], of_lane[PROFIT, lane] = revenue, cost, revenue - cost
+        of_lane[CUSTOMER_PROFITS, lane], of_lane[WORST_CASE_PROFITS, lane] = profits, worst
+        of_lane[FADED_SHARE, lane] = fades / (customers * hours.shape[1])
 
 
 @kernel

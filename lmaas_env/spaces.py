@@ -72,20 +72,28 @@ def observation_size(market: Market) -> int:
 
 
 @kernel
-def _prices(actions: FloatArray, floor: float, cap: float) -> FloatArray:
-    """Return the prices of actions (B,): log-linear from floor (-1) to cap (1), both exactly."""
-    prices = np.empty(actions.size)
-    for i in range(actions.size):
-        share = 0.5 * (min(max(actions[i], -1.0), 1.0) + 1.0)
-        price = floor * (cap / floor) ** share
-        prices[i] = cap if share == 1.0 else min(max(price, floor), cap)
-    return prices
+def _posted(actions: FloatArray, floor: float, cap: float) -> tuple[FloatArray, FloatArray]:
+    """Return prices (K, M), log-linear from floor (-1) to cap (1), both exactly, and the share of actions beyond."""
+    prices, clipped = np.empty(actions.shape), np.zeros(actions.shape[0])
+    for k in range(actions.shape[0]):
+        for m in range(actions.shape[1]):
+            share = 0.5 * (min(max(actions[k, m], -1.0), 1.0) + 1.0)
+            price = floor * (cap / floor) ** share
+            prices[k, m] = cap if share == 1.0 else min(max(price, floor), cap)
+            clipped[k] += abs(actions[k, m]) > 1.0
+        clipped[k] /= actions.shape[1]
+    return prices, clipped
+
+
+def posted(market: Market, actions: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the prices of actions (K, M), as `prices_from_action` does, and the share of each row that was clipped."""
+    return _posted(actions, market.scenario.price_floor, market.scenario.price_cap)
 
 
 def prices_from_action(market: Market, action: ArrayLike) -> FloatArray:
     """Return prices in $/h: log-linear in the action, which is clipped to [-1, 1]."""
     given = np.ascontiguousarray(action, dtype=np.float64)
-    return _prices(given.reshape(-1), market.scenario.price_floor, market.scenario.price_cap).reshape(given.shape)
+    return posted(market, given.reshape(1, -1))[0].reshape(given.shape)
 
 
 def action_from_prices(market: Market, prices: ArrayLike) -> Float32Array:

@@ -13,8 +13,8 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike, NDArray
 
 from lmaas_env.days import new_customers
-from lmaas_env.env import info_of, market_of
-from lmaas_env.market import Draws, Market, MarketState, settlement_of
+from lmaas_env.env import info_of, market_of, remembered
+from lmaas_env.market import Draws, Market, MarketState, state_after
 from lmaas_env.population import Population
 from lmaas_env.scenario import Scenario
 from lmaas_env.spaces import (
@@ -25,8 +25,7 @@ from lmaas_env.spaces import (
     first_sale,
     observation_from_state,
     observation_space,
-    prices_from_action,
-    sale_of,
+    posted,
 )
 from lmaas_env.types import BoolArray, FloatArray
 
@@ -130,14 +129,13 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
             self._start_days(over)
             nothing = np.zeros(self.num_envs, dtype=np.bool_)
             return self._observe(), np.zeros(self.num_envs), nothing, nothing.copy(), {}
-        prices, lanes = prices_from_action(self.market, checked), self.market.lanes(self.state)
+        (prices, clipped_share), lanes = posted(self.market, checked), self.market.lanes(self.state)
         draws = self._draws()
         booked = self.market.settle_lanes(prices, lanes, draws)
-        settlement, after = settlement_of(prices, draws.faded, booked, lanes.hour + 1)
-        self.state = MarketState(*after)
-        self._sale = sale_of(self.market, settlement)
-        reward = settlement.profit / self.market.population.size
-        entries = info_of(settlement, checked)
+        self.state = MarketState(*state_after(lanes, booked))
+        self._sale = remembered(self.market, prices, draws.faded, booked)
+        entries = info_of(booked, prices, clipped_share)
+        reward = entries["profit"] / self.market.population.size
         if over.any():
             reward = np.where(over, 0.0, reward)
             self._start_days(over)
