@@ -16,6 +16,7 @@ from typing import Any, cast
 import yaml
 
 from lmaas_env.files import write_whole
+from lmaas_env.population import Population
 from lmaas_env.scenario import MODEL_FIELDS, Scenario, faults
 
 SECTIONS = {  # by the first field of each
@@ -93,8 +94,6 @@ def with_customers(scenario: Scenario, said: Any = ()) -> Scenario:
     ValueError
         If the file is refused, or has other customers or slots than was said.
     """
-    from lmaas_env.population import Population
-
     task_value = Population.from_csv(scenario.customers_file).task_value
     sizes = dict(zip(("customers", "slots"), task_value.shape, strict=True))
     for name, size in sizes.items():
