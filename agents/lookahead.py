@@ -16,7 +16,7 @@ from agents.imp import IMP
 from agents.line_search import Anticipation, SellerConstants
 from lmaas_env.compiled import kernel
 from lmaas_env.days import draw_days, tuning_seeds
-from lmaas_env.market import Draws, Market, MarketState, stack
+from lmaas_env.market import Draws, Market, MarketState, Settlement, stack
 from lmaas_env.period import LaneState, Packed, unpack
 from lmaas_env.terms import RentalTerms
 from lmaas_env.types import FloatArray, IntArray
@@ -112,7 +112,7 @@ def worth_of_charge(market: Market, prices: FloatArray, draws: int = WORTH_DRAWS
     draws : int
         Per hour, the same for every charge: shadowing and demand from their stationary distribution, fades and harvest.
     """
-    scenario, catalogue, population = market.scenario, market.catalogue, market.population
+    scenario, population = market.scenario, market.population
     n, levels = population.size, SHARES.size
     rng = np.random.default_rng(0)
     worth = np.zeros((len(prices) + 1, n, levels))
@@ -129,12 +129,18 @@ def worth_of_charge(market: Market, prices: FloatArray, draws: int = WORTH_DRAWS
             np.repeat(drawn.faded, levels, axis=0), *(np.repeat(array, levels, axis=0) for array in drawn[1:])
         )
         sale, after = market.settle(np.tile(prices[hour], (draws * levels, 1)), state, period)
-        margin = (prices[hour] - catalogue.serving_cost)[sale.choice] * sale.hours.sum(axis=-1)
-        profit: FloatArray = np.where(sale.choice >= 0, margin - catalogue.adaptation_cost[sale.choice], 0.0)
+        profit = by_customer(market, sale)
         share = after.charge / population.capacity
         profit += interpolated(worth[hour + 1], customer, share.reshape(-1)).reshape(profit.shape)
         worth[hour] = profit.reshape(draws, levels, n).mean(axis=0).T
     return worth
+
+
+def by_customer(market: Market, sale: Settlement) -> FloatArray:
+    """Return the seller's profit from each customer of K lanes, (K, N) $; training is nobody's."""
+    model = np.maximum(sale.choice, 0)
+    margin = np.take_along_axis(sale.prices - market.catalogue.serving_cost, model, axis=1) * sale.hours.sum(axis=-1)
+    return np.where(sale.choice >= 0, margin - market.catalogue.adaptation_cost[model], 0.0)
 
 
 class _PooledIMP(IMP):

@@ -8,8 +8,8 @@ Look-ahead IMP charges every Wh at what the plan expects to earn with it later (
 - exact: from look-ahead IMP's prices, climbs over tables of what a sale earns less exactly what its energy was worth,
   in expectation over 16 fade scenarios, instead of a mean slope of the worth.
 
-A learned seller prices by the same objective (`agents.guide`), so that what these add bounds what it can learn to add.
-Writes ways.csv and origin.json (half an hour):
+A learned seller prices by the same objective (`agents.guide`), so that these say how much it might learn to add; they
+are no bound. Writes ways.csv and origin.json (a quarter of an hour on an idle machine):
 
     python benchmarks/worth.py --out benchmarks/worth
 """
@@ -26,7 +26,7 @@ import tyro
 
 from agents import LookaheadIMP
 from agents.climbs import climb
-from agents.lookahead import SHARES, Plan, interpolated, plan_day, worth_at
+from agents.lookahead import SHARES, Plan, by_customer, interpolated, plan_day, worth_at
 from agents.seller import PricingSeller
 from lmaas_env import Market
 from lmaas_env.compiled import kernel
@@ -50,9 +50,9 @@ class Worth:
 
     scenarios: tuple[str, ...] = ("day", "scarce")
     """Presets or YAML files."""
-    days: int = 200
+    days: int = 100
     """Held-out days."""
-    sold_days: int = 200
+    sold_days: int = 100
     """Days of a training seed, which look-ahead IMP sells and over which the worth is counted."""
     rounds: int = 2
     """Of selling and counting in turn."""
@@ -179,7 +179,7 @@ def sold(market: Market, seller: PricingSeller, seeds: Sequence[int]) -> list[Ho
 
 def counted(market: Market, hours: list[Hour], count: int) -> FloatArray:
     """Return the worth of charge (H + 1, B, N, K) by least squares over hours that were sold, backwards."""
-    catalogue, capacity, levels = market.catalogue, market.population.capacity, len(SHARES)
+    capacity, levels = market.population.capacity, len(SHARES)
     n = market.population.size
     worth = np.zeros((len(hours) + 1, count, n, levels))
     for hour in range(len(hours) - 1, -1, -1):
@@ -192,9 +192,7 @@ def counted(market: Market, hours: list[Hour], count: int) -> FloatArray:
         )
         posted = np.repeat(prices, levels, axis=0)
         sale, after = market.settle(posted, every, Draws(*(np.repeat(it, levels, axis=0) for it in draws)))
-        model = np.maximum(sale.choice, 0)
-        margin = np.take_along_axis(posted - catalogue.serving_cost, model, 1) * sale.hours.sum(axis=-1)
-        profit = np.where(sale.choice >= 0, margin - catalogue.adaptation_cost[model], 0.0)
+        profit = by_customer(market, sale)
         customer, share = np.tile(np.arange(n), days * levels), (after.charge / capacity).reshape(-1)
         later = columns(market, after, count)
         for b in range(count):

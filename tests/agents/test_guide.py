@@ -91,8 +91,7 @@ def test_what_a_policy_sees_of_customers_is_what_they_would_do_at_the_plan_s_pri
     assert np.allclose(clock[:, 2], 1.0 - hour / 24.0)
     rents = hours > 1e-6
     assert (customers[..., 19:23][~rents] == -2.0).all()
-    # A price moved by half the distance changes nothing; W is convex, so a price moved by more than all of it does, if
-    # the customer selects the model now.
+    # The distance is a first step to the threshold, short of it as W is convex: half of it changes no choice.
     distance = customers[..., 19:23] / 2.0
     chosen = np.arange(4) == result.choice.reshape(3, 24, 1)
     assert np.array_equal((distance > 0.0) & rents, chosen & rents)
