@@ -11,8 +11,12 @@ not exclude that (see `agents.line_search`).
 that no single price improves by more than the tolerance (plus what the margin beside a threshold costs). Proof:
 docs/theorem-2.md.
 
-Where few customers make a rugged profit, one start ends at prices that only a move of several at once would improve. So
-IMP then starts again where climbs over a table of sales end highest (`agents.restarts`), and keeps the best.
+At such prices, models that nobody rents may together hold down the price of one that somebody rents, where raising
+either alone changes nothing. So IMP then withdraws them all, at the cap, and goes on if that lets a price gain.
+
+Where few customers make a rugged profit, one start still ends at prices that only a move of several at once would
+improve. So IMP then starts again where climbs over a table of sales end highest (`agents.restarts`), and keeps the
+best.
 """
 
 from __future__ import annotations

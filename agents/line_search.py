@@ -476,6 +476,8 @@ def iterate(
 ) -> tuple[FloatArray, FloatArray, int]:
     """Move one price at a time, in ``order`` (M,), while that gains.
 
+    Models that nobody rents can together hold down the price of one that somebody rents. So once no price moves alone
+    they are withdrawn, and the search goes on; if that brings nothing, they keep their prices.
     Returns the prices, the profit before and after each sweep, and the points looked at.
     """
     prices = start.copy()
@@ -488,6 +490,7 @@ def iterate(
     history = np.empty(max_sweeps + 1)
     history[0] = _total(worst, sale, seller.training_cost)
     evaluations, settled = 0, 0  # settled: models whose price is known to be best among the others as they are
+    kept, kept_profit = prices, -np.inf  # before models were withdrawn
     for sweep in range(1, max_sweeps + 1):
         profit = history[sweep - 1]
         for turn in range(models):
@@ -509,8 +512,38 @@ def iterate(
                 worst[:, m], sale[:, m] = before
         history[sweep] = profit
         if settled == models:
-            return prices, history[: sweep + 1], evaluations
+            if profit <= kept_profit:
+                return kept, history[: sweep + 1], evaluations
+            kept, kept_profit, settled = prices.copy(), profit, 0
+            if not _withdraw(terms, anticipation, seller, prices, worst, sale):
+                return prices, history[: sweep + 1], evaluations
     return prices, history, evaluations
+
+
+@kernel
+def _withdraw(
+    terms: TermArrays,
+    anticipation: Anticipation,
+    seller: SellerConstants,
+    prices: FloatArray,
+    worst: FloatArray,
+    sale: FloatArray,
+) -> bool:
+    """Raise to the cap, in place, the prices of models that nobody rents, and say whether there were any.
+
+    No customer chooses otherwise, as W falls in the price: the profit stays as it is.
+    """
+    sold = np.zeros(prices.shape[0], dtype=np.bool_)
+    for n in range(worst.shape[0]):
+        choice = select(worst[n])
+        if choice >= 0:
+            sold[choice] = True
+    raised = False
+    for m in range(prices.shape[0]):
+        if not sold[m] and prices[m] < seller.price_cap:
+            prices[m], raised = seller.price_cap, True
+            fill_column(terms, anticipation, seller, m, seller.price_cap, worst, sale)
+    return raised
 
 
 @kernel

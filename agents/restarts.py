@@ -13,9 +13,9 @@ from lmaas_env.kernels import TermArrays
 from lmaas_env.types import FloatArray, IntArray
 from lmaas_env.waterfilling import solve_rows
 
-CELLS = 64  # prices per model; 128 find 0.01 % more in twice the time
-SPAN = 2.0  # they reach from the price / SPAN to the price * SPAN, or to floor and cap
-CLIMBS = 100
+CELLS = 96  # prices per model
+DOWN, UP = 2.0, 6.0  # they reach from the price / DOWN to the price * UP, or to floor and cap
+CLIMBS = 70
 
 
 def starting_prices(
@@ -28,7 +28,7 @@ def starting_prices(
     """
     sold = np.isin(np.arange(len(prices)), solve_rows(terms, prices[None])[0])
     dearest = prices[sold].max(initial=seller.price_floor)
-    table = around(terms, seller, np.minimum(prices, dearest) / SPAN, prices * SPAN)
+    table = around(terms, seller, np.minimum(prices, dearest) / DOWN, prices * UP)
     cells = np.empty((1, CLIMBS, len(prices)), dtype=np.int64)
     cells[..., order] = np.random.default_rng(0).integers(CELLS, size=cells.shape)
     profit: FloatArray = climb(table.worst, table.sale, order, cells)[0]

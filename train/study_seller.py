@@ -4,7 +4,7 @@ Each instance is one leasing period: the paper's one-shot game (`static`), or an
 stand at its start. Branch and bound proves a bound on the profit of any prices. Every search is scored as a share of
 the best profit that any of them found, and of that bound: the least that its share of the optimum can be. Then the
 market grows, in models and in customers, as far as branch and bound goes and beyond, where the personalised-price
-bound is left. What IMP's restarts are was chosen on static populations below 500, so the study takes others.
+bound is left. How IMP starts again was chosen on static populations up to 700, so the study takes others.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 GAME = "static"
 HOURS = (3, 9, 15, 21)
-FIRST_POPULATION = 501
+FIRST_POPULATION = 701
 GROWTH = ((24, 1), (24, 2), (24, 4), (24, 5), (24, 6), (24, 8), (24, 16), (50, 4), (100, 4), (1000, 4), (10_000, 4))
 MOST_PROVEN = 100  # customers up to which branch and bound is tried
 SMALLEST_GAP = 1e-3  # % in the figure
@@ -62,7 +62,7 @@ class StudySeller:
     """
 
     populations: int = 100
-    """Populations of the one-shot game (seeds 501, 502, ...)."""
+    """Populations of the one-shot game (seeds 701, 702, ...)."""
     day_populations: int = 5
     """Populations of `day`, four hours each."""
     gap: float = 1e-3

@@ -196,6 +196,27 @@ def test_starting_again_only_gains_and_its_prices_are_still_a_fixed_point() -> N
     assert gained >= 3
 
 
+@pytest.mark.parametrize("population", [1, 2, 605])  # of 605, two models together hold down the price of a third
+def test_withdrawing_every_model_that_nobody_rents_gains_nothing(population: int) -> None:
+    market = Market("static", seed=population)
+    terms, imp = market.terms(first_state(market)), IMP(market)
+    result = imp.solve_terms(terms)
+    withdrawn = result.prices.copy()
+    withdrawn[~np.isin(np.arange(market.catalogue.size), solve(terms, result.prices).choice)] = 40.0
+    assert imp.profit(terms, withdrawn) == pytest.approx(result.profit, rel=1e-12)
+    assert imp.solve_terms(terms, start=withdrawn).profit <= result.profit * (1.0 + 1e-6)
+
+
+def test_models_that_nobody_rents_keep_their_prices_where_withdrawing_them_brings_nothing() -> None:
+    market = Market("static", seed=4)
+    terms, imp = market.terms(first_state(market)), IMP(market)
+    result = imp.solve_terms(terms)
+    again = imp.solve_terms(terms, start=result.prices)
+    assert again.prices.tolist() == result.prices.tolist()
+    unsold = ~np.isin(np.arange(market.catalogue.size), solve(terms, result.prices).choice)
+    assert (result.prices[unsold] < 40.0).any()
+
+
 def test_restarts_end_where_every_profit_is_a_loss() -> None:
     market = one_customer(task_value_median=1e-6, task_value_sigma=0.0)
     result = IMP(market).solve(first_state(market))
