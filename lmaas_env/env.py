@@ -11,22 +11,20 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lmaas_env import period
-from lmaas_env.market import Market, MarketState, Settlement, settlement_of, state_after
-from lmaas_env.period import Booked, LaneState
+from lmaas_env.market import Market, MarketState, Settlement, settlement_of
+from lmaas_env.period import rows_of
 from lmaas_env.population import Population
 from lmaas_env.scenario import Scenario
 from lmaas_env.spaces import (
     Float32Array,
-    Sale,
     action_space,
     checked_action,
     first_sale,
-    observation_of_lanes,
+    observation_from_state,
     observation_space,
-    posted,
-    sale_of,
 )
-from lmaas_env.types import BoolArray, FloatArray
+from lmaas_env.turn import Turn, info_of, play_one
+from lmaas_env.types import FloatArray
 
 if TYPE_CHECKING:
     from lmaas_env.window import Window
@@ -145,8 +143,9 @@ class LMaaSEnv(gym.Env[Any, Any]):
         self.action_space = action_space(self.market)
         self.render_mode = render_mode
         self._window: Window | None = None
-        self._lanes: LaneState | None = None  # of one lane, as kernels take it
-        self._sold: tuple[FloatArray, BoolArray, Booked] | None = None  # prices, fades and what that lane booked
+        self._hour = 0
+        self._books: FloatArray | None = None  # (7, 1, N), rows as in `period.Booked`: they hold the state
+        self._turn: Turn | None = None  # the last one
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -156,9 +155,9 @@ class LMaaSEnv(gym.Env[Any, Any]):
         if self.market.scenario.turnover == "daily":
             self.market = self.market.with_population(Population.sample(self.market.scenario, self.np_random))
         first, self._day = self.market.days([self.np_random])
-        self._lanes, self._sold = self.market.lanes(first), None
+        self._hour, self._books, self._turn = 0, rows_of(self.market.lanes(first)), None
         self._show()
-        return observation_of_lanes(self.market, self._lanes, first_sale(self.market, (1,)))[0], {}
+        return observation_from_state(self.market, first, first_sale(self.market, (1,)))[0], {}
 
     def step(self, action: ArrayLike) -> tuple[Float32Array, float, bool, bool, dict[str, Any]]:
         """Post prices for one period.
@@ -171,30 +170,30 @@ class LMaaSEnv(gym.Env[Any, Any]):
             Before the first reset and after the last period.
         """
         checked = checked_action(action, (self.market.catalogue.size,))
-        market, lanes = self.market, self._lanes
-        if lanes is None or lanes.hour[0] >= market.scenario.periods:
+        market = self.market
+        if self._books is None or self._hour >= market.scenario.periods:
             raise gym.error.ResetNeeded("Call reset() before step(): no day has started, or it is over")
-        prices, clipped_share = posted(market, checked[None])
-        draws = self._day.at(lanes.hour[0])
-        booked = market.settle_lanes(prices, lanes, draws)
-        self._sold, self._lanes = (prices, draws.faded, booked), state_after(lanes, booked)
-        observation = observation_of_lanes(market, self._lanes, remembered(market, *self._sold))[0]
-        info = {name: value[0] for name, value in info_of(booked, prices, clipped_share).items()}
-        terminated = bool(self._lanes.hour[0] >= market.scenario.periods)
+        turn, seen = play_one(market, checked[None], self._hour, self._books, self._day)
+        self._hour, self._books, self._turn = self._hour + 1, turn.booked.per_customer, turn
+        info = info_of(turn, 0)
         self._show()
-        return observation, float(info["profit"]) / market.population.size, terminated, False, info
+        terminated = self._hour >= market.scenario.periods
+        return seen[0], float(info["profit"]) / market.population.size, terminated, False, info
 
     @property
     def state(self) -> MarketState | None:
         """The market's state, None before the first reset."""
-        return (
-            None if self._lanes is None else MarketState(int(self._lanes.hour[0]), *(it[0] for it in self._lanes[1:]))
-        )
+        if self._books is None:
+            return None
+        rows = self._books[:, 0]
+        return MarketState(self._hour, rows[period.SHADOWING], rows[period.DEMAND], rows[period.CHARGE])
 
     @property
     def settlement(self) -> Settlement | None:
         """What the last period brought, None at the start of a day."""
-        return None if self._sold is None else Settlement(*(it[0] for it in settlement_of(*self._sold)))
+        if self._turn is None:
+            return None
+        return Settlement(*(it[0] for it in settlement_of(self._turn.prices, self._turn.faded, self._turn.booked)))
 
     def render(self) -> str | NDArray[np.uint8] | None:  # pyright: ignore
         """Return a table (``ansi``) or a picture (``rgb_array``, (H, W, 3) uint8) of the last period.
@@ -244,25 +243,3 @@ def market_of(
     if observation is not None:
         numbers = dataclasses.replace(numbers, observation=observation)
     return Market(numbers, seed=population_seed, customers=customers)
-
-
-def remembered(market: Market, prices: FloatArray, faded: BoolArray, booked: Booked) -> Sale | None:
-    """Return what a seller with public information remembers of K lanes; None where it sees the state in full."""
-    return None if market.scenario.observation == "full" else sale_of(market, settlement_of(prices, faded, booked))
-
-
-def info_of(booked: Booked, prices: FloatArray, clipped_share: FloatArray) -> dict[str, Any]:
-    """Return the infos of a period of K lanes; every value has a leading lane axis."""
-    of_lane = booked.per_lane
-    return {
-        "profit": of_lane[period.PROFIT],
-        "revenue": of_lane[period.REVENUE],
-        "cost": of_lane[period.COST],
-        "prices": prices,
-        "customers_per_model": booked.customers_per_model,
-        "hours_per_model": booked.hours_per_model,
-        "customer_profit": of_lane[period.CUSTOMER_PROFITS],
-        "worst_case_profit": of_lane[period.WORST_CASE_PROFITS],
-        "faded_share": of_lane[period.FADED_SHARE],
-        "clipped_share": clipped_share,
-    }

@@ -123,6 +123,7 @@ class Market:
     Attributes
     ----------
     packed : the constants as kernels take them (`lmaas_env.period.Packed`)
+    is_compiled : whether `lmaas_env.period.settle_rsr` settles its periods
 
     Raises
     ------
@@ -143,7 +144,7 @@ class Market:
         self.catalogue = Catalogue.from_scenario(self.scenario)
         constants = _constants(self.scenario, self.population, self.catalogue)
         self._demand_factor, self.packed = constants.demand_factor, period.pack(constants)
-        self._is_compiled = type(self.customers) is RSR and self.scenario.settlement == "recourse"
+        self.is_compiled = type(self.customers) is RSR and self.scenario.settlement == "recourse"
 
     def __repr__(self) -> str:
         return (
@@ -266,7 +267,8 @@ class Market:
         lanes, drawn = self.lanes(state), self._lane_draws(draws, state.charge.shape)
         rows = np.ascontiguousarray(posted) if lead else posted[None]
         booked = self.settle_lanes(rows, lanes, drawn)
-        settlement, after = settlement_of(rows, drawn.faded, booked), state_after(lanes, booked)
+        settlement = settlement_of(rows, drawn.faded, booked)
+        after = period.state_in(lanes.hour + 1, booked.per_customer)
         if lead:
             return settlement, MarketState(*after)
         return Settlement(*(it[0] for it in settlement)), MarketState(state.hour + 1, *(it[0] for it in after[1:]))
@@ -285,7 +287,7 @@ class Market:
         def settle_some(first: int, last: int) -> bool:
             return period.settle_rsr(self.packed, prices, state, drawn, first, last, booked)
 
-        if self._is_compiled and all(in_threads(settle_some, len(prices), LEAST_LANES)):
+        if self.is_compiled and all(in_threads(settle_some, len(prices), LEAST_LANES)):
             return booked
         terms = RentalTerms(*period.terms_of(self.packed, state))  # it and price_rows say what is wrong, if anything is
         price_rows(terms, prices)
@@ -295,12 +297,6 @@ class Market:
         worst = selection.worst_case_profit
         period.book(self.packed, 0, prices, state, drawn, choice, hours, profit, worst, used, booked)
         return booked
-
-
-def state_after(state: LaneState, booked: Booked) -> LaneState:
-    """Return the state of K lanes after the period that was booked."""
-    mine = booked.per_customer
-    return LaneState(state.hour + 1, mine[period.SHADOWING], mine[period.DEMAND], mine[period.CHARGE])
 
 
 def settlement_of(prices: FloatArray, faded: BoolArray, booked: Booked) -> Settlement:

@@ -159,6 +159,19 @@ def new_booked(lanes: int, models: int, customers: int, slots: int) -> Booked:
 
 
 @kernel
+def state_in(hour: IntArray, per_customer: FloatArray) -> LaneState:
+    """Return the state that rows (7, K, N) numbered as above hold, at the hours (K,) of the lanes."""
+    return LaneState(hour, per_customer[SHADOWING], per_customer[DEMAND], per_customer[CHARGE])
+
+
+def rows_of(state: LaneState) -> FloatArray:
+    """Return rows (7, K, N) that hold a state as `state_in` reads it, and zeros."""
+    rows = np.zeros((7, *state.charge.shape))
+    rows[SHADOWING], rows[DEMAND], rows[CHARGE] = state.shadowing, state.demand, state.charge
+    return rows
+
+
+@kernel
 def draw_state(
     rng: np.random.Generator,
     lane: int,

@@ -72,7 +72,7 @@ def observation_size(market: Market) -> int:
 
 
 @kernel
-def _posted(actions: FloatArray, floor: float, cap: float) -> tuple[FloatArray, FloatArray]:
+def prices_of(actions: FloatArray, floor: float, cap: float) -> tuple[FloatArray, FloatArray]:
     """Return prices (K, M), log-linear from floor (-1) to cap (1), both exactly, and the share of actions beyond."""
     prices, clipped = np.empty(actions.shape), np.zeros(actions.shape[0])
     for k in range(actions.shape[0]):
@@ -87,7 +87,7 @@ def _posted(actions: FloatArray, floor: float, cap: float) -> tuple[FloatArray, 
 
 def posted(market: Market, actions: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return the prices of actions (K, M), as `prices_from_action` does, and the share of each row that was clipped."""
-    return _posted(actions, market.scenario.price_floor, market.scenario.price_cap)
+    return prices_of(actions, market.scenario.price_floor, market.scenario.price_cap)
 
 
 def prices_from_action(market: Market, action: ArrayLike) -> FloatArray:
@@ -130,11 +130,8 @@ def _clipped(value: float) -> float:
 
 
 @kernel
-def _observations(
-    hour: IntArray,
-    shadowing: FloatArray,
-    charge: FloatArray,
-    demand: FloatArray,
+def observations_of(
+    state: LaneState,
     capacity: FloatArray,
     shadowing_sigma: float,
     demand_sigma: float,
@@ -142,6 +139,7 @@ def _observations(
     sale: FloatArray,
 ) -> Float32Array:
     """Lay out K observations: the state in full and the clock, or the clock and the last ``sale`` (K, 3 M + 1)."""
+    hour, shadowing, demand, charge = state
     lanes, customers = charge.shape
     public = sale.shape[1]
     seen = np.empty((lanes, 3 + public if public else 3 * customers + 3), dtype=np.float32)
@@ -218,11 +216,8 @@ def observation_of_lanes(market: Market, lanes: LaneState, sale: Sale | None) ->
     else:
         parts = [np.reshape(part, (len(lanes.hour), -1)) for part in sale]
         remembered = np.concatenate(parts, axis=1, dtype=np.float64)
-    seen = _observations(
-        lanes.hour,
-        lanes.shadowing,
-        lanes.charge,
-        lanes.demand,
+    seen = observations_of(
+        lanes,
         np.ravel(market.population.capacity),
         scenario.shadowing_sigma,
         scenario.demand_sigma,
@@ -289,6 +284,7 @@ def checked_action(action: ArrayLike, shape: tuple[int, ...]) -> FloatArray:
         raise ValueError(f"action = {action!r} must be an array of numbers") from error
     if checked.shape != shape:
         raise ValueError(f"action has shape {checked.shape}, it must be {shape}")
-    if not np.isfinite(checked).all():
+    # The square is quick, and finite for all but huge numbers.
+    if not math.isfinite(np.vdot(checked, checked)) and not np.isfinite(checked).all():
         raise ValueError(f"action = {checked.tolist()} must be finite, in [-1, 1]")
     return checked

@@ -13,8 +13,9 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike, NDArray
 
 from lmaas_env.days import new_customers
-from lmaas_env.env import info_of, market_of, remembered
-from lmaas_env.market import Draws, Market, MarketState, state_after
+from lmaas_env.env import market_of
+from lmaas_env.market import Draws, Market, MarketState
+from lmaas_env.period import state_in
 from lmaas_env.population import Population
 from lmaas_env.scenario import Scenario
 from lmaas_env.spaces import (
@@ -25,8 +26,8 @@ from lmaas_env.spaces import (
     first_sale,
     observation_from_state,
     observation_space,
-    posted,
 )
+from lmaas_env.turn import info_of, play, remembered
 from lmaas_env.types import BoolArray, FloatArray
 
 
@@ -129,12 +130,10 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
             self._start_days(over)
             nothing = np.zeros(self.num_envs, dtype=np.bool_)
             return self._observe(), np.zeros(self.num_envs), nothing, nothing.copy(), {}
-        (prices, clipped_share), lanes = posted(self.market, checked), self.market.lanes(self.state)
-        draws = self._draws()
-        booked = self.market.settle_lanes(prices, lanes, draws)
-        self.state = MarketState(*state_after(lanes, booked))
-        self._sale = remembered(self.market, prices, draws.faded, booked)
-        entries = info_of(booked, prices, clipped_share)
+        lanes = self.market.lanes(self.state)
+        turn = play(self.market, checked, lanes, self._draws())
+        self.state = MarketState(*state_in(lanes.hour + 1, turn.booked.per_customer))
+        self._sale, entries = remembered(self.market, turn), info_of(turn)
         reward = entries["profit"] / self.market.population.size
         if over.any():
             reward = np.where(over, 0.0, reward)

@@ -391,7 +391,7 @@ def test_compiled_lanes_in_threads_are_the_steps_of_any_strategy_one_by_one(monk
     compiled = market.settle(prices, state, draws[0])
     monkeypatch.setattr("lmaas_env.market.in_threads", lambda work, size, least: [work(0, size)])
     assert data_equivalence(market.settle(prices, state, draws[0]), compiled, exact=True)
-    monkeypatch.setattr(market, "_is_compiled", False)
+    monkeypatch.setattr(market, "is_compiled", False)
     assert data_equivalence(market.settle(prices, state, draws[0]), compiled, exact=False)
 
 
