@@ -77,6 +77,13 @@ class Demand(NamedTuple):
     adaptation_cost: float
 
 
+class Known(NamedTuple):
+    """Thresholds found so far, (N, M), and the best other offers that they hold for: most outlive a sweep."""
+
+    offer: FloatArray
+    threshold: FloatArray
+
+
 class Points(NamedTuple):
     """Prices looked at (rows) and what each customer (columns, as in `Demand`) would rent there."""
 
@@ -221,9 +228,15 @@ def _total(worst: FloatArray, sale: FloatArray, training_cost: float) -> float:
 
 @kernel
 def _demand(
-    terms: TermArrays, seller: SellerConstants, m: int, price: float, worst: FloatArray, sale: FloatArray
+    terms: TermArrays,
+    seller: SellerConstants,
+    m: int,
+    price: float,
+    worst: FloatArray,
+    sale: FloatArray,
+    known: Known,
 ) -> Demand:
-    """Sort the customers by the price of model m from which they select another model, or none."""
+    """Sort the customers by the price of model m from which they select another model, or none; fills ``known``."""
     customers, models = worst.shape
     slots = terms.task_value.shape[1]
     scratch = np.empty(slots)
@@ -236,8 +249,15 @@ def _demand(
         other = select(others)
         elsewhere[n] = sale[n, other] if other >= 0 else 0.0
         offer = others[other] if other >= 0 else 0.0
-        faded = worst_fades(terms.fade_budget[n], slots)
-        threshold[n] = _threshold(terms, n, m, faded, offer, price, seller.price_floor, seller.price_cap, scratch)
+        if offer != known.offer[n, m]:
+            before = known.threshold[n, m]
+            start = before if 0.0 < before < np.inf else price
+            faded = worst_fades(terms.fade_budget[n], slots)
+            known.offer[n, m] = offer
+            known.threshold[n, m] = _threshold(
+                terms, n, m, faded, offer, start, seller.price_floor, seller.price_cap, scratch
+            )
+        threshold[n] = known.threshold[n, m]
     order = np.argsort(threshold)
     gone = np.zeros(customers + 1)
     gone[1:] = np.cumsum(elsewhere[order])
@@ -490,7 +510,9 @@ def iterate(
     history = np.empty(max_sweeps + 1)
     history[0] = _total(worst, sale, seller.training_cost)
     evaluations, settled = 0, 0  # settled: models whose price is known to be best among the others as they are
+    known = Known(np.full((customers, models), np.nan), np.zeros((customers, models)))
     kept, kept_profit = prices, -np.inf  # before models were withdrawn
+    withdrawn = np.zeros(models, dtype=np.bool_)
     for sweep in range(1, max_sweeps + 1):
         profit = history[sweep - 1]
         for turn in range(models):
@@ -498,7 +520,9 @@ def iterate(
                 break
             m = int(order[turn])
             settled += 1
-            demand = _demand(terms, seller, m, prices[m], worst, sale)
+            if withdrawn[m]:  # searched again once a price gains
+                continue
+            demand = _demand(terms, seller, m, prices[m], worst, sale, known)
             price, _, looked = _search(terms, anticipation, seller, m, prices[m], demand, points, exact)
             evaluations += looked
             if price == prices[m]:
@@ -508,6 +532,7 @@ def iterate(
             trial = _total(worst, sale, seller.training_cost)
             if trial > profit + TOLERANCE * max(1.0, abs(profit)):
                 prices[m], profit, settled = price, trial, 1
+                withdrawn[:] = False
             else:
                 worst[:, m], sale[:, m] = before
         history[sweep] = profit
@@ -515,7 +540,8 @@ def iterate(
             if profit <= kept_profit:
                 return kept, history[: sweep + 1], evaluations
             kept, kept_profit, settled = prices.copy(), profit, 0
-            if not _withdraw(terms, anticipation, seller, prices, worst, sale):
+            withdrawn = _withdraw(terms, anticipation, seller, prices, worst, sale)
+            if not withdrawn.any():
                 return prices, history[: sweep + 1], evaluations
     return prices, history, evaluations
 
@@ -528,20 +554,19 @@ def _withdraw(
     prices: FloatArray,
     worst: FloatArray,
     sale: FloatArray,
-) -> bool:
-    """Raise to the cap, in place, the prices of models that nobody rents, and say whether there were any.
+) -> BoolArray:
+    """Raise to the cap, in place, the prices of models that nobody rents; return which these are, (M,).
 
     No customer chooses otherwise, as W falls in the price: the profit stays as it is.
     """
-    sold = np.zeros(prices.shape[0], dtype=np.bool_)
+    raised = prices < seller.price_cap
     for n in range(worst.shape[0]):
         choice = select(worst[n])
         if choice >= 0:
-            sold[choice] = True
-    raised = False
+            raised[choice] = False
     for m in range(prices.shape[0]):
-        if not sold[m] and prices[m] < seller.price_cap:
-            prices[m], raised = seller.price_cap, True
+        if raised[m]:
+            prices[m] = seller.price_cap
             fill_column(terms, anticipation, seller, m, seller.price_cap, worst, sale)
     return raised
 
