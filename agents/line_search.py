@@ -402,25 +402,27 @@ def _search(
     seller: SellerConstants,
     m: int,
     current: float,
+    profit: float,
     demand: Demand,
     points: Points,
     exact: float,
 ) -> tuple[float, float, int]:
     """Return the best price of model m, the profit there but for training, and the count of points looked at.
 
-    ``exact`` is the gain, relative to the profit (at least 1 $), that may be missed.
+    ``profit`` is that of the ``current`` price, -inf if nothing is known; ``exact`` is the gain, relative to the profit
+    (at least 1 $), that may be missed.
     Depth first, the better half first. A row of ``points`` belongs to the depth whose split filled it, and is free once
     both halves are done.
     """
     floor, cap = seller.price_floor, seller.price_cap
     first = _gone(demand, floor)
     last = _gone(demand, cap)
-    best_price, best = current, _look(terms, anticipation, m, demand, points, 0, current, first)
+    best_price, best = current, profit
     for row, price in ((0, floor), (1, cap)):
         profit = _look(terms, anticipation, m, demand, points, row, price, first)
         if profit > best:
             best_price, best = price, profit
-    evaluations = 3
+    evaluations = 2
     blocks = [_bound(demand, points, 0, 1, first, last, 0)]
     while len(blocks) > 0:
         block = blocks.pop()
@@ -477,7 +479,7 @@ def personalised_bound(terms: TermArrays, anticipation: Anticipation, seller: Se
                 np.array([above]),
                 adaptation,
             )
-            best = _search(terms, anticipation, seller, m, seller.price_cap, demand, points, EXACT)[1]
+            best = _search(terms, anticipation, seller, m, seller.price_cap, -np.inf, demand, points, EXACT)[1]
             missed = MARGIN * min(threshold, seller.price_cap) * hours + EXACT * max(1.0, abs(best))
             most = max(most, best + missed)
         total += most
@@ -523,7 +525,8 @@ def iterate(
             if withdrawn[m]:  # searched again once a price gains
                 continue
             demand = _demand(terms, seller, m, prices[m], worst, sale, known)
-            price, _, looked = _search(terms, anticipation, seller, m, prices[m], demand, points, exact)
+            sold = profit + seller.training_cost
+            price, _, looked = _search(terms, anticipation, seller, m, prices[m], sold, demand, points, exact)
             evaluations += looked
             if price == prices[m]:
                 continue

@@ -74,7 +74,7 @@ class Search(NamedTuple):
         cap = self.seller.price_cap
         demand = self.demand(cap, nothing_known(self.worst))
         points = _points(self.worst.shape[0])
-        return _search(self.arrays, self.anticipation, self.seller, self.m, cap, demand, points, EXACT)
+        return _search(self.arrays, self.anticipation, self.seller, self.m, cap, -np.inf, demand, points, EXACT)
 
 
 def some_search(customers: int, anticipate: str, seed: int, charge: float = 0.0) -> Search:
