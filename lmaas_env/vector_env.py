@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from lmaas_env.days import new_customers
 from lmaas_env.env import market_of
 from lmaas_env.market import Draws, Market, MarketState
-from lmaas_env.period import state_in
+from lmaas_env.period import LaneState, state_in
 from lmaas_env.population import Population
 from lmaas_env.scenario import Scenario
 from lmaas_env.spaces import (
@@ -24,7 +24,7 @@ from lmaas_env.spaces import (
     action_space,
     checked_action,
     first_sale,
-    observation_from_state,
+    observation_of_lanes,
     observation_space,
 )
 from lmaas_env.turn import info_of, play, remembered
@@ -125,12 +125,12 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
         checked = checked_action(actions, (self.num_envs, self.market.catalogue.size))
         if self.state is None:
             raise gym.error.ResetNeeded("Call reset() before step()")
-        over = self._hours >= self.market.scenario.periods  # only in NextStep: these lanes start their next day
+        lanes = self._lanes
+        over = lanes.hour >= self.market.scenario.periods  # only in NextStep: these lanes start their next day
         if over.all():
             self._start_days(over)
             nothing = np.zeros(self.num_envs, dtype=np.bool_)
             return self._observe(), np.zeros(self.num_envs), nothing, nothing.copy(), {}
-        lanes = self.market.lanes(self.state)
         turn = play(self.market, checked, lanes, self._draws())
         self.state = MarketState(*state_in(lanes.hour + 1, turn.booked.per_customer))
         self._sale, entries = remembered(self.market, turn), info_of(turn)
@@ -138,7 +138,7 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
         if over.any():
             reward = np.where(over, 0.0, reward)
             self._start_days(over)
-        terminated = self._hours >= self.market.scenario.periods
+        terminated = self._lanes.hour >= self.market.scenario.periods
         if self.autoreset_mode is AutoresetMode.SAME_STEP and terminated.any():
             final = {
                 "final_obs": _per_lane(self._observe(), terminated),
@@ -151,17 +151,16 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
         return self._observe(), reward, terminated, np.zeros(self.num_envs, dtype=np.bool_), info
 
     @property
-    def _hours(self) -> NDArray[np.int64]:
+    def _lanes(self) -> LaneState:
         assert self.state is not None
-        return np.asarray(self.state.hour)
+        return LaneState(np.asarray(self.state.hour), *self.state[1:])
 
     def _observe(self) -> Float32Array:
-        assert self.state is not None
-        return observation_from_state(self.market, self.state, self._sale)
+        return observation_of_lanes(self.market, self._lanes, self._sale)
 
     def _draws(self) -> Draws:
         """Return this period's draws: a view where all lanes are at one hour, else a copy."""
-        hours = np.minimum(self._hours, self.market.scenario.periods - 1)
+        hours = np.minimum(self._lanes.hour, self.market.scenario.periods - 1)
         if (hours == hours[0]).all():
             return self._day.at(hours[0])
         return self._day.at((hours, np.arange(self.num_envs)))
