@@ -542,6 +542,8 @@ def iterate(
         if settled == models:
             if profit <= kept_profit:
                 return kept, history[: sweep + 1], evaluations
+            if sweep == max_sweeps:  # nothing is withdrawn that could not be put back
+                break
             kept, kept_profit, settled = prices.copy(), profit, 0
             withdrawn = _withdraw(terms, anticipation, seller, prices, worst, sale)
             if not withdrawn.any():

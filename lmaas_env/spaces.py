@@ -279,7 +279,8 @@ def checked_observation(market: Market, observation: ArrayLike) -> FloatArray:
 def checked_action(action: ArrayLike, shape: tuple[int, ...]) -> FloatArray:
     """Return the action as float64, or say what is wrong with it (its range is not: it is clipped)."""
     try:
-        checked = np.asarray(action, dtype=np.float64)
+        # A copy, since kernels would be compiled again for arrays that are read-only or not in order.
+        checked = np.array(action, dtype=np.float64, order="C")
     except (TypeError, ValueError) as error:
         raise ValueError(f"action = {action!r} must be an array of numbers") from error
     if checked.shape != shape:

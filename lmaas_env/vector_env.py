@@ -49,6 +49,11 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
     market : Market, optional
         A market that exists, instead of the one that these arguments describe.
 
+    Attributes
+    ----------
+    state : MarketState or None
+        Of all lanes, None before the first reset; to be read, not set.
+
     Raises
     ------
     ValueError
