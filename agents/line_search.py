@@ -227,6 +227,11 @@ def _total(worst: FloatArray, sale: FloatArray, training_cost: float) -> float:
 
 
 @kernel
+def _nothing_known(customers: int, models: int) -> Known:
+    return Known(np.full((customers, models), np.nan), np.zeros((customers, models)))
+
+
+@kernel
 def _demand(
     terms: TermArrays,
     seller: SellerConstants,
@@ -512,7 +517,7 @@ def iterate(
     history = np.empty(max_sweeps + 1)
     history[0] = _total(worst, sale, seller.training_cost)
     evaluations, settled = 0, 0  # settled: models whose price is known to be best among the others as they are
-    known = Known(np.full((customers, models), np.nan), np.zeros((customers, models)))
+    known = _nothing_known(customers, models)
     kept, kept_profit = prices, -np.inf  # before models were withdrawn
     withdrawn = np.zeros(models, dtype=np.bool_)
     for sweep in range(1, max_sweeps + 1):

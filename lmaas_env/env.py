@@ -10,9 +10,8 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lmaas_env import period
 from lmaas_env.market import Market, MarketState, Settlement, settlement_of
-from lmaas_env.period import rows_of
+from lmaas_env.period import rows_of, state_in
 from lmaas_env.population import Population
 from lmaas_env.scenario import Scenario
 from lmaas_env.spaces import (
@@ -185,8 +184,8 @@ class LMaaSEnv(gym.Env[Any, Any]):
         """The market's state, None before the first reset."""
         if self._books is None:
             return None
-        rows = self._books[:, 0]
-        return MarketState(self._hour, rows[period.SHADOWING], rows[period.DEMAND], rows[period.CHARGE])
+        _, *lane = state_in(np.array([self._hour]), self._books)
+        return MarketState(self._hour, *(it[0] for it in lane))
 
     @property
     def settlement(self) -> Settlement | None:
