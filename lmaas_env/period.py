@@ -356,7 +356,7 @@ def settle_rsr(
         terms = _terms(unpack(packed, low * customers, high * customers), block)
         if first_offence(terms)[0] != 0 or not _are_payable(terms, prices[low:high]):
             return False
-        choice, worst_case_profit, _ = solve_rows(terms, prices[low:high])
+        choice, worst_case_profit, _ = solve_rows(terms, prices[low:high], False)
         chosen = np.zeros(rows)
         for row in range(rows):
             if choice[row] >= 0:

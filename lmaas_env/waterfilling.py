@@ -23,6 +23,7 @@ from lmaas_env.kernels import TermArrays, select
 from lmaas_env.types import BoolArray, FloatArray, IntArray
 
 LANES = 32  # problems per chunk: few enough for scratch in L1, many enough for full vectors
+CROWD = 12  # problems short of energy from which on a chunk is searched where it is: moving them would cost more
 
 _LANE, _STATES = (LANES,), (2, LANES)
 CHUNK = np.dtype(
@@ -291,7 +292,7 @@ def water_fill(chunks: Any, slots: Any, size: int, count: int) -> None:
 
 @kernel
 def write_back(chunks: Any, slots: Any, count: int, profit: FloatArray, hours: FloatArray) -> None:
-    """Copy profit (B,) and hours (B, L) of the first ``count`` lanes to the problems' places."""
+    """Copy profit (B,) and hours (B, L) of the first ``count`` lanes to the problems' places; no hours if (B, 0)."""
     chunk = chunks[0]
     for i in range(count):
         problem = np.uint64(chunk.problem[i])
@@ -304,6 +305,7 @@ def write_back(chunks: Any, slots: Any, count: int, profit: FloatArray, hours: F
 def sort_out(
     chunk: Any,
     slots: Any,
+    size: int,
     loaded: int,
     short: Any,
     short_slots: Any,
@@ -311,17 +313,20 @@ def sort_out(
     profit: FloatArray,
     hours: FloatArray,
 ) -> int:
-    """Solve the ``loaded`` problems of a chunk, but for those that lack energy: they join the ``waiting`` of another.
+    """Solve the ``loaded`` problems of a chunk, but for a few that lack energy: they join the ``waiting`` of another.
 
-    Most customers have energy enough, so those that lack it are searched for mu in chunks of their own. Returns how
+    Where most customers have energy enough, those that lack it are searched for mu in chunks of their own. Returns how
     many wait then.
     """
-    size = hours.shape[1]
     lacking = fill_slack(chunk, slots, size, loaded)
-    if lacking < loaded:
+    is_crowd = lacking >= CROWD
+    if is_crowd:
+        find_shadow_prices(chunk, slots)
+        fill_hours(chunk, slots, size)
+    if is_crowd or lacking < loaded:
         settle(chunk, slots, size)
         write_back(chunk, slots, loaded, profit, hours)
-    if lacking > 0:
+    if lacking > 0 and not is_crowd:
         for i in range(loaded):
             if chunk[0].used[i] > chunk[0].energy[i]:
                 move(chunk, slots, i, short, short_slots, waiting)
@@ -334,14 +339,17 @@ def sort_out(
 
 
 @kernel
-def solve_grid(terms: TermArrays, prices: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Worst-case profit (K * N, J, M) and planned hours (K * N, J, M, L) at J prices of every model, (K, J, M)."""
+def solve_grid(terms: TermArrays, prices: FloatArray, with_hours: bool = True) -> tuple[FloatArray, FloatArray]:
+    """Worst-case profit (K * N, J, M) and planned hours (K * N, J, M, L) at J prices of every model, (K, J, M).
+
+    Without hours their last axis has length 0.
+    """
     rows, size = terms.task_value.shape
     models, cells = terms.setup_cost.shape[1], prices.shape[1]
     rows_per_market = rows // prices.shape[0]
     worst_case_profit = np.empty((rows, cells, models))
-    planned_hours = np.empty((rows, cells, models, size))
-    profit, hours = worst_case_profit.reshape(-1), planned_hours.reshape(-1, size)
+    planned_hours = np.empty((rows, cells, models, size if with_hours else 0))
+    profit, hours = worst_case_profit.reshape(-1), planned_hours.reshape(rows * cells * models, planned_hours.shape[3])
     chunk, slots = np.empty(1, CHUNK), new_slots(size)
     short, short_slots = np.empty(1, CHUNK), new_slots(size)
     worst = np.empty(size, dtype=np.bool_)
@@ -356,7 +364,7 @@ def solve_grid(terms: TermArrays, prices: FloatArray) -> tuple[FloatArray, Float
                 loaded += 1
                 problem += 1
                 if loaded == LANES or problem == profit.shape[0]:
-                    waiting = sort_out(chunk, slots, loaded, short, short_slots, waiting, profit, hours)
+                    waiting = sort_out(chunk, slots, size, loaded, short, short_slots, waiting, profit, hours)
                     loaded = 0
     if waiting > 0:
         water_fill(short, short_slots, size, waiting)
@@ -365,12 +373,13 @@ def solve_grid(terms: TermArrays, prices: FloatArray) -> tuple[FloatArray, Float
 
 
 @kernel
-def solve_rows(terms: TermArrays, prices: FloatArray) -> tuple[IntArray, FloatArray, FloatArray]:
-    """RSR's first stage for every customer: choice (N,), worst-case profit (N, M) and planned hours (N, M, L)."""
-    rows, size = terms.task_value.shape
-    models = terms.setup_cost.shape[1]
-    profit, hours = solve_grid(terms, prices.reshape(prices.shape[0], 1, models))
-    worst_case_profit, planned_hours = profit.reshape(rows, models), hours.reshape(rows, models, size)
+def solve_rows(
+    terms: TermArrays, prices: FloatArray, with_hours: bool = True
+) -> tuple[IntArray, FloatArray, FloatArray]:
+    """RSR's first stage for every customer: choice (N,), worst-case profit (N, M) and planned hours (N, M, L or 0)."""
+    rows, models = terms.setup_cost.shape
+    profit, hours = solve_grid(terms, prices.reshape(prices.shape[0], 1, models), with_hours)
+    worst_case_profit, planned_hours = profit.reshape(rows, models), hours.reshape(rows, models, hours.shape[3])
     choice = np.empty(rows, dtype=np.int64)
     for n in range(rows):
         choice[n] = select(worst_case_profit[n])
