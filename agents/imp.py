@@ -12,7 +12,8 @@ that no single price improves by more than the tolerance (plus what the margin b
 docs/theorem-2.md.
 
 At such prices, models that nobody rents may together hold down the price of one that somebody rents, where raising
-either alone changes nothing. So IMP then withdraws them all, at the cap, and goes on if that lets a price gain.
+either alone changes nothing. So IMP then withdraws them all, at the cap, and goes on if that lets a price gain
+(`agents.sweeps`).
 
 Where few customers make a rugged profit, one start still ends at prices that only a move of several at once would
 improve. So IMP then starts again where climbs over a table of sales end highest (`agents.restarts`), and keeps the
@@ -29,12 +30,11 @@ from agents.line_search import (
     EXACT,
     Anticipation,
     SellerConstants,
-    anticipated_profit,
-    iterate,
     personalised_bound,
 )
 from agents.restarts import starting_prices
 from agents.seller import PricingSeller, SearchResult
+from agents.sweeps import anticipated_profit, iterate
 from lmaas_env.kernels import worst_fades
 from lmaas_env.market import Market, MarketState
 from lmaas_env.spaces import assumed_state

@@ -217,22 +217,13 @@ def fill_column(
 
 
 @kernel
-def _total(worst: FloatArray, sale: FloatArray, training_cost: float) -> float:
-    profit = -training_cost
-    for n in range(worst.shape[0]):
-        m = select(worst[n])
-        if m >= 0:
-            profit += sale[n, m]
-    return profit
-
-
-@kernel
-def _nothing_known(customers: int, models: int) -> Known:
+def nothing_known(customers: int, models: int) -> Known:
+    """Return what is remembered of thresholds before the first of them is found."""
     return Known(np.full((customers, models), np.nan), np.zeros((customers, models)))
 
 
 @kernel
-def _demand(
+def demand_for(
     terms: TermArrays,
     seller: SellerConstants,
     m: int,
@@ -389,7 +380,8 @@ def _split(demand: Demand, left: float, right: float, block: Block) -> float:
 
 
 @kernel
-def _points(customers: int) -> Points:
+def new_points(customers: int) -> Points:
+    """Return room for the points that one line search looks at."""
     rows = DEPTH + 2  # most of them are never touched, so that they cost no memory
     return Points(
         np.empty(rows),
@@ -401,7 +393,7 @@ def _points(customers: int) -> Points:
 
 
 @kernel
-def _search(
+def search_price(
     terms: TermArrays,
     anticipation: Anticipation,
     seller: SellerConstants,
@@ -461,7 +453,7 @@ def personalised_bound(terms: TermArrays, anticipation: Anticipation, seller: Se
     """
     customers, models = terms.setup_cost.shape
     slots = terms.task_value.shape[1]
-    scratch, points = np.empty(slots), _points(1)
+    scratch, points = np.empty(slots), new_points(1)
     total = -seller.training_cost
     for n in range(customers):
         faded = worst_fades(terms.fade_budget[n], slots)
@@ -484,110 +476,8 @@ def personalised_bound(terms: TermArrays, anticipation: Anticipation, seller: Se
                 np.array([above]),
                 adaptation,
             )
-            best = _search(terms, anticipation, seller, m, seller.price_cap, -np.inf, demand, points, EXACT)[1]
+            best = search_price(terms, anticipation, seller, m, seller.price_cap, -np.inf, demand, points, EXACT)[1]
             missed = MARGIN * min(threshold, seller.price_cap) * hours + EXACT * max(1.0, abs(best))
             most = max(most, best + missed)
         total += most
     return total
-
-
-@kernel
-def iterate(
-    terms: TermArrays,
-    anticipation: Anticipation,
-    seller: SellerConstants,
-    start: FloatArray,
-    order: IntArray,
-    max_sweeps: int,
-    exact: float,
-) -> tuple[FloatArray, FloatArray, int]:
-    """Move one price at a time, in ``order`` (M,), while that gains.
-
-    Models that nobody rents can together hold down the price of one that somebody rents. So once no price moves alone
-    they are withdrawn, and the search goes on; if that brings nothing, they keep their prices.
-    Returns the prices, the profit before and after each sweep, and the points looked at.
-    """
-    prices = start.copy()
-    customers, models = terms.setup_cost.shape
-    worst = np.empty((customers, models))
-    sale = np.empty((customers, models))
-    for m in range(models):
-        fill_column(terms, anticipation, seller, m, prices[m], worst, sale)
-    points = _points(customers)
-    history = np.empty(max_sweeps + 1)
-    history[0] = _total(worst, sale, seller.training_cost)
-    evaluations, settled = 0, 0  # settled: models whose price is known to be best among the others as they are
-    known = _nothing_known(customers, models)
-    kept, kept_profit = prices, -np.inf  # before models were withdrawn
-    withdrawn = np.zeros(models, dtype=np.bool_)
-    for sweep in range(1, max_sweeps + 1):
-        profit = history[sweep - 1]
-        for turn in range(models):
-            if settled == models:
-                break
-            m = int(order[turn])
-            settled += 1
-            if withdrawn[m]:  # searched again once a price gains
-                continue
-            demand = _demand(terms, seller, m, prices[m], worst, sale, known)
-            sold = profit + seller.training_cost
-            price, _, looked = _search(terms, anticipation, seller, m, prices[m], sold, demand, points, exact)
-            evaluations += looked
-            if price == prices[m]:
-                continue
-            before = worst[:, m].copy(), sale[:, m].copy()
-            fill_column(terms, anticipation, seller, m, price, worst, sale)
-            trial = _total(worst, sale, seller.training_cost)
-            if trial > profit + TOLERANCE * max(1.0, abs(profit)):
-                prices[m], profit, settled = price, trial, 1
-                withdrawn[:] = False
-            else:
-                worst[:, m], sale[:, m] = before
-        history[sweep] = profit
-        if settled == models:
-            if profit <= kept_profit:
-                return kept, history[: sweep + 1], evaluations
-            if sweep == max_sweeps:  # nothing is withdrawn that could not be put back
-                break
-            kept, kept_profit, settled = prices.copy(), profit, 0
-            withdrawn = _withdraw(terms, anticipation, seller, prices, worst, sale)
-            if not withdrawn.any():
-                return prices, history[: sweep + 1], evaluations
-    return prices, history, evaluations
-
-
-@kernel
-def _withdraw(
-    terms: TermArrays,
-    anticipation: Anticipation,
-    seller: SellerConstants,
-    prices: FloatArray,
-    worst: FloatArray,
-    sale: FloatArray,
-) -> BoolArray:
-    """Raise to the cap, in place, the prices of models that nobody rents; return which these are, (M,).
-
-    No customer chooses otherwise, as W falls in the price: the profit stays as it is.
-    """
-    raised = prices < seller.price_cap
-    for n in range(worst.shape[0]):
-        choice = select(worst[n])
-        if choice >= 0:
-            raised[choice] = False
-    for m in range(prices.shape[0]):
-        if raised[m]:
-            prices[m] = seller.price_cap
-            fill_column(terms, anticipation, seller, m, seller.price_cap, worst, sale)
-    return raised
-
-
-@kernel
-def anticipated_profit(
-    terms: TermArrays, anticipation: Anticipation, seller: SellerConstants, prices: FloatArray
-) -> float:
-    """Return the profit of a period at given prices, $."""
-    worst = np.empty(terms.setup_cost.shape)
-    sale = np.empty(terms.setup_cost.shape)
-    for m in range(prices.shape[0]):
-        fill_column(terms, anticipation, seller, m, prices[m], worst, sale)
-    return _total(worst, sale, seller.training_cost)

@@ -10,8 +10,8 @@ import pytest
 
 from agents import LookaheadIMP, load_policy
 from agents.guide import Guide, customer_features, guided_prices, plan_of
-from agents.line_search import anticipated_profit
 from agents.lookahead import SHARES, Plan
+from agents.sweeps import anticipated_profit
 from agents.undercut import undercut
 from lmaas_env import Market
 from lmaas_env.days import draw_days, held_out_seeds, open_days

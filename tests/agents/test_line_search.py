@@ -19,17 +19,17 @@ from agents.line_search import (
     SellerConstants,
     _bound,
     _concave,
-    _demand,
     _gone,
     _hours,
     _interval,
     _look,
-    _nothing_known,
-    _points,
-    _search,
-    anticipated_profit,
+    demand_for,
     fill_column,
+    new_points,
+    nothing_known,
+    search_price,
 )
+from agents.sweeps import anticipated_profit
 from lmaas_env import Market, Scenario
 from lmaas_env.kernels import TermArrays
 from lmaas_env.population import Population
@@ -60,7 +60,7 @@ class Search(NamedTuple):
         return anticipated_profit(self.arrays, self.anticipation, self.seller, prices)
 
     def demand(self, price: float, known: Known) -> Demand:
-        return _demand(self.arrays, self.seller, self.m, price, self.worst, self.sale, known)
+        return demand_for(self.arrays, self.seller, self.m, price, self.worst, self.sale, known)
 
     def best(self) -> float:
         """The price found, from the cap, which says nothing about where to look."""
@@ -69,9 +69,9 @@ class Search(NamedTuple):
     def search(self) -> tuple[float, float, int]:
         """The price found, the profit there but for training, and the looks it took."""
         cap = self.seller.price_cap
-        demand = self.demand(cap, _nothing_known(*self.worst.shape))
-        points = _points(self.worst.shape[0])
-        return _search(self.arrays, self.anticipation, self.seller, self.m, cap, -np.inf, demand, points, EXACT)
+        demand = self.demand(cap, nothing_known(*self.worst.shape))
+        points = new_points(self.worst.shape[0])
+        return search_price(self.arrays, self.anticipation, self.seller, self.m, cap, -np.inf, demand, points, EXACT)
 
 
 def some_search(customers: int, anticipate: str, seed: int, charge: float = 0.0) -> Search:
@@ -145,8 +145,8 @@ def test_a_seller_that_charges_for_the_battery_finds_it_too(seed: int) -> None:
 def test_bounds_hold_at_every_price_of_a_block_and_tighten_with_its_square(anticipate: str, seed: int) -> None:
     search = some_search(24, anticipate, seed, charge=(0.0, 0.1, 0.3, 0.6)[seed % 4])
     arrays, m, cap = search.arrays, search.m, search.seller.price_cap
-    demand = search.demand(cap, _nothing_known(*search.worst.shape))
-    points = _points(24)
+    demand = search.demand(cap, nothing_known(*search.worst.shape))
+    points = new_points(24)
     rng = np.random.default_rng(seed)
     gaps = []
     for width in (0.5, 0.1, 0.01, 0.001):
@@ -174,7 +174,7 @@ def test_many_customers_take_few_looks() -> None:
 
 def test_demand_says_who_buys_at_any_price() -> None:
     search = some_search(300, "expected", 2)
-    demand = search.demand(7.0, _nothing_known(*search.worst.shape))
+    demand = search.demand(7.0, nothing_known(*search.worst.shape))
     assert (np.diff(demand.threshold) >= 0.0).all()
     inside = demand.threshold[(demand.threshold > 0.0) & np.isfinite(demand.threshold)]
     assert inside == pytest.approx(thresholds(search), rel=1e-10)
@@ -187,12 +187,12 @@ def test_demand_says_who_buys_at_any_price() -> None:
 
 def test_thresholds_that_are_remembered_are_those_found_anew() -> None:
     search = some_search(300, "expected", 2)
-    known, moved = _nothing_known(*search.worst.shape), 0
+    known, moved = nothing_known(*search.worst.shape), 0
     for other in set(range(len(search.prices))) - {search.m}:
         for price in (1.0, search.prices[other]):
             before = np.sort(known.threshold[:, search.m])
             fill_column(search.arrays, search.anticipation, search.seller, other, price, search.worst, search.sale)
-            remembered, anew = search.demand(7.0, known), search.demand(7.0, _nothing_known(*search.worst.shape))
+            remembered, anew = search.demand(7.0, known), search.demand(7.0, nothing_known(*search.worst.shape))
             np.testing.assert_allclose(remembered.threshold, anew.threshold, rtol=1e-12)
             np.testing.assert_allclose(remembered.elsewhere, anew.elsewhere, rtol=1e-12, atol=1e-9)
             moved += (remembered.threshold != before).any()
