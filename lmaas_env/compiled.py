@@ -30,13 +30,15 @@ def kernel(function: Function) -> Function:
 def in_threads(work: Callable[[int, int], Result], size: int, least: int) -> list[Result]:
     """Share out range(size) among threads, at least ``least`` items each: call work(first, last) for every part.
 
-    As many threads as this process may use cores; fewer if the environment variable LMAAS_THREADS says so.
+    As many threads as this process may use cores; fewer if the environment variable LMAAS_THREADS says so. The calling
+    thread does the first part itself: were it to sleep, both threads may be woken on the core that it leaves.
     """
     parts = max(1, min(thread_count(), size // least))
     if parts == 1:
         return [work(0, size)]
     ends = [size * part // parts for part in range(parts + 1)]
-    return list(_pool(os.getpid(), parts).map(work, ends[:-1], ends[1:]))
+    others = _pool(os.getpid(), parts - 1).map(work, ends[1:-1], ends[2:])
+    return [work(0, ends[1]), *others]
 
 
 @functools.cache

@@ -28,6 +28,7 @@ from lmaas_env.terms import RentalTerms
 from lmaas_env.types import BoolArray, FloatArray, IntArray
 
 LEAST_LANES = 32  # of one thread: 0.3 ms of work, twenty times what handing it over takes
+DRAWN = 8  # lanes drawn in one call: taking a generator over needs the interpreter, which threads would fight for
 
 
 class MarketState(NamedTuple):
@@ -160,47 +161,50 @@ class Market:
 
     def initial_state(self, rng: np.random.Generator) -> MarketState:
         """Draw the state at the start of a day: stationary shadowing and demand, partly charged batteries."""
-        state = self._initial_states([rng])
-        return MarketState(0, state.shadowing[0], state.demand[0], state.charge[0])
+        return unstack(self._states(self._drawn([rng], self.population.size, 0)[0]))[0]
 
     def draws(self, rng: np.random.Generator) -> Draws:
         """Draw one period's fades, innovations and harvests; a day is H of them in order."""
-        return Draws(*(array[0, 0] for array in self._draws([rng], 1)))
+        return Draws(*(array[0, 0] for array in self._drawn([rng], 0, 1)[1]))
 
     def day(self, rng: np.random.Generator) -> tuple[MarketState, list[Draws]]:
         """Draw a whole day: its first state and the draws of its H periods."""
         states, drawn = self.days([rng])
-        state = MarketState(0, states.shadowing[0], states.demand[0], states.charge[0])
-        return state, [Draws(*period) for period in zip(*(array[:, 0] for array in drawn), strict=True)]
+        return unstack(states)[0], [Draws(*period) for period in zip(*(array[:, 0] for array in drawn), strict=True)]
 
     def days(self, rngs: Sequence[np.random.Generator]) -> tuple[MarketState, Draws]:
         """Draw a day per generator, as `day` does: first states of K lanes, and draws with leading axes (H, K)."""
-        return self._initial_states(rngs), self._draws(rngs, self.scenario.periods)
+        start, draws = self._drawn(rngs, self.population.size, self.scenario.periods)
+        return self._states(start), draws
 
-    def _initial_states(self, rngs: Sequence[np.random.Generator]) -> MarketState:
-        scenario = self.scenario
-        shadowing, demand, share = np.empty((3, len(rngs), self.population.size))
-        for lane, rng in enumerate(rngs):
-            low, high = scenario.charge_start_min, scenario.charge_start_max
-            period.draw_state(rng, lane, low, high, shadowing, demand, share)
-        return MarketState(
-            np.zeros(len(rngs), dtype=np.int64),
-            scenario.shadowing_sigma * shadowing,
-            scenario.demand_sigma * demand,
-            share * self.population.capacity,
-        )
-
-    def _draws(self, rngs: Sequence[np.random.Generator], periods: int) -> Draws:
+    def _drawn(self, rngs: Sequence[np.random.Generator], starting: int, periods: int) -> tuple[FloatArray, Draws]:
+        """Draw the first state of so many customers and so many periods of every lane."""
         scenario, shape = self.scenario, (periods, len(rngs), self.population.size)
+        start = np.empty((3, len(rngs), starting))
         shadowing, demand, harvest, taste = np.empty((4, *shape))
         draws = LaneDraws(np.empty((*shape, scenario.slots), dtype=np.bool_), shadowing, demand, harvest)
+        charge = scenario.charge_start_min, scenario.charge_start_max
+        chances = scenario.fade_probability, scenario.harvest_spread
 
         def draw_lanes(first: int, last: int) -> None:
-            for lane in range(first, last):
-                period.draw_periods(rngs[lane], lane, scenario.fade_probability, scenario.harvest_spread, draws, taste)
+            while first < last:
+                count = DRAWN if last - first >= DRAWN else 1  # two sizes only, as each is compiled by itself
+                given = tuple(rngs[first : first + count])
+                period.draw_days(given, first, *charge, *chances, start, draws, taste)
+                first += count
 
         in_threads(draw_lanes, len(rngs), LEAST_LANES)
-        return Draws(*draws, taste)
+        return start, Draws(*draws, taste)
+
+    def _states(self, start: FloatArray) -> MarketState:
+        """Return the first states of K lanes, drawn as `period.draw_days` says."""
+        shadowing, demand, share = start
+        return MarketState(
+            np.zeros(len(share), dtype=np.int64),
+            self.scenario.shadowing_sigma * shadowing,
+            self.scenario.demand_sigma * demand,
+            share * self.population.capacity,
+        )
 
     def demand_factor(self, hour: int | IntArray) -> FloatArray:
         """Return the time-of-day factor on every task value."""

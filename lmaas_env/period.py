@@ -172,23 +172,31 @@ def rows_of(state: LaneState) -> FloatArray:
 
 
 @kernel
-def draw_state(
-    rng: np.random.Generator,
-    lane: int,
+def draw_days(
+    rngs: tuple[np.random.Generator, ...],
+    first: int,
     low: float,
     high: float,
-    shadowing: FloatArray,
-    demand: FloatArray,
-    share: FloatArray,
+    fade_probability: float,
+    spread: float,
+    start: FloatArray,
+    draws: LaneDraws,
+    taste: FloatArray,
 ) -> None:
-    """Draw a day's first state into one lane (K, N): standard normal shadowing and demand, U(low, high) charge."""
-    customers = shadowing.shape[1]
-    for n in range(customers):
-        shadowing[lane, n] = rng.standard_normal()
-    for n in range(customers):
-        demand[lane, n] = rng.standard_normal()
-    for n in range(customers):
-        share[lane, n] = rng.uniform(low, high)
+    """Draw a day of each of the lanes from ``first`` on, a generator a lane.
+
+    ``start`` (3, K, N) is standard normal shadowing and demand, and U(low, high) charge, of the first state; empty if
+    none is wanted. The periods follow, hour after hour (`draw_periods`).
+    """
+    for i, rng in enumerate(rngs):
+        lane = first + i
+        for n in range(start.shape[2]):
+            start[0, lane, n] = rng.standard_normal()
+        for n in range(start.shape[2]):
+            start[1, lane, n] = rng.standard_normal()
+        for n in range(start.shape[2]):
+            start[2, lane, n] = rng.uniform(low, high)
+        draw_periods(rng, lane, fade_probability, spread, draws, taste)
 
 
 @kernel
