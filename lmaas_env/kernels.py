@@ -13,9 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lmaas_env.channel import data_rate, similarity
 from lmaas_env.compiled import kernel
-from lmaas_env.elementary import pick
 from lmaas_env.types import BoolArray, FloatArray, IntArray
 
 LARGEST = 1e15  # bound on every number of the terms, so that no product of them overflows
@@ -273,83 +271,8 @@ def worst_of_plan_rows(terms: TermArrays, choice: IntArray, prices: FloatArray, 
 
 
 @kernel
-def fill_terms(
-    snr: FloatArray,
-    bandwidth: FloatArray,
-    fade_depth: FloatArray,
-    transmit_power: float,
-    airtime_price: float,
-    quality_low: FloatArray,
-    quality_high: FloatArray,
-    quality_slope: FloatArray,
-    quality_offset: FloatArray,
-    bit_rate: FloatArray,
-    compute_power: FloatArray,
-    slots: int,
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Return q, c ($/h), g (W) and cap (h), each (N, M, 2), from each customer's nominal SNR (N,) in dB."""
-    rows, models, customers = snr.shape[0], bit_rate.shape[0], bandwidth.shape[0]
-    quality = np.empty((rows, models, 2))
-    airtime_cost = np.empty((rows, models, 2))
-    power = np.empty((rows, models, 2))
-    max_hours = np.empty((rows, models, 2))
-    # One loop per array, and scratch where arithmetic is dear: loops that write several arrays do not vectorise.
-    gamma, rate, scratch = np.empty(customers), np.empty(customers), np.empty(customers)
-    for first in range(0, rows, customers):
-        for s in range(2):
-            for n in range(customers):
-                gamma[n] = snr[first + n] - s * fade_depth[n]
-            for n in range(customers):
-                rate[n] = data_rate(gamma[n], bandwidth[n])
-            for m in range(models):
-                low, high, slope, offset = quality_low[m], quality_high[m], quality_slope[m], quality_offset[m]
-                for n in range(customers):
-                    scratch[n] = similarity(gamma[n], low, high, slope, offset)
-                for n in range(customers):
-                    quality[first + n, m, s] = scratch[n]
-                for n in range(customers):
-                    scratch[n] = bit_rate[m] / rate[n]  # a, hours of airtime per rented hour
-                for n in range(customers):
-                    airtime_cost[first + n, m, s] = airtime_price * scratch[n]
-                for n in range(customers):
-                    power[first + n, m, s] = transmit_power * scratch[n] + compute_power[m]
-                for n in range(customers):
-                    longest = 1.0 / scratch[n]
-                    scratch[n] = pick(longest < 1.0, longest, 1.0) / slots
-                for n in range(customers):
-                    max_hours[first + n, m, s] = scratch[n]
-    return quality, airtime_cost, power, max_hours
-
-
-@kernel
-def _are_sound(terms: TermArrays) -> bool:
-    """Whether no rule of `first_offence` is broken: without a branch, so that the usual answer takes little time."""
-    rows, slots = terms.task_value.shape
-    sound = True
-    for n in range(rows):
-        kappa, energy = terms.saturation[n], terms.energy[n]
-        sound &= (terms.fade_budget[n] >= 0) & (kappa > 0.0) & (kappa <= LARGEST)
-        sound &= (energy >= 0.0) & (energy <= LARGEST) & (terms.task_value[n, 0] <= LARGEST)
-        for slot in range(1, slots):
-            sound &= terms.task_value[n, slot] <= terms.task_value[n, slot - 1]
-        sound &= terms.task_value[n, slots - 1] >= 0.0
-    setup_cost, quality, cost = terms.setup_cost.reshape(-1), terms.quality.reshape(-1), terms.airtime_cost.reshape(-1)
-    power, max_hours = terms.power.reshape(-1), terms.max_hours.reshape(-1)
-    for k in range(setup_cost.shape[0]):
-        i, j = 2 * k, 2 * k + 1  # nominal, faded
-        sound &= (setup_cost[k] >= 0.0) & (setup_cost[k] <= LARGEST)
-        sound &= (quality[j] > 0.0) & (quality[j] <= quality[i]) & (quality[i] <= LARGEST)
-        sound &= (cost[i] >= -LARGEST) & (cost[i] <= cost[j]) & (cost[j] <= LARGEST)
-        sound &= (power[i] > 0.0) & (power[i] <= power[j]) & (power[j] <= LARGEST)
-        sound &= (max_hours[j] >= 0.0) & (max_hours[j] <= max_hours[i]) & (max_hours[i] <= LARGEST)
-    return sound
-
-
-@kernel
 def first_offence(terms: TermArrays) -> tuple[int, int, int]:
     """Return (code, customer, slot or model) of the first broken rule of rental terms, code 0 if none is broken."""
-    if _are_sound(terms):
-        return 0, 0, 0
     rows, slots = terms.task_value.shape
     models = terms.quality.shape[1]
     for n in range(rows):

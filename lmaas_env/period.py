@@ -12,11 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lmaas_env.columns import TermColumns, are_payable, are_sound, as_rows, fill_links, in_rows
 from lmaas_env.compiled import kernel
 from lmaas_env.elementary import exponential
-from lmaas_env.kernels import TermArrays, fill_terms, first_offence
+from lmaas_env.kernels import TermArrays
 from lmaas_env.types import BoolArray, FloatArray, IntArray
-from lmaas_env.waterfilling import rent_rows, solve_rows
+from lmaas_env.waterfilling import rent_rows, select_columns
 
 BLOCK = 8  # lanes whose terms are alive at once: 0.1 MB of the default market
 
@@ -222,36 +223,38 @@ def draw_periods(
 @kernel
 def terms_of(packed: Packed, state: LaneState) -> TermArrays:
     """Return the rental terms of K * N customers, lane after lane."""
-    return _terms(unpack(packed, 0, state.charge.size), state)
+    return in_rows(_terms(unpack(packed, 0, state.charge.size), state))
 
 
 @kernel
-def _terms(market: Constants, state: LaneState) -> TermArrays:
+def _terms(market: Constants, state: LaneState) -> TermColumns:
     lanes, customers = state.charge.shape
     known = market.capacity.shape[0]  # customers, of all lanes or of each
     rows, slots, models = lanes * customers, market.task_value.shape[1], market.setup_cost.shape[0]
-    task_value, snr, setup_cost = np.empty((rows, slots)), np.empty(rows), np.empty((rows, models))
-    fade_budget, saturation = np.empty(rows, dtype=np.int64), np.empty(rows)
-    factor = np.empty(customers)
+    task_value, setup_cost = np.empty((slots, rows)), np.empty((models, rows))
+    snr, bandwidth, fade_depth = np.empty(rows), np.empty(rows), np.empty(rows)
+    saturation, fade_budget, factor = np.empty(rows), np.empty(rows, dtype=np.int64), np.empty(customers)
     for k in range(lanes):
         first = k * customers
-        own = first % known
+        own, end = first % known, first + customers
+        bandwidth[first:end] = market.bandwidth[own : own + customers]
+        fade_depth[first:end] = market.fade_depth[own : own + customers]
+        saturation[first:end] = market.saturation[own : own + customers]
+        fade_budget[first:end] = market.fade_budget[own : own + customers]
         by_hour = market.demand_factor[state.hour[k] % 24]
         for n in range(customers):
             snr[first + n] = market.mean_snr[own + n] + state.shadowing[k, n]
         for n in range(customers):
             factor[n] = by_hour * exponential(state.demand[k, n])
-        for n in range(customers):
-            row = first + n
-            for slot in range(slots):
-                task_value[row, slot] = market.task_value[own + n, slot] * factor[n]
-            for m in range(models):
-                setup_cost[row, m] = market.setup_cost[m]
-            fade_budget[row], saturation[row] = market.fade_budget[own + n], market.saturation[own + n]
-    quality, airtime_cost, power, max_hours = fill_terms(
+        for slot in range(slots):
+            for n in range(customers):
+                task_value[slot, first + n] = market.task_value[own + n, slot] * factor[n]
+    for m in range(models):
+        setup_cost[m] = market.setup_cost[m]
+    quality, airtime_cost, power, max_hours = fill_links(
         snr,
-        market.bandwidth,
-        market.fade_depth,
+        bandwidth,
+        fade_depth,
         market.transmit_power,
         market.airtime_price,
         market.quality_low,
@@ -263,7 +266,7 @@ def _terms(market: Constants, state: LaneState) -> TermArrays:
         slots,
     )
     energy = state.charge.copy().reshape(rows)
-    return TermArrays(task_value, fade_budget, saturation, energy, setup_cost, quality, airtime_cost, power, max_hours)
+    return TermColumns(task_value, fade_budget, saturation, energy, setup_cost, quality, airtime_cost, power, max_hours)
 
 
 @kernel
@@ -337,39 +340,26 @@ def book(
 
 
 @kernel
-def _are_payable(terms: TermArrays, prices: FloatArray) -> bool:
-    """Whether prices are finite and every price plus its airtime cost is positive, as `rsr.price_rows` demands."""
-    rows, models = terms.setup_cost.shape
-    customers = rows // prices.shape[0]
-    payable = True
-    for row in range(rows):
-        for m in range(models):
-            price = prices[row // customers, m]
-            payable &= (price + terms.airtime_cost[row, m, 0] > 0.0) & (price < np.inf)
-    return payable
-
-
-@kernel
 def settle_rsr(
     packed: Packed, prices: FloatArray, state: LaneState, draws: LaneDraws, first: int, last: int, booked: Booked
 ) -> bool:
     """Settle a period of the lanes first, ..., last - 1; returns False if terms or prices are unsound."""
-    customers, slots = state.charge.shape[1], packed.task_value.shape[1]
+    customers, slots, models = state.charge.shape[1], packed.task_value.shape[1], prices.shape[1]
     for low in range(first, last, BLOCK):
         high = min(low + BLOCK, last)
         rows = (high - low) * customers
         block = LaneState(
             state.hour[low:high], state.shadowing[low:high], state.demand[low:high], state.charge[low:high]
         )
-        terms = _terms(unpack(packed, low * customers, high * customers), block)
-        if first_offence(terms)[0] != 0 or not _are_payable(terms, prices[low:high]):
+        columns = _terms(unpack(packed, low * customers, high * customers), block)
+        price = np.empty((models, rows))
+        for m in range(models):
+            for lane in range(low, high):
+                price[m, (lane - low) * customers : (lane - low + 1) * customers] = prices[lane, m]
+        if not are_sound(columns) or not are_payable(columns, price):
             return False
-        choice, worst_case_profit, _ = solve_rows(terms, prices[low:high], False)
-        chosen = np.zeros(rows)
-        for row in range(rows):
-            if choice[row] >= 0:
-                chosen[row] = worst_case_profit[row, choice[row]]
+        choice, worst_case_profit = select_columns(columns, price)
         faded = draws.faded[low:high].reshape(rows, slots)
-        hours, profit, used = rent_rows(terms, choice, prices[low:high], faded)
-        book(packed, low, prices, state, draws, choice, hours, profit, chosen, used, booked)
+        hours, profit, used = rent_rows(as_rows(columns), choice, prices[low:high], faded)
+        book(packed, low, prices, state, draws, choice, hours, profit, worst_case_profit, used, booked)
     return True
