@@ -172,12 +172,12 @@ class LMaaSEnv(gym.Env[Any, Any]):
         market = self.market
         if self._books is None or self._hour >= market.scenario.periods:
             raise gym.error.ResetNeeded("Call reset() before step(): no day has started, or it is over")
-        turn, seen = play_one(market, checked[None], self._hour, self._books, self._day)
+        turn = play_one(market, checked[None], self._hour, self._books, self._day)
         self._hour, self._books, self._turn = self._hour + 1, turn.booked.per_customer, turn
         info = info_of(turn, 0)
         self._show()
         terminated = self._hour >= market.scenario.periods
-        return seen[0], float(info["profit"]) / market.population.size, terminated, False, info
+        return turn.seen[0], float(info["profit"]) / market.population.size, terminated, False, info
 
     @property
     def state(self) -> MarketState | None:

@@ -19,7 +19,7 @@ from lmaas_env.kernels import TermArrays
 from lmaas_env.types import BoolArray, FloatArray, IntArray
 from lmaas_env.waterfilling import rent_rows, select_columns
 
-BLOCK = 8  # lanes whose terms are alive at once: 0.1 MB of the default market
+BLOCK = 16  # lanes whose terms are alive at once: 0.15 MB of the default market
 
 
 class Constants(NamedTuple):

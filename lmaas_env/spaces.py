@@ -14,6 +14,7 @@ from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
 
 from lmaas_env.compiled import kernel
+from lmaas_env.elementary import pick
 from lmaas_env.market import Market, MarketState, Settlement
 from lmaas_env.period import LaneState
 from lmaas_env.population import Population
@@ -126,7 +127,8 @@ def sale_of(market: Market, settlement: Settlement) -> Sale | None:
 
 @kernel
 def _clipped(value: float) -> float:
-    return min(max(value, -CLIP), CLIP)
+    value = pick(value < -CLIP, -CLIP, value)  # NaN stays
+    return pick(value > CLIP, CLIP, value)
 
 
 @kernel
@@ -139,23 +141,44 @@ def observations_of(
     sale: FloatArray,
 ) -> Float32Array:
     """Lay out K observations: the state in full and the clock, or the clock and the last ``sale`` (K, 3 M + 1)."""
+    lanes, customers = state.charge.shape
+    seen = np.empty((lanes, 3 + sale.shape[1] if sale.shape[1] else 3 * customers + 3), dtype=np.float32)
+    lay_out(state, capacity, shadowing_sigma, demand_sigma, periods, sale, 0, lanes, seen)
+    return seen
+
+
+@kernel
+def lay_out(
+    state: LaneState,
+    capacity: FloatArray,
+    shadowing_sigma: float,
+    demand_sigma: float,
+    periods: int,
+    sale: FloatArray,
+    first: int,
+    last: int,
+    seen: Float32Array,
+) -> None:
+    """Lay out the observations of the lanes first, ..., last - 1, as `observations_of` does."""
     hour, shadowing, demand, charge = state
-    lanes, customers = charge.shape
-    public = sale.shape[1]
-    seen = np.empty((lanes, 3 + public if public else 3 * customers + 3), dtype=np.float32)
-    for k in range(lanes):
+    customers, public = charge.shape[1], sale.shape[1]
+    for k in range(first, last):
         clock = 0 if public else 3 * customers
         angle = 2.0 * math.pi * hour[k] / 24.0
         seen[k, clock], seen[k, clock + 1] = math.sin(angle), math.cos(angle)
         seen[k, clock + 2] = 1.0 - hour[k] / periods
         for j in range(public):
             seen[k, 3 + j] = _clipped(sale[k, j])
-        for n in range(0 if public else customers):
-            seen[k, n] = _clipped(shadowing[k, n] / shadowing_sigma) if shadowing_sigma > 0.0 else 0.0
-            own = capacity[(k * customers + n) % capacity.shape[0]]
-            seen[k, customers + n] = _clipped(2.0 * charge[k, n] / own - 1.0)
-            seen[k, 2 * customers + n] = _clipped(demand[k, n] / demand_sigma) if demand_sigma > 0.0 else 0.0
-    return seen
+        if public:
+            continue
+        own = k * customers % capacity.shape[0]
+        mine = seen[k, : 3 * customers].reshape(3, customers)
+        for n in range(customers):  # a loop per row, as those that fill several do not vectorise
+            mine[0, n] = _clipped(shadowing[k, n] / shadowing_sigma) if shadowing_sigma > 0.0 else 0.0
+        for n in range(customers):
+            mine[1, n] = _clipped(2.0 * charge[k, n] / capacity[own + n] - 1.0)
+        for n in range(customers):
+            mine[2, n] = _clipped(demand[k, n] / demand_sigma) if demand_sigma > 0.0 else 0.0
 
 
 def shown_constants(population: Population) -> Float32Array:

@@ -27,7 +27,7 @@ from lmaas_env.spaces import (
     observation_of_lanes,
     observation_space,
 )
-from lmaas_env.turn import info_of, play, remembered
+from lmaas_env.turn import info_of, play
 from lmaas_env.types import BoolArray, FloatArray
 
 
@@ -138,22 +138,24 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
             return self._observe(), np.zeros(self.num_envs), nothing, nothing.copy(), {}
         turn = play(self.market, checked, lanes, self._draws())
         self.state = MarketState(*state_in(lanes.hour + 1, turn.booked.per_customer))
-        self._sale, entries = remembered(self.market, turn), info_of(turn)
+        self._sale, seen, entries = turn.sale, turn.seen, info_of(turn)
         reward = entries["profit"] / self.market.population.size
         if over.any():
             reward = np.where(over, 0.0, reward)
             self._start_days(over)
+            seen = self._observe()
         terminated = self._lanes.hour >= self.market.scenario.periods
         if self.autoreset_mode is AutoresetMode.SAME_STEP and terminated.any():
             final = {
-                "final_obs": _per_lane(self._observe(), terminated),
+                "final_obs": _per_lane(seen, terminated),
                 "final_info": _with_masks(entries, terminated),
             }
             info = _with_masks(entries, ~terminated) | _with_masks(final, terminated)
             self._start_days(terminated)
+            seen = self._observe()
         else:
             info = _with_masks(entries, ~over)
-        return self._observe(), reward, terminated, np.zeros(self.num_envs, dtype=np.bool_), info
+        return seen, reward, terminated, np.zeros(self.num_envs, dtype=np.bool_), info
 
     @property
     def _lanes(self) -> LaneState:

@@ -48,6 +48,8 @@ CHUNK = np.dtype(
         ("r", np.float64, _STATES),
         ("opens", np.float64, _STATES),
         ("fills", np.float64, _STATES),
+        ("whole", np.float64, _STATES),  # the fixed energy of a full slot, g cap
+        ("open", np.float64, _STATES),  # that of an open one, -g / (kappa q)
         ("near", np.int64, _LANE),  # the fade state with the smaller r
         ("r_near", np.float64, _LANE),
         ("distance", np.float64, _LANE),  # |r_1 - r_0|
@@ -67,8 +69,8 @@ SLOT = np.dtype(
         ("hours", np.float64, _LANE),  # tau
         ("fills", np.float64, _LANE),  # the mu at which the slot stops being full
         ("closes", np.float64, _LANE),  # the mu at which it closes
-        ("whole", np.float64, _LANE),  # its fixed energy while full, g cap
-        ("open", np.float64, _LANE),  # its fixed energy while open, -g / (kappa q)
+        ("whole", np.float64, _LANE),  # its fixed energy while full
+        ("open", np.float64, _LANE),  # its fixed energy while open
         ("value_near", np.float64, _LANE),  # V if its fade state is the one with the smaller r, else 0
     ]
 )
@@ -243,6 +245,8 @@ def prepare_search(chunks: Any, slots: Any) -> None:
             chunk.r[s, i] = chunk.cost[s, i] * per_power
             chunk.opens[s, i] = chunk.kappa_q[s, i] * per_power
             chunk.fills[s, i] = chunk.opens[s, i] / (1.0 + chunk.kappa_q[s, i] * chunk.max_hours[s, i])
+            chunk.whole[s, i] = chunk.power[s, i] * chunk.max_hours[s, i]
+            chunk.open[s, i] = -chunk.power[s, i] * chunk.per_kappa_q[s, i]
         nominal, faded = chunk.r[0, i], chunk.r[1, i]
         chunk.r_near[i] = pick(nominal <= faded, nominal, faded)
         chunk.distance[i] = abs(nominal - faded)
@@ -254,13 +258,13 @@ def prepare_search(chunks: Any, slots: Any) -> None:
         for i in range(LANES):
             faded = slot.faded[i] != 0
             value, high = slot.value[i], chunk.high[i]
-            r, power = pick(faded, chunk.r[1, i], chunk.r[0, i]), pick(faded, chunk.power[1, i], chunk.power[0, i])
+            r = pick(faded, chunk.r[1, i], chunk.r[0, i])
             closes = value * pick(faded, chunk.opens[1, i], chunk.opens[0, i]) - r
-            is_open = -power * pick(faded, chunk.per_kappa_q[1, i], chunk.per_kappa_q[0, i])
+            is_open = pick(faded, chunk.open[1, i], chunk.open[0, i])
             value_near = pick(slot.faded[i] == chunk.near[i], value, 0.0)
             slot.fills[i] = value * pick(faded, chunk.fills[1, i], chunk.fills[0, i]) - r
             slot.closes[i] = closes
-            slot.whole[i] = power * pick(faded, chunk.max_hours[1, i], chunk.max_hours[0, i])
+            slot.whole[i] = pick(faded, chunk.whole[1, i], chunk.whole[0, i])
             slot.open[i] = is_open
             slot.value_near[i] = value_near
             chunk.high[i] = pick(closes > high, closes, high)
