@@ -3,7 +3,8 @@
 Everything that is compared is measured in one run, in turns, so that what slows the machine slows both sides. The
 reference of a straightforward implementation is `plain_steps`: one market after another on one core, 80 bisections per
 customer and model. CartPole stands beside for scale. PPO runs with one setting on the native environment, on a
-DummyVecEnv of scalar environments, and on one that costs nothing: what PPO reaches at most.
+DummyVecEnv of scalar environments, and on one that costs nothing, which is what it reaches at most: once with few lanes
+and many epochs, once with many lanes and few epochs.
 """
 
 from __future__ import annotations
@@ -48,13 +49,16 @@ BISECTIONS = 80  # per customer and model, of the plain step
 UPDATES = 4  # of PPO, in one timing
 NATIVE, SYNC, PLAIN = "vector environment", "SyncVectorEnv", "plain compiled step, one core"
 SCALAR, CARTPOLE, CARTPOLES = "scalar environment", "CartPole", "CartPole, native vector"
-PPO_NATIVE, PPO_DUMMY, PPO_FREE = "PPO", "PPO on DummyVecEnv", "PPO on a free environment"
+PPO = "PPO", "PPO on DummyVecEnv", "PPO on a free environment"  # of train/configs/ppo-flat.yaml
+WIDE = "wide PPO", "wide PPO on DummyVecEnv", "wide PPO on a free environment"  # of train/configs/ppo-wide.yaml
 TARGETS = (  # steps per second of the first over those of the second, at least
     (NATIVE, SYNC, 12.0),
     (NATIVE, PLAIN, 12.0),
     (SCALAR, CARTPOLE, 0.2),
-    (PPO_NATIVE, PPO_DUMMY, 4.0),
-    (PPO_NATIVE, PPO_FREE, 0.7),
+    (PPO[0], PPO[1], 4.0),
+    (PPO[0], PPO[2], 0.7),
+    (WIDE[0], WIDE[1], 4.0),
+    (WIDE[0], WIDE[2], 0.7),
 )
 
 
@@ -112,7 +116,8 @@ def bench(args: BenchSpeed) -> tuple[list[SpeedRow], list[GrowthRow]]:
     where = f"{machine()}; {thread_count()} threads"
     console.print(where, highlight=False)
     with console.status("environments and PPO"):
-        rows = [*_environments(args.lanes, args.seconds), *_ppo(args.seconds)]
+        rows = _environments(args.lanes, args.seconds)
+        rows += [*_ppo(args.seconds, "ppo-flat", PPO), *_ppo(args.seconds, "ppo-wide", WIDE)]
     points = [(axis, size) for axis, sizes in SIZES.items() for size in sizes]
     points = [(axis, size) for axis, size in points if axis != "customers" or size <= args.customers]
     growth = [GrowthRow(axis, size, *_growth(axis, size)) for axis, size in track(points, "growth", "sizes", console)]
@@ -314,7 +319,7 @@ def plain_steps(
         book(packed, k, prices, state, period, choice, hours, profit, worst, used, booked)
 
 
-def _ppo(seconds: float) -> list[SpeedRow]:
+def _ppo(seconds: float, settings: str, names: tuple[str, str, str]) -> list[SpeedRow]:
     import torch
     from stable_baselines3.common.monitor import Monitor
     from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor, VecNormalize
@@ -335,12 +340,12 @@ def _ppo(seconds: float) -> list[SpeedRow]:
             return self._first, nothing, nothing.astype(np.bool_), [{} for _ in range(self.num_envs)]
 
     torch.set_num_threads(1)
-    config = PPOConfig.from_yaml(CONFIGS / "ppo-flat.yaml")
+    config = PPOConfig.from_yaml(CONFIGS / f"{settings}.yaml")
     market = Market("day")
 
     def learning(lanes: VecEnv) -> tuple[int, int, Callable[[], object]]:
-        settings = {"norm_obs": config.norm_obs, "norm_reward": config.norm_reward, "gamma": config.gamma}
-        model = build_model(VecNormalize(lanes, **settings), config, 0)
+        normalized = VecNormalize(lanes, norm_obs=config.norm_obs, norm_reward=config.norm_reward, gamma=config.gamma)
+        model = build_model(normalized, config, 0)
         steps = UPDATES * config.n_envs * config.n_steps
         return config.n_envs, steps, lambda: model.learn(steps, reset_num_timesteps=False)
 
@@ -348,16 +353,10 @@ def _ppo(seconds: float) -> list[SpeedRow]:
         return LMaaSVectorEnv(config.n_envs, market=market, autoreset_mode="SameStep")
 
     scalars = DummyVecEnv([lambda: Monitor(gym.make("LMaaS-v0")) for _ in range(config.n_envs)])
+    cases = VecMonitor(LMaaSVecEnv(native())), scalars, VecMonitor(FreeVecEnv(native()))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return _rows(
-            {
-                PPO_NATIVE: learning(VecMonitor(LMaaSVecEnv(native()))),
-                PPO_DUMMY: learning(scalars),
-                PPO_FREE: learning(VecMonitor(FreeVecEnv(native()))),
-            },
-            seconds,
-        )
+        return _rows({name: learning(lanes) for name, lanes in zip(names, cases, strict=True)}, seconds)
 
 
 def _growth(axis: str, size: int) -> tuple[float, float]:

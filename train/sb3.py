@@ -65,11 +65,13 @@ class LMaaSVecEnv(VecEnv):
         values = info["final_info"] if done.any() else info
         for name, total in self._totals.items():
             total += values[name]
-        for lane in np.flatnonzero(done):
-            totals = {f"day_{name}": round(float(total[lane]), 6) for name, total in self._totals.items()}
-            infos[lane] = {"terminal_observation": info["final_obs"][lane], "TimeLimit.truncated": False, **totals}
-            for total in self._totals.values():
-                total[lane] = 0.0
+        over = np.flatnonzero(done)
+        totals = np.round([total[over] for total in self._totals.values()], 6).T.tolist()
+        for lane, values in zip(over, totals, strict=True):
+            infos[lane] = {"terminal_observation": info["final_obs"][lane], "TimeLimit.truncated": False}
+            infos[lane].update(zip(MONITORED, values, strict=True))
+        for total in self._totals.values():
+            total[over] = 0.0
         return observation, reward.astype(np.float32), done, infos
 
     def close(self) -> None:
