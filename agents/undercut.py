@@ -16,7 +16,7 @@ from agents.line_search import MARGIN
 from lmaas_env.compiled import in_threads, kernel
 from lmaas_env.kernels import TermArrays, recourse, some
 from lmaas_env.market import LEAST_LANES, Market
-from lmaas_env.period import BLOCK
+from lmaas_env.period import lanes_at_once
 from lmaas_env.types import FloatArray, IntArray
 from lmaas_env.waterfilling import solve_rows
 
@@ -63,8 +63,9 @@ def _undercut(
     models, slots = prices.shape[1], terms.task_value.shape[1]
     customers = terms.task_value.shape[0] // prices.shape[0]
     worst, scratch = np.empty(slots, dtype=np.bool_), np.empty(slots)
-    for low in range(first, last, BLOCK):
-        high = min(low + BLOCK, last)
+    at_once = lanes_at_once(customers)
+    for low in range(first, last, at_once):
+        high = min(low + at_once, last)
         block = some(terms, low * customers, high * customers)
         for m in order:
             _, profit, hours = solve_rows(block, prices[low:high])

@@ -19,7 +19,7 @@ from lmaas_env.kernels import TermArrays
 from lmaas_env.types import BoolArray, FloatArray, IntArray
 from lmaas_env.waterfilling import rent_rows, select_columns
 
-BLOCK = 16  # lanes whose terms are alive at once: 0.15 MB of the default market
+BLOCK = 384  # customers whose terms are alive at once: 0.15 MB with the default models
 
 
 class Constants(NamedTuple):
@@ -340,13 +340,20 @@ def book(
 
 
 @kernel
+def lanes_at_once(customers: int) -> int:
+    """Return how many lanes' terms are to be alive at once."""
+    return max(1, BLOCK // customers)
+
+
+@kernel
 def settle_rsr(
     packed: Packed, prices: FloatArray, state: LaneState, draws: LaneDraws, first: int, last: int, booked: Booked
 ) -> bool:
     """Settle a period of the lanes first, ..., last - 1; returns False if terms or prices are unsound."""
     customers, slots, models = state.charge.shape[1], packed.task_value.shape[1], prices.shape[1]
-    for low in range(first, last, BLOCK):
-        high = min(low + BLOCK, last)
+    at_once = lanes_at_once(customers)
+    for low in range(first, last, at_once):
+        high = min(low + at_once, last)
         rows = (high - low) * customers
         block = LaneState(
             state.hour[low:high], state.shadowing[low:high], state.demand[low:high], state.charge[low:high]

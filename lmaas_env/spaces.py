@@ -132,22 +132,6 @@ def _clipped(value: float) -> float:
 
 
 @kernel
-def observations_of(
-    state: LaneState,
-    capacity: FloatArray,
-    shadowing_sigma: float,
-    demand_sigma: float,
-    periods: int,
-    sale: FloatArray,
-) -> Float32Array:
-    """Lay out K observations: the state in full and the clock, or the clock and the last ``sale`` (K, 3 M + 1)."""
-    lanes, customers = state.charge.shape
-    seen = np.empty((lanes, 3 + sale.shape[1] if sale.shape[1] else 3 * customers + 3), dtype=np.float32)
-    lay_out(state, capacity, shadowing_sigma, demand_sigma, periods, sale, 0, lanes, seen)
-    return seen
-
-
-@kernel
 def lay_out(
     state: LaneState,
     capacity: FloatArray,
@@ -159,7 +143,10 @@ def lay_out(
     last: int,
     seen: Float32Array,
 ) -> None:
-    """Lay out the observations of the lanes first, ..., last - 1, as `observations_of` does."""
+    """Fill ``seen`` (K, D) for the lanes first, ..., last - 1.
+
+    With the state in full and the clock, or with the clock and the last ``sale`` (K, 3 M + 1) if that is not empty.
+    """
     hour, shadowing, demand, charge = state
     customers, public = charge.shape[1], sale.shape[1]
     for k in range(first, last):
@@ -239,14 +226,10 @@ def observation_of_lanes(market: Market, lanes: LaneState, sale: Sale | None) ->
     else:
         parts = [np.reshape(part, (len(lanes.hour), -1)) for part in sale]
         remembered = np.concatenate(parts, axis=1, dtype=np.float64)
-    seen = observations_of(
-        lanes,
-        np.ravel(market.population.capacity),
-        scenario.shadowing_sigma,
-        scenario.demand_sigma,
-        scenario.periods,
-        remembered,
-    )
+    known = np.ravel(market.population.capacity), scenario.shadowing_sigma, scenario.demand_sigma, scenario.periods
+    size = 3 + remembered.shape[1] if remembered.size else 3 * market.population.size + 3
+    seen = np.empty((len(lanes.hour), size), dtype=np.float32)
+    lay_out(lanes, *known, remembered, 0, len(seen), seen)
     if scenario.turnover == "none" or scenario.observation == "public":
         return seen
     constants = shown_constants(market.population)

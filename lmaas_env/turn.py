@@ -1,4 +1,4 @@
-"""The seller's turn: actions become prices, the market settles them, what they brought becomes an info and a sight.
+"""The seller's turn: actions become prices, the market settles them, the seller is told and sees what they brought.
 
 `play` takes K lanes a period on, `play_one` one lane. Where customers follow RSR and the state is seen, what the seller
 sees is laid out by the thread that settled it, while it is in its cache; and a step of one lane, which takes little
