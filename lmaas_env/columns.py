@@ -15,6 +15,8 @@ from lmaas_env.elementary import pick
 from lmaas_env.kernels import LARGEST, TermArrays
 from lmaas_env.types import FloatArray, IntArray
 
+LEAST = 5e-324  # the least number above 0
+
 
 class TermColumns(NamedTuple):
     """The arrays of `RentalTerms` for R customers, who may be those of several lanes."""
@@ -105,45 +107,30 @@ def fill_links(
 
 
 @kernel
-def _within(values: FloatArray, low: float, high: float) -> bool:
-    """Whether all values lie within bounds, both included; NaN does not."""
+def _ascend(low: float, values: FloatArray, others: FloatArray, high: float) -> bool:
+    """Whether low <= value <= other <= high for all of them, so that none is NaN."""
     sound = True
     for n in range(values.shape[0]):
-        sound &= (values[n] >= low) & (values[n] <= high)
-    return sound
-
-
-@kernel
-def _falls(values: FloatArray, others: FloatArray) -> bool:
-    """Whether no other value is above its own."""
-    sound = True
-    for n in range(values.shape[0]):
-        sound &= others[n] <= values[n]
+        sound &= (low <= values[n]) & (values[n] <= others[n]) & (others[n] <= high)
     return sound
 
 
 @kernel
 def are_sound(columns: TermColumns) -> bool:
     """Whether no rule of `kernels.first_offence` is broken: without a branch, as that is the usual answer."""
-    tiny = 5e-324  # the least number above 0
-    sound = _within(columns.saturation, tiny, LARGEST) & _within(columns.energy, 0.0, LARGEST)
+    value, saturation, energy = columns.task_value, columns.saturation, columns.energy
+    slots, models = value.shape[0], columns.setup_cost.shape[0]
+    sound = _ascend(LEAST, saturation, saturation, LARGEST) & _ascend(0.0, energy, energy, LARGEST)
     for n in range(columns.fade_budget.shape[0]):
         sound &= columns.fade_budget[n] >= 0
-    slots, models = columns.task_value.shape[0], columns.setup_cost.shape[0]
-    sound &= _within(columns.task_value[0], 0.0, LARGEST) & _within(columns.task_value[slots - 1], 0.0, LARGEST)
-    for slot in range(1, slots):
-        sound &= _falls(columns.task_value[slot - 1], columns.task_value[slot])
+    for slot in range(slots):
+        sound &= _ascend(0.0, value[slot], value[max(slot - 1, 0)], LARGEST)
     for m in range(models):
-        sound &= _within(columns.setup_cost[m], 0.0, LARGEST)
-        sound &= _within(columns.quality[1, m], tiny, LARGEST) & _within(columns.quality[0, m], tiny, LARGEST)
-        sound &= _within(columns.airtime_cost[0, m], -LARGEST, LARGEST)
-        sound &= _within(columns.airtime_cost[1, m], -LARGEST, LARGEST)
-        sound &= _within(columns.power[0, m], tiny, LARGEST) & _within(columns.power[1, m], tiny, LARGEST)
-        sound &= _within(columns.max_hours[1, m], 0.0, LARGEST) & _within(columns.max_hours[0, m], 0.0, LARGEST)
-        sound &= _falls(columns.quality[0, m], columns.quality[1, m])
-        sound &= _falls(columns.airtime_cost[1, m], columns.airtime_cost[0, m])
-        sound &= _falls(columns.power[1, m], columns.power[0, m])
-        sound &= _falls(columns.max_hours[0, m], columns.max_hours[1, m])
+        sound &= _ascend(0.0, columns.setup_cost[m], columns.setup_cost[m], LARGEST)
+        sound &= _ascend(LEAST, columns.quality[1, m], columns.quality[0, m], LARGEST)
+        sound &= _ascend(-LARGEST, columns.airtime_cost[0, m], columns.airtime_cost[1, m], LARGEST)
+        sound &= _ascend(LEAST, columns.power[0, m], columns.power[1, m], LARGEST)
+        sound &= _ascend(0.0, columns.max_hours[1, m], columns.max_hours[0, m], LARGEST)
     return sound
 
 
