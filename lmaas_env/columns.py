@@ -1,19 +1,21 @@
-"""Rental terms with customers along the last axis, so that loops over them vectorise: what a period is computed in.
+"""Rental terms with customers along the last axis, so that loops over them vectorise: how a period begins.
 
+Terms are filled, checked, and RSR selects among them (`waterfilling` solves the problems).
 `TermArrays` has customers along the first axis, which is what reads best, and what a market of one's own comes in.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from lmaas_env.channel import data_rate, similarity
 from lmaas_env.compiled import kernel
 from lmaas_env.elementary import pick
-from lmaas_env.kernels import LARGEST, TermArrays
+from lmaas_env.kernels import LARGEST, SELECTION_THRESHOLD, TermArrays
 from lmaas_env.types import FloatArray, IntArray
+from lmaas_env.waterfilling import CHUNK, LANES, new_slots, sort_out, water_fill, write_back
 
 LEAST = 5e-324  # the least number above 0
 
@@ -143,3 +145,69 @@ def are_payable(columns: TermColumns, price: FloatArray) -> bool:
         for n in range(own.shape[0]):
             sound &= (own[n] + cost[n] > 0.0) & (own[n] < np.inf)
     return sound
+
+
+@kernel
+def load_columns(
+    chunks: Any, slots: Any, lane: int, columns: TermColumns, price: FloatArray, m: int, first: int, count: int
+) -> None:
+    """Put the problems of ``count`` customers from ``first`` on, all with model m, into the lanes from ``lane`` on.
+
+    In every slot the worst fades come true, those of the most valuable slots (Theorem 1). Prices are (M, R). Indices
+    are unsigned as in `load`, and every loop fills one array, so that it vectorises.
+    """
+    chunk, to, row, model = chunks[0], np.uint64(lane), np.uint64(first), np.uint64(m)
+    for i in range(np.uint64(count)):
+        chunk.problem[to + i] = m * price.shape[1] + first + i
+    for i in range(np.uint64(count)):
+        chunk.energy[to + i] = columns.energy[row + i]
+    for i in range(np.uint64(count)):
+        chunk.setup_cost[to + i] = columns.setup_cost[model, row + i]
+    for s in range(2):
+        for i in range(np.uint64(count)):
+            chunk.cost[s, to + i] = price[model, row + i] + columns.airtime_cost[s, model, row + i]
+        for i in range(np.uint64(count)):
+            chunk.power[s, to + i] = columns.power[s, model, row + i]
+        for i in range(np.uint64(count)):
+            chunk.kappa_q[s, to + i] = columns.saturation[row + i] * columns.quality[s, model, row + i]
+        for i in range(np.uint64(count)):
+            chunk.max_hours[s, to + i] = columns.max_hours[s, model, row + i]
+    for k in range(columns.task_value.shape[0]):
+        for i in range(np.uint64(count)):
+            slots[k].value[to + i] = columns.task_value[k, row + i]
+        for i in range(np.uint64(count)):
+            slots[k].faded[to + i] = pick(k < columns.fade_budget[row + i], 1, 0)
+
+
+@kernel
+def select_columns(columns: TermColumns, price: FloatArray) -> tuple[IntArray, FloatArray]:
+    """RSR's first stage at prices (M, R): choice (R,) and what it guarantees (R,), 0 for none, as in `solve_rows`."""
+    size, (models, customers) = columns.task_value.shape[0], price.shape
+    worst_case_profit, no_hours = np.empty((models, customers)), np.empty((models * customers, 0))
+    profit = worst_case_profit.reshape(-1)
+    chunk, slots = np.empty(1, CHUNK), new_slots(size)
+    short, short_slots = np.empty(1, CHUNK), new_slots(size)
+    loaded, waiting = 0, 0
+    for m in range(models):
+        first = 0
+        while first < customers:
+            count = min(LANES - loaded, customers - first)
+            load_columns(chunk, slots, loaded, columns, price, m, first, count)
+            loaded += count
+            first += count
+            if loaded == LANES or (m == models - 1 and first == customers):
+                waiting = sort_out(chunk, slots, size, loaded, short, short_slots, waiting, profit, no_hours)
+                loaded = 0
+    if waiting > 0:
+        water_fill(short, short_slots, size, waiting)
+        write_back(short, short_slots, waiting, profit, no_hours)
+    choice, guaranteed = np.full(customers, -1), np.full(customers, SELECTION_THRESHOLD)
+    for m in range(models):  # `kernels.select` for all customers at once
+        promised = worst_case_profit[m]
+        for n in range(customers):
+            choice[n] = pick(promised[n] > guaranteed[n], m, choice[n])
+        for n in range(customers):
+            guaranteed[n] = pick(promised[n] > guaranteed[n], promised[n], guaranteed[n])
+    for n in range(customers):
+        guaranteed[n] = pick(choice[n] >= 0, guaranteed[n], 0.0)
+    return choice, guaranteed

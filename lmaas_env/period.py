@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lmaas_env.columns import TermColumns, are_payable, are_sound, as_rows, fill_links, in_rows
+from lmaas_env.columns import TermColumns, are_payable, are_sound, as_rows, fill_links, in_rows, select_columns
 from lmaas_env.compiled import kernel
 from lmaas_env.elementary import exponential
 from lmaas_env.kernels import TermArrays
 from lmaas_env.types import BoolArray, FloatArray, IntArray
-from lmaas_env.waterfilling import rent_rows, select_columns
+from lmaas_env.waterfilling import rent_rows
 
 BLOCK = 384  # customers whose terms are alive at once: 0.15 MB with the default models
 
