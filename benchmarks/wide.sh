@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# PPO with many lanes and few epochs beside few lanes and many epochs, one run after the other: benchmarks/wide (about 8 minutes).
+# PPO with many lanes and few epochs beside few lanes and many epochs, one run after the other: benchmarks/wide (about 5 minutes).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 runs=${1:-runs/wide-$(date +%Y%m%d-%H%M%S)}

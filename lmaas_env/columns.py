@@ -1,7 +1,7 @@
 """Rental terms with customers along the last axis, so that loops over them vectorise: how a period begins.
 
-Terms are filled, checked, and RSR selects among them (`waterfilling` solves the problems).
-`TermArrays` has customers along the first axis, which is what reads best, and what a market of one's own comes in.
+Terms are filled and checked, and customers select by RSR (`waterfilling` solves the problems). `TermArrays` has
+customers along the first axis, which is what reads best, and what a market of one's own comes in.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from lmaas_env.scenario import Scenario
 from lmaas_env.terms import RentalTerms
 from lmaas_env.types import BoolArray, FloatArray, IntArray
 
-LEAST_LANES = 32  # of one thread: 0.3 ms of work, twenty times what handing it over takes
+LEAST_LANES = 32  # of one thread: 0.2 ms of work, several times what handing it over takes
 DRAWN = 8  # lanes drawn in one call: taking a generator over needs the interpreter, which threads would fight for
 
 

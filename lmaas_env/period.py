@@ -2,7 +2,7 @@
 
 A lane is one market. All lanes share the market's constants, or every lane has customers of its own. `settle_rsr` runs
 a whole period for customers that follow RSR and rent with recourse, block of lanes after block, so that a block's terms
-stay in the cache. `Market.settle` composes the same kernels one by one for every other customer.
+stay in the cache. `Market.settle` composes kernels one by one for every other customer.
 """
 
 from __future__ import annotations
@@ -223,11 +223,12 @@ def draw_periods(
 @kernel
 def terms_of(packed: Packed, state: LaneState) -> TermArrays:
     """Return the rental terms of K * N customers, lane after lane."""
-    return in_rows(_terms(unpack(packed, 0, state.charge.size), state))
+    return in_rows(columns_of(unpack(packed, 0, state.charge.size), state))
 
 
 @kernel
-def _terms(market: Constants, state: LaneState) -> TermColumns:
+def columns_of(market: Constants, state: LaneState) -> TermColumns:
+    """Return the same in columns, of customers who are those of the constants, or the same ones in every lane."""
     lanes, customers = state.charge.shape
     known = market.capacity.shape[0]  # customers, of all lanes or of each
     rows, slots, models = lanes * customers, market.task_value.shape[1], market.setup_cost.shape[0]
@@ -358,7 +359,7 @@ def settle_rsr(
         block = LaneState(
             state.hour[low:high], state.shadowing[low:high], state.demand[low:high], state.charge[low:high]
         )
-        columns = _terms(unpack(packed, low * customers, high * customers), block)
+        columns = columns_of(unpack(packed, low * customers, high * customers), block)
         price = np.empty((models, rows))
         for m in range(models):
             for lane in range(low, high):

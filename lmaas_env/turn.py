@@ -15,7 +15,16 @@ from lmaas_env import period
 from lmaas_env.compiled import in_threads, kernel
 from lmaas_env.market import LEAST_LANES, Draws, Market, settlement_of
 from lmaas_env.period import Booked, LaneDraws, LaneState, Packed, new_booked, settle_rsr, state_in, unpack
-from lmaas_env.spaces import Float32Array, Sale, lay_out, observation_of_lanes, posted, prices_of, sale_of
+from lmaas_env.spaces import (
+    Float32Array,
+    Sale,
+    lay_out,
+    observation_of_lanes,
+    observation_size,
+    posted,
+    prices_of,
+    sale_of,
+)
 from lmaas_env.types import BoolArray, FloatArray
 
 
@@ -53,7 +62,7 @@ def play(market: Market, actions: FloatArray, state: LaneState, draws: Draws) ->
         periods, (lanes, customers, slots) = market.scenario.periods, draws.faded.shape
         drawn = LaneDraws(draws.faded, draws.shadowing, draws.demand, draws.harvest)
         booked = new_booked(lanes, prices.shape[1], customers, slots)
-        seen = np.empty((lanes, 3 * customers + 3), dtype=np.float32)
+        seen = np.empty((lanes, observation_size(market)), dtype=np.float32)
 
         def play_some(first: int, last: int) -> bool:
             return _settled(market.packed, prices, state, drawn, periods, first, last, booked, seen)

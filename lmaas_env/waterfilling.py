@@ -343,17 +343,14 @@ def sort_out(
 
 
 @kernel
-def solve_grid(terms: TermArrays, prices: FloatArray, with_hours: bool = True) -> tuple[FloatArray, FloatArray]:
-    """Worst-case profit (K * N, J, M) and planned hours (K * N, J, M, L) at J prices of every model, (K, J, M).
-
-    Without hours their last axis has length 0.
-    """
+def solve_grid(terms: TermArrays, prices: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Worst-case profit (K * N, J, M) and planned hours (K * N, J, M, L) at J prices of every model, (K, J, M)."""
     rows, size = terms.task_value.shape
     models, cells = terms.setup_cost.shape[1], prices.shape[1]
     rows_per_market = rows // prices.shape[0]
     worst_case_profit = np.empty((rows, cells, models))
-    planned_hours = np.empty((rows, cells, models, size if with_hours else 0))
-    profit, hours = worst_case_profit.reshape(-1), planned_hours.reshape(rows * cells * models, planned_hours.shape[3])
+    planned_hours = np.empty((rows, cells, models, size))
+    profit, hours = worst_case_profit.reshape(-1), planned_hours.reshape(-1, size)
     chunk, slots = np.empty(1, CHUNK), new_slots(size)
     short, short_slots = np.empty(1, CHUNK), new_slots(size)
     worst = np.empty(size, dtype=np.bool_)
@@ -377,12 +374,10 @@ def solve_grid(terms: TermArrays, prices: FloatArray, with_hours: bool = True) -
 
 
 @kernel
-def solve_rows(
-    terms: TermArrays, prices: FloatArray, with_hours: bool = True
-) -> tuple[IntArray, FloatArray, FloatArray]:
-    """RSR's first stage for every customer: choice (N,), worst-case profit (N, M) and planned hours (N, M, L or 0)."""
+def solve_rows(terms: TermArrays, prices: FloatArray) -> tuple[IntArray, FloatArray, FloatArray]:
+    """RSR's first stage for every customer: choice (N,), worst-case profit (N, M) and planned hours (N, M, L)."""
     rows, models = terms.setup_cost.shape
-    profit, hours = solve_grid(terms, prices.reshape(prices.shape[0], 1, models), with_hours)
+    profit, hours = solve_grid(terms, prices.reshape(prices.shape[0], 1, models))
     worst_case_profit, planned_hours = profit.reshape(rows, models), hours.reshape(rows, models, hours.shape[3])
     choice = np.empty(rows, dtype=np.int64)
     for n in range(rows):

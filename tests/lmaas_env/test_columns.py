@@ -8,15 +8,15 @@ import pytest
 from lmaas_env import Market
 from lmaas_env.columns import TermColumns, are_payable, are_sound, in_rows, select_columns
 from lmaas_env.kernels import first_offence
-from lmaas_env.period import _terms, unpack
+from lmaas_env.period import columns_of, unpack
 from lmaas_env.terms import _RULES
 from lmaas_env.waterfilling import LANES, solve_rows
 
 
-def columns_of(lanes: int, seed: int = 0) -> TermColumns:
+def columns_of_day(lanes: int, seed: int = 0) -> TermColumns:
     market = Market("day")
     state = market.lanes(market.days([np.random.default_rng(seed + lane) for lane in range(lanes)])[0])
-    return _terms(unpack(market.packed, 0, state.charge.size), state)
+    return columns_of(unpack(market.packed, 0, state.charge.size), state)
 
 
 # Rule of `first_offence`: the field, where in it, and a number that breaks the rule.
@@ -40,7 +40,7 @@ OFFENCES = {
 
 @pytest.mark.parametrize("code", _RULES)
 def test_every_rule_of_rental_terms_is_seen_in_columns(code: int) -> None:
-    columns = columns_of(1)
+    columns = columns_of_day(1)
     assert are_sound(columns)
     field, index, number = OFFENCES[code]
     getattr(columns, field)[index] = number
@@ -51,7 +51,7 @@ def test_every_rule_of_rental_terms_is_seen_in_columns(code: int) -> None:
 @pytest.mark.parametrize("field", ["saturation", "energy", "task_value", "setup_cost", "quality", "power", "max_hours"])
 @pytest.mark.parametrize("number", [np.nan, np.inf])
 def test_what_is_not_finite_is_unsound_in_columns(field: str, number: float) -> None:
-    columns = columns_of(1)
+    columns = columns_of_day(1)
     getattr(columns, field).reshape(-1)[-1] = number
     assert not are_sound(columns)
     assert first_offence(in_rows(columns))[0] > 0
@@ -59,7 +59,7 @@ def test_what_is_not_finite_is_unsound_in_columns(field: str, number: float) -> 
 
 @pytest.mark.parametrize("price", [np.nan, np.inf, 0.0, -3.0])
 def test_prices_that_nobody_can_pay_are_seen(price: float) -> None:
-    columns = columns_of(1)
+    columns = columns_of_day(1)
     columns.airtime_cost[:] = 0.0
     prices = np.full((4, 24), 5.0)
     assert are_payable(columns, prices)
@@ -69,7 +69,7 @@ def test_prices_that_nobody_can_pay_are_seen(price: float) -> None:
 
 @pytest.mark.parametrize("lanes", [1, 3, 8, 11])
 def test_selection_in_columns_is_that_in_rows(lanes: int) -> None:
-    columns, rng = columns_of(lanes, seed=7), np.random.default_rng(lanes)
+    columns, rng = columns_of_day(lanes, seed=7), np.random.default_rng(lanes)
     columns.energy[:] *= rng.uniform(0.0, 1.0, columns.energy.size)
     assert (24 * lanes) % LANES or lanes == 8
     prices = np.exp(rng.uniform(0.0, np.log(40.0), (lanes, 4)))
@@ -79,3 +79,13 @@ def test_selection_in_columns_is_that_in_rows(lanes: int) -> None:
     assert expected.max() > -1
     assert expected.min() == -1 or lanes < 8
     np.testing.assert_allclose(guaranteed, np.where(expected < 0, 0.0, profit.max(axis=1)), rtol=1e-12, atol=1e-12)
+
+
+def test_equal_models_are_a_tie_for_the_lowest_index_in_columns() -> None:
+    columns = columns_of_day(1)
+    columns.setup_cost[:] = columns.setup_cost[2]
+    for array in (columns.quality, columns.airtime_cost, columns.power, columns.max_hours):
+        array[:] = array[:, 2:3].copy()
+    choice, guaranteed = select_columns(columns, np.full((4, 24), 5.0))
+    assert set(choice.tolist()) <= {-1, 0}
+    assert guaranteed.max() > 0.0
