@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from agents.fixed import CostPlus, FixedPrice, RandomPrice
-from agents.imp import IMP, PublicIMP
-from agents.learned import load_policy
-from agents.lookahead import LookaheadIMP, PublicLookaheadIMP
-from agents.seller import PricingSeller, SearchResult, Seller
+from lmaas_agents.fixed import CostPlus, FixedPrice, RandomPrice
+from lmaas_agents.imp.imp import IMP, PublicIMP
+from lmaas_agents.learned.policy import load_policy
+from lmaas_agents.lookahead import LookaheadIMP, PublicLookaheadIMP
+from lmaas_agents.seller import PricingSeller, SearchResult, Seller
 
 __all__ = [
     "IMP",

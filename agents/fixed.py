@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from lmaas_agents.seller import PricingSeller
 from numpy.typing import ArrayLike
 from scipy.optimize import minimize, minimize_scalar
 
-from agents.seller import PricingSeller
-from lmaas_env.days import draw_days, tuning_seeds
 from lmaas_env.market import Draws, Market, MarketState
+from lmaas_env.seeds import draw_days, tuning_seeds
 from lmaas_env.spaces import Float32Array, checked_observation
 from lmaas_env.types import FloatArray
 

@@ -11,13 +11,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from lmaas_agents.imp.imp import IMP
+from lmaas_agents.imp.line_search import Anticipation, SellerConstants
 
-from agents.imp import IMP
-from agents.line_search import Anticipation, SellerConstants
-from lmaas_env.compiled import kernel
-from lmaas_env.days import draw_days, tuning_seeds
+from lmaas_env.engine.jit import kernel
+from lmaas_env.engine.period import LaneState, Packed, unpack
 from lmaas_env.market import Draws, Market, MarketState, Settlement, stack
-from lmaas_env.period import LaneState, Packed, unpack
+from lmaas_env.seeds import draw_days, tuning_seeds
 from lmaas_env.terms import RentalTerms
 from lmaas_env.types import FloatArray, IntArray
 

@@ -15,19 +15,19 @@ from pathlib import Path
 import numpy as np
 import torch
 import tyro
+from lmaas_agents import IMP
+from lmaas_train.evaluation.rollout import rollout
+from lmaas_train.evaluation.statistics import seeds_and_days
+from lmaas_train.ppo.vec_env import LMaaSVecEnv
+from lmaas_train.runs import csv_text, new_folder, write_origin
 from sb3_contrib import TQC
 from stable_baselines3 import SAC
 from stable_baselines3.common.vec_env import VecMonitor
 
-from agents import IMP
 from lmaas_env import Market
-from lmaas_env.days import held_out_seeds, training_seeds
 from lmaas_env.files import write_whole
+from lmaas_env.seeds import held_out_seeds, training_seeds
 from lmaas_env.vector_env import LMaaSVectorEnv
-from train.rollout import rollout
-from train.runs import csv_text, new_folder, write_origin
-from train.sb3 import LMaaSVecEnv
-from train.statistics import seeds_and_days
 
 ALGORITHMS = {"sac": SAC, "tqc": TQC}
 

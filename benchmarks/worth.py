@@ -1,6 +1,6 @@
 """What would a better worth of charge add to look-ahead IMP? Three ways to have one, on held-out days, paired by day.
 
-Look-ahead IMP charges every Wh at what the plan expects to earn with it later (`agents.lookahead`). The ways:
+Look-ahead IMP charges every Wh at what the plan expects to earn with it later (`lmaas_agents.lookahead`). The ways:
 
 - own days: the worth is counted over days that look-ahead IMP sold itself, with its prices and the states that it met,
   instead of the plan's prices and stationary states; then again over days sold with that.
@@ -8,7 +8,7 @@ Look-ahead IMP charges every Wh at what the plan expects to earn with it later (
 - exact: from look-ahead IMP's prices, climbs over tables of what a sale earns less exactly what its energy was worth,
   in expectation over 16 fade scenarios, instead of a mean slope of the worth.
 
-A learned seller prices by the same objective (`agents.guide`), so that these say how much it might learn to add; they
+A learned seller prices by the same objective (`lmaas_agents.learned.residual`), so that these say how much it might learn to add; they
 are no bound. Writes ways.csv and origin.json (a quarter of an hour on an idle machine):
 
     python benchmarks/worth.py --out benchmarks/worth
@@ -23,22 +23,22 @@ from typing import NamedTuple
 
 import numpy as np
 import tyro
+from lmaas_agents import LookaheadIMP
+from lmaas_agents.imp.price_table import climb
+from lmaas_agents.lookahead import SHARES, Plan, by_customer, interpolated, plan_day, worth_at
+from lmaas_agents.seller import PricingSeller
+from lmaas_train.evaluation.rollout import rollout
+from lmaas_train.evaluation.statistics import mean_estimate
+from lmaas_train.runs import csv_text, new_folder, write_origin
 
-from agents import LookaheadIMP
-from agents.climbs import climb
-from agents.lookahead import SHARES, Plan, by_customer, interpolated, plan_day, worth_at
-from agents.seller import PricingSeller
 from lmaas_env import Market
-from lmaas_env.compiled import kernel
-from lmaas_env.days import draw_days, held_out_seeds, training_seeds
+from lmaas_env.engine.jit import kernel
+from lmaas_env.engine.recourse import TermArrays, recourse
+from lmaas_env.engine.recourse_simd import solve_rows
 from lmaas_env.files import write_whole
-from lmaas_env.kernels import TermArrays, recourse
 from lmaas_env.market import Draws, MarketState, unstack
+from lmaas_env.seeds import draw_days, held_out_seeds, training_seeds
 from lmaas_env.types import BoolArray, FloatArray
-from lmaas_env.waterfilling import solve_rows
-from train.rollout import rollout
-from train.runs import csv_text, new_folder, write_origin
-from train.statistics import mean_estimate
 
 STAGES = ((25, 0.1), (13, 0.01))  # of the climbs from look-ahead IMP's prices: cells, and how far their log reaches
 RIDGE = 3.0  # days that the regression adds on which neither shadowing nor demand counts

@@ -6,10 +6,11 @@ import itertools
 from pathlib import Path
 
 import numpy as np
+from lmaas_agents import IMP
 from matplotlib.figure import Figure
 
-from agents import IMP
-from lmaas_env import Market, RentalTerms, drawing
+from lmaas_env import Market, RentalTerms
+from lmaas_env.render import drawing
 from lmaas_env.rsr import rent, solve
 
 FADED = ("nominal", "faded")

@@ -19,13 +19,13 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from lmaas_train.__main__ import COMMANDS
 from math_core import LatexToMathML
 from mkdocs.structure.files import File, Files
 
 from lmaas_env.env import LMaaSEnv
 from lmaas_env.scenario import PRESETS, Scenario
 from lmaas_env.scenario_file import SECTIONS
-from train.__main__ import COMMANDS
 
 ROOT = Path(__file__).parent.parent
 SERVED = (".csv", ".json", ".png", ".sh", ".yaml", ".md")

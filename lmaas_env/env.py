@@ -10,8 +10,8 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lmaas_env.engine.period import rows_of, state_in
 from lmaas_env.market import Market, MarketState, Settlement, settlement_of
-from lmaas_env.period import rows_of, state_in
 from lmaas_env.population import Population
 from lmaas_env.scenario import Scenario
 from lmaas_env.spaces import (
@@ -22,11 +22,11 @@ from lmaas_env.spaces import (
     observation_from_state,
     observation_space,
 )
-from lmaas_env.turn import Turn, info_of, play_one
+from lmaas_env.transition import Turn, info_of, play_one
 from lmaas_env.types import FloatArray
 
 if TYPE_CHECKING:
-    from lmaas_env.window import Window
+    from lmaas_env.render.window import Window
 
 
 class LMaaSEnv(gym.Env[Any, Any]):
@@ -208,7 +208,7 @@ class LMaaSEnv(gym.Env[Any, Any]):
             raise gym.error.ResetNeeded("Call reset() before render()")
         if self.render_mode == "human":
             return None
-        from lmaas_env import viewer
+        from lmaas_env.render import viewer
 
         draw = viewer.table if self.render_mode == "ansi" else viewer.frame
         return draw(self.market, self.state, self.settlement)
@@ -217,8 +217,8 @@ class LMaaSEnv(gym.Env[Any, Any]):
         """Show the period in the window, if there is to be one and the user has not closed it."""
         if self.render_mode != "human":
             return
-        from lmaas_env import viewer
-        from lmaas_env.window import Window
+        from lmaas_env.render import viewer
+        from lmaas_env.render.window import Window
 
         if self._window is None:
             self._window = Window(f"LMaaS {self.market.scenario.name}", self.metadata["render_fps"])

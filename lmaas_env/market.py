@@ -15,12 +15,12 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lmaas_env import period
 from lmaas_env.catalogue import Catalogue
-from lmaas_env.channel import mean_snr
-from lmaas_env.compiled import in_threads
-from lmaas_env.customers import RSR, keep_plan, strategy
-from lmaas_env.period import Booked, Constants, LaneDraws, LaneState
+from lmaas_env.customers.strategies import RSR, keep_plan, strategy
+from lmaas_env.engine import period
+from lmaas_env.engine.channel import mean_snr
+from lmaas_env.engine.parallel import in_threads
+from lmaas_env.engine.period import Booked, Constants, LaneDraws, LaneState
 from lmaas_env.population import Population
 from lmaas_env.rsr import price_rows
 from lmaas_env.scenario import Scenario
@@ -119,12 +119,12 @@ class Market:
     population : Population, optional
         Customers of your own, instead of the seed's; K populations (`Population.stack`) for K lanes that differ.
     customers : str
-        How they select and rent: ``"rsr"`` or a rival's name (`lmaas_env.customers.STRATEGIES`).
+        How they select and rent: ``"rsr"`` or a rival's name (`lmaas_env.customers.strategies.STRATEGIES`).
 
     Attributes
     ----------
-    packed : the constants as kernels take them (`lmaas_env.period.Packed`)
-    is_compiled : whether `lmaas_env.period.settle_rsr` settles its periods
+    packed : the constants as kernels take them (`lmaas_env.engine.period.Packed`)
+    is_compiled : whether `lmaas_env.engine.period.settle_rsr` settles its periods
 
     Raises
     ------

@@ -13,10 +13,10 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
 
-from lmaas_env.compiled import kernel
-from lmaas_env.elementary import pick
+from lmaas_env.engine.jit import kernel
+from lmaas_env.engine.math import pick
+from lmaas_env.engine.period import LaneState
 from lmaas_env.market import Market, MarketState, Settlement
-from lmaas_env.period import LaneState
 from lmaas_env.population import Population
 from lmaas_env.types import FloatArray, IntArray
 

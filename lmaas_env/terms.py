@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from lmaas_env.kernels import TermArrays, first_offence
+from lmaas_env.engine.recourse import TermArrays, first_offence
 from lmaas_env.types import FloatArray, IntArray
 
 _SHAPES = {

@@ -12,12 +12,12 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike, NDArray
 
-from lmaas_env.days import new_customers
+from lmaas_env.engine.period import LaneState, state_in
 from lmaas_env.env import market_of
 from lmaas_env.market import Draws, Market, MarketState
-from lmaas_env.period import LaneState, state_in
 from lmaas_env.population import Population
 from lmaas_env.scenario import Scenario
+from lmaas_env.seeds import new_customers
 from lmaas_env.spaces import (
     Float32Array,
     Sale,
@@ -27,7 +27,7 @@ from lmaas_env.spaces import (
     observation_of_lanes,
     observation_space,
 )
-from lmaas_env.turn import info_of, play
+from lmaas_env.transition import info_of, play
 from lmaas_env.types import BoolArray, FloatArray
 
 

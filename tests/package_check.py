@@ -43,9 +43,9 @@ def smoke() -> None:
     """Sell a day with the installed package, from an empty folder and with the core dependencies only."""
     import gymnasium as gym
     import numpy as np
+    from lmaas_agents import IMP, load_policy
 
     import lmaas_env
-    from agents import IMP, load_policy
 
     home = Path(lmaas_env.__file__).resolve()
     assert home.is_relative_to(Path(sys.prefix).resolve()), f"{home} is not the installed package"

@@ -15,22 +15,54 @@ from typing import Any
 from lmaas_env.scenario import close_match
 
 COMMANDS = {
-    "price": ("train.price", "Price", "which prices to post in a market, what they bring, how sure that is"),
-    "scenario init": ("train.scenario", "ScenarioInit", "write a commented market file to start from"),
-    "scenario check": ("train.scenario", "ScenarioCheck", "say what is wrong with a market file, by line"),
-    "train": ("train.ppo", "Train", "train a PPO seller"),
-    "compare": ("train.compare", "Compare", "sell the same held-out days with several sellers, beside IMP"),
-    "report": ("train.report", "Report", "one page of a results folder, with interactive figures, offline"),
-    "watch": ("train.watch", "Watch", "watch one held-out day being sold, in the terminal, a window or a picture"),
-    "explore": ("train.explore", "Explore", "a local page with sliders: what customers choose, what sellers earn"),
-    "evaluate": ("train.evaluate", "Evaluate", "learned sellers of several training seeds beside IMP and others"),
-    "study customers": ("train.study_customers", "StudyCustomers", "RSR beside its rivals, from the customers' side"),
-    "study seller": ("train.study_seller", "StudySeller", "IMP beside the certified optimum and other searches"),
-    "study ahead": ("train.study_ahead", "StudyAhead", "what looking ahead is worth, and a bound above any seller"),
-    "bench rsr": ("train.bench_rsr", "BenchRSR", "RSR beside general solvers that give the same answer"),
-    "bench speed": ("train.bench_speed", "BenchSpeed", "environment steps per second beside others, PPO, growth"),
-    "bench kernel": ("train.bench_kernel", "BenchKernel", "RSR's kernel beside bisection and the processor's limit"),
-    "bench imp": ("train.bench_imp", "BenchIMP", "how long IMP takes as markets grow, beside a grid line search"),
+    "price": ("lmaas_train.cli.price", "Price", "which prices to post in a market, what they bring, how sure that is"),
+    "scenario init": ("lmaas_train.cli.scenario", "ScenarioInit", "write a commented market file to start from"),
+    "scenario check": ("lmaas_train.cli.scenario", "ScenarioCheck", "say what is wrong with a market file, by line"),
+    "train": ("lmaas_train.ppo.training", "Train", "train a PPO seller"),
+    "compare": ("lmaas_train.cli.compare", "Compare", "sell the same held-out days with several sellers, beside IMP"),
+    "report": (
+        "lmaas_train.report.report",
+        "Report",
+        "one page of a results folder, with interactive figures, offline",
+    ),
+    "watch": (
+        "lmaas_train.cli.watch",
+        "Watch",
+        "watch one held-out day being sold, in the terminal, a window or a picture",
+    ),
+    "explore": (
+        "lmaas_train.explore.app",
+        "Explore",
+        "a local page with sliders: what customers choose, what sellers earn",
+    ),
+    "evaluate": (
+        "lmaas_train.cli.evaluate",
+        "Evaluate",
+        "learned sellers of several training seeds beside IMP and others",
+    ),
+    "study customers": (
+        "lmaas_train.studies.customers",
+        "StudyCustomers",
+        "RSR beside its rivals, from the customers' side",
+    ),
+    "study seller": (
+        "lmaas_train.studies.seller",
+        "StudySeller",
+        "IMP beside the certified optimum and other searches",
+    ),
+    "study ahead": (
+        "lmaas_train.studies.ahead",
+        "StudyAhead",
+        "what looking ahead is worth, and a bound above any seller",
+    ),
+    "bench rsr": ("lmaas_train.bench.rsr", "BenchRSR", "RSR beside general solvers that give the same answer"),
+    "bench speed": ("lmaas_train.bench.speed", "BenchSpeed", "environment steps per second beside others, PPO, growth"),
+    "bench kernel": (
+        "lmaas_train.bench.kernel",
+        "BenchKernel",
+        "RSR's kernel beside bisection and the processor's limit",
+    ),
+    "bench imp": ("lmaas_train.bench.imp", "BenchIMP", "how long IMP takes as markets grow, beside a grid line search"),
 }
 EXTRAS = {"dash": "view", "pygame": "view", "cma": "bench", "cvxpy": "bench", "pyscipopt": "bench"}  # else "train"
 USAGE = """\

@@ -1,11 +1,11 @@
 """Tutorial 1: your first seller, compared with IMP on held-out days (python tutorials/1_first_seller.py)."""
 
 import numpy as np
+from lmaas_agents import IMP, PricingSeller
+from lmaas_train.evaluation.rollout import rollout
 
-from agents import IMP, PricingSeller
 from lmaas_env import Market
-from lmaas_env.days import held_out_seeds, tuning_seeds
-from train.rollout import rollout
+from lmaas_env.seeds import held_out_seeds, tuning_seeds
 
 
 class DemandSeller(PricingSeller):

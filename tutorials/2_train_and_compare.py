@@ -8,10 +8,10 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from agents import load_policy
-from train.compare import Compare, compare
-from train.ppo import Train, train
-from train.ppo_config import CONFIGS
+from lmaas_agents import load_policy
+from lmaas_train.cli.compare import Compare, compare
+from lmaas_train.ppo.config import CONFIGS
+from lmaas_train.ppo.training import Train, train
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--steps", type=int, default=200_000, help="periods to train on")

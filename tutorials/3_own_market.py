@@ -4,9 +4,9 @@ from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
+from lmaas_agents import IMP
 
 import lmaas_env  # registers the environments
-from agents import IMP
 
 file = Path(__file__).with_name("3_own_market.yaml")
 env = gym.make("LMaaS-v0", scenario=file, population_seed=1)

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import tyro
+from lmaas_agents import IMP
+from lmaas_train.evaluation.rollout import rollout
 from torch import nn
 from torch.distributions import Normal
 
-from agents import IMP
-from lmaas_env.days import held_out_seeds, training_seeds
+from lmaas_env.seeds import held_out_seeds, training_seeds
 from lmaas_env.vector_env import LMaaSVectorEnv
-from train.rollout import rollout
 
 
 @dataclass

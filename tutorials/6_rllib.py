@@ -7,14 +7,14 @@ import argparse
 
 import numpy as np
 import torch
+from lmaas_agents import IMP
+from lmaas_train.evaluation.rollout import rollout
 from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.core.columns import Columns
 from ray.tune.registry import register_env
 
-from agents import IMP
-from lmaas_env.days import held_out_seeds
 from lmaas_env.env import LMaaSEnv
-from train.rollout import rollout
+from lmaas_env.seeds import held_out_seeds
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--iterations", type=int, default=25, help="of 4032 steps each")

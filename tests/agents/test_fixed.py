@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from lmaas_agents import CostPlus, FixedPrice, RandomPrice
+from lmaas_agents.fixed import tune_markup, tune_prices
+from lmaas_train.evaluation.rollout import rollout
 
-from agents import CostPlus, FixedPrice, RandomPrice
-from agents.fixed import tune_markup, tune_prices
 from lmaas_env import Market
-from lmaas_env.days import held_out_seeds
-from train.rollout import rollout
+from lmaas_env.seeds import held_out_seeds
 
 
 def test_random_is_below_cost_plus_is_below_best_fixed_on_held_out_days() -> None:

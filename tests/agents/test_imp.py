@@ -6,10 +6,10 @@ import dataclasses
 
 import numpy as np
 import pytest
+from lmaas_agents import IMP, PublicIMP
+from lmaas_agents.imp.line_search import MARGIN, fill_column
 from scipy.optimize import minimize_scalar
 
-from agents import IMP, PublicIMP
-from agents.line_search import MARGIN, fill_column
 from lmaas_env import Market, MarketState, Scenario
 from lmaas_env.rsr import rent, solve
 from lmaas_env.spaces import action_from_prices, first_sale, observation_from_state, prices_from_action

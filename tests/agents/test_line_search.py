@@ -7,10 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from scipy.optimize import brentq
-
-from agents import IMP
-from agents.line_search import (
+from lmaas_agents import IMP
+from lmaas_agents.imp.coordinate_ascent import anticipated_profit
+from lmaas_agents.imp.line_search import (
     EXACT,
     MARGIN,
     Anticipation,
@@ -29,9 +28,10 @@ from agents.line_search import (
     nothing_known,
     search_price,
 )
-from agents.sweeps import anticipated_profit
+from scipy.optimize import brentq
+
 from lmaas_env import Market, Scenario
-from lmaas_env.kernels import TermArrays
+from lmaas_env.engine.recourse import TermArrays
 from lmaas_env.population import Population
 from lmaas_env.rsr import solve
 from lmaas_env.terms import RentalTerms

@@ -6,15 +6,15 @@ import dataclasses
 
 import numpy as np
 import pytest
+from lmaas_agents import IMP, LookaheadIMP, PublicIMP, PublicLookaheadIMP
+from lmaas_agents.imp.line_search import MARGIN
+from lmaas_agents.lookahead import SHARES, Plan, plan_day, worth_of_charge
+from lmaas_train.evaluation.rollout import rollout
 
-from agents import IMP, LookaheadIMP, PublicIMP, PublicLookaheadIMP
-from agents.line_search import MARGIN
-from agents.lookahead import SHARES, Plan, plan_day, worth_of_charge
 from lmaas_env import Market, Scenario
-from lmaas_env.days import draw_days, held_out_seeds, tuning_seeds
 from lmaas_env.market import unstack
 from lmaas_env.rsr import solve
-from train.rollout import rollout
+from lmaas_env.seeds import draw_days, held_out_seeds, tuning_seeds
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ import dataclasses
 
 import numpy as np
 import pytest
+from lmaas_agents import IMP
+from lmaas_agents.search.price_boxes import BLOCKS, box_bound, tabulate
+from lmaas_agents.search.search import branch_and_bound, differential_evolution, exhaustive
 
-from agents import IMP
-from agents.branch_and_bound import BLOCKS, box_bound, tabulate
-from agents.search import branch_and_bound, differential_evolution, exhaustive
 from lmaas_env import Market, Population, RentalTerms
 from lmaas_env.scenario import MODEL_FIELDS
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-SERVE = "import tyro; from train.explore import Explore; tyro.cli(Explore).main()"
+SERVE = "import tyro; from lmaas_train.explore.app import Explore; tyro.cli(Explore).main()"
 CHARTS = ("sales", "customers", "landscape", "lines")
 
 

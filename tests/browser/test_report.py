@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lmaas_agents import IMP, FixedPrice
+from lmaas_train.evaluation.results import summary, write_results
+from lmaas_train.evaluation.rollout import rollout
 
-from agents import IMP, FixedPrice
 from lmaas_env import Market
-from lmaas_env.days import held_out_seeds
-from train.results import summary, write_results
-from train.rollout import rollout
+from lmaas_env.seeds import held_out_seeds
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> str:
     days = {name: rollout(market, seller, seeds) for name, seller in sellers.items()}
     write_results(out, market, days, summary(days))
     (out / "evaluations.csv").write_text("step,seconds,mean_day_profit,standard_error\n0,0,9,1\n96,2.5,12,1\n")
-    from train.report import report
+    from lmaas_train.report.report import report
 
     (out / "report.html").write_text(report(out))
     return (out / "report.html").as_uri()

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from lmaas_agents import IMP, SearchResult
+from lmaas_agents.imp.line_search import Anticipation
+from lmaas_agents.search.search import branch_and_bound, exhaustive
 
-from agents import IMP, SearchResult
-from agents.line_search import Anticipation
-from agents.search import branch_and_bound, exhaustive
 from lmaas_env import Market, Population, RentalTerms, Scenario
 from lmaas_env.rsr import solve
 from lmaas_env.scenario import MODEL_FIELDS

@@ -6,10 +6,10 @@ import itertools
 
 import numpy as np
 import pytest
+from lmaas_train.bench.rsr import ConicRecourse
 
 from lmaas_env.rsr import rent, solve
 from tests.certificates.oracle import random_prices, random_terms
-from train.bench_rsr import ConicRecourse
 
 CLARABEL = 1e-6  # what its answers are worth, relative to max(1, |value|)
 SLOTS = 4

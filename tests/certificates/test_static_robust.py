@@ -7,8 +7,11 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.optimize import differential_evolution
 
-from lmaas_env import Market, kernels, static_robust, waterfilling
-from lmaas_env.customers import strategy
+from lmaas_env import Market
+from lmaas_env.customers import static_robust
+from lmaas_env.customers.strategies import strategy
+from lmaas_env.engine import recourse as kernels
+from lmaas_env.engine import recourse_simd as waterfilling
 from lmaas_env.terms import RentalTerms
 from lmaas_env.types import FloatArray
 from tests.certificates.oracle import fade_patterns, random_prices, random_terms

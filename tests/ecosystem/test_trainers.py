@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from lmaas_agents import IMP
+from lmaas_train.evaluation.rollout import rollout
+from lmaas_train.ppo.training import Train, train
 from sb3_contrib import TQC, RecurrentPPO
 from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -19,11 +22,8 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.evaluation import evaluate_policy
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from agents import IMP
 from lmaas_env import ENVIRONMENTS, Market
-from lmaas_env.days import held_out_seeds
-from train.ppo import Train, train
-from train.rollout import rollout
+from lmaas_env.seeds import held_out_seeds
 
 torch.set_num_threads(1)
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from lmaas_env import Market
-from lmaas_env.columns import TermColumns, are_payable, are_sound, in_rows, select_columns
-from lmaas_env.kernels import first_offence
-from lmaas_env.period import columns_of, unpack
+from lmaas_env.engine.columns import TermColumns, are_payable, are_sound, in_rows, select_columns
+from lmaas_env.engine.period import columns_of, unpack
+from lmaas_env.engine.recourse import first_offence
+from lmaas_env.engine.recourse_simd import LANES, solve_rows
 from lmaas_env.terms import _RULES
-from lmaas_env.waterfilling import LANES, solve_rows
 
 
 def columns_of_day(lanes: int, seed: int = 0) -> TermColumns:

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from lmaas_env import Market, MarketState, Population, RentalTerms, Scenario
-from lmaas_env.customers import STRATEGIES, Selection, strategy
-from lmaas_env.days import draw_days
+from lmaas_env.customers.strategies import STRATEGIES, Selection, strategy
 from lmaas_env.market import stack
 from lmaas_env.rsr import rent, solve
+from lmaas_env.seeds import draw_days
 
 RIVALS = [name for name in STRATEGIES if name != "rsr"]
 PROBABILITY = 0.15

@@ -14,10 +14,10 @@ from gymnasium.utils.env_checker import data_equivalence
 from scipy import stats
 
 from lmaas_env import Draws, Market, MarketState, Scenario, Settlement
-from lmaas_env.compiled import in_threads, thread_count
-from lmaas_env.days import draw_days
+from lmaas_env.engine.parallel import in_threads, thread_count
 from lmaas_env.market import stack, unstack
 from lmaas_env.rsr import solve
+from lmaas_env.seeds import draw_days
 
 SCENARIOS = ["day", "static", "scarce", "abundant", "public"]
 TINY_SIZES = dataclasses.replace(Scenario(), customers=2, slots=1, fade_budgets=(0, 5))
@@ -411,7 +411,7 @@ def test_draws_and_states_of_other_shapes_are_refused() -> None:
 
 
 def test_threads_are_as_many_as_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lmaas_env.compiled.thread_count", lambda: 3)
+    monkeypatch.setattr("lmaas_env.engine.parallel.thread_count", lambda: 3)
     parts = in_threads(lambda first, last: (first, last), 10, 2)
     assert parts[0] == (0, 3)
     assert sorted(parts) == [(0, 3), (3, 6), (6, 10)]
@@ -426,7 +426,7 @@ def test_threads_are_as_many_as_the_environment_says(monkeypatch: pytest.MonkeyP
 
 
 def test_what_goes_wrong_in_a_thread_is_raised_and_the_next_call_works(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lmaas_env.compiled.thread_count", lambda: 2)
+    monkeypatch.setattr("lmaas_env.engine.parallel.thread_count", lambda: 2)
 
     def fails(first: int, last: int) -> int:
         if first > 0:
@@ -439,7 +439,7 @@ def test_what_goes_wrong_in_a_thread_is_raised_and_the_next_call_works(monkeypat
 
 
 def test_callers_in_several_threads_get_their_own_results(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lmaas_env.compiled.thread_count", lambda: 2)
+    monkeypatch.setattr("lmaas_env.engine.parallel.thread_count", lambda: 2)
 
     def of_caller(caller: int) -> set[int]:
         found = [in_threads(lambda first, last: caller, 10, 2) for _ in range(200)]

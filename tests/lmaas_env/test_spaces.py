@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from lmaas_env import Market, MarketState, Scenario
-from lmaas_env.days import draw_days
+from lmaas_env.seeds import draw_days
 from lmaas_env.spaces import (
     action_from_prices,
     assumed_state,

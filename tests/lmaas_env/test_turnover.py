@@ -6,12 +6,12 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
+from lmaas_agents import IMP
 
 import lmaas_env  # noqa: F401  # registers the environments
-from agents import IMP
 from lmaas_env import Market, Population, Scenario
-from lmaas_env.days import open_days
 from lmaas_env.env import LMaaSEnv
+from lmaas_env.seeds import open_days
 from lmaas_env.spaces import observation_from_state, observed_market, state_from_observation
 from lmaas_env.vector_env import LMaaSVectorEnv
 

@@ -10,10 +10,13 @@ from pathlib import Path
 import gymnasium as gym
 import numpy as np
 import pytest
+from lmaas_train.evaluation import figures
+from lmaas_train.evaluation.days import Days
 
-from lmaas_env import Market, MarketState, Scenario, Settlement, drawing, figures, viewer
-from lmaas_env.days import Days, draw_days, held_out_seeds
+from lmaas_env import Market, MarketState, Scenario, Settlement
+from lmaas_env.render import drawing, viewer
 from lmaas_env.scenario import MODEL_FIELDS
+from lmaas_env.seeds import draw_days, held_out_seeds
 
 pytest.importorskip("matplotlib")
 
@@ -181,7 +184,9 @@ class TestFrame:
         assert viewer.table(market, *sold(market))  # needs none
 
     def test_importing_the_package_does_not_import_matplotlib(self) -> None:
-        code = "import sys, lmaas_env.viewer, lmaas_env.figures; sys.exit('matplotlib' in sys.modules)"
+        code = (
+            "import sys, lmaas_env.render.viewer, lmaas_train.evaluation.figures; sys.exit('matplotlib' in sys.modules)"
+        )
         assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

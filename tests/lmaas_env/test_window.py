@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from lmaas_env.env import LMaaSEnv
-from lmaas_env.window import Window
+from lmaas_env.render.window import Window
 
 pygame = pytest.importorskip("pygame")
 pytest.importorskip("matplotlib")
@@ -30,8 +30,8 @@ def no_screen(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """How long the window slept, on a clock that only sleeping moves."""
     slept: list[float] = []
-    monkeypatch.setattr("lmaas_env.window.time.monotonic", lambda: 100.0 + sum(slept))
-    monkeypatch.setattr("lmaas_env.window.time.sleep", slept.append)
+    monkeypatch.setattr("lmaas_env.render.window.time.monotonic", lambda: 100.0 + sum(slept))
+    monkeypatch.setattr("lmaas_env.render.window.time.sleep", slept.append)
     return slept
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from lmaas_agents import IMP
+from lmaas_train.__main__ import main
+from lmaas_train.bench.imp import grid_line_search
 
-from agents import IMP
 from lmaas_env import Market
-from train.__main__ import main
-from train.bench_imp import grid_line_search
 
 
 def test_it_times_every_size_and_imp_earns_what_the_grid_does(

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from lmaas_train.__main__ import main
+from lmaas_train.bench import kernel as bench_kernel
 from numpy.testing import assert_allclose
 
 from lmaas_env import Market
-from lmaas_env.waterfilling import solve_rows
-from train import bench_kernel
-from train.__main__ import main
+from lmaas_env.engine.recourse_simd import solve_rows
 
 
 def test_smoke(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,8 +6,7 @@ import csv
 from pathlib import Path
 
 import pytest
-
-from train.__main__ import main
+from lmaas_train.__main__ import main
 
 
 def test_every_peer_agrees_with_rsr(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

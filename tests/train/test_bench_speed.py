@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from lmaas_train.__main__ import main
+from lmaas_train.bench.speed import TARGETS, SpeedRow, changed, plain_steps, read_rows
 
 from lmaas_env import Market
-from lmaas_env.days import draw_days
-from lmaas_env.period import LaneDraws, new_booked
-from train.__main__ import main
-from train.bench_speed import TARGETS, SpeedRow, changed, plain_steps, read_rows
+from lmaas_env.engine.period import LaneDraws, new_booked
+from lmaas_env.seeds import draw_days
 
 SMALL = ["bench", "speed", "--lanes", "2", "--seconds", "0.01", "--customers", "100", "--memory-steps", "100"]
 
@@ -20,8 +20,8 @@ SMALL = ["bench", "speed", "--lanes", "2", "--seconds", "0.01", "--customers", "
 def test_it_times_every_row_and_compares_itself_with_an_older_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("train.bench_speed.SIZES", {"customers": (10, 100), "lanes": (1, 2)})
-    monkeypatch.setattr("train.bench_speed.UPDATES", 1)
+    monkeypatch.setattr("lmaas_train.bench.speed.SIZES", {"customers": (10, 100), "lanes": (1, 2)})
+    monkeypatch.setattr("lmaas_train.bench.speed.UPDATES", 1)
     first = tmp_path / "first"
     assert main([*SMALL, "--out", str(first)]) == 0
     names = [row["name"] for row in csv.DictReader((first / "speed.csv").read_text().splitlines())]

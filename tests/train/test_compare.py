@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from lmaas_agents import IMP, FixedPrice
+from lmaas_train.__main__ import main
+from lmaas_train.cli.compare import Compare, compare, sellers_of, summary
+from lmaas_train.evaluation.rollout import rollout
+from lmaas_train.evaluation.statistics import mean_estimate
 
-from agents import IMP, FixedPrice
 from lmaas_env import Market
-from lmaas_env.days import held_out_seeds
-from train.__main__ import main
-from train.compare import Compare, compare, sellers_of, summary
-from train.rollout import rollout
-from train.statistics import mean_estimate
+from lmaas_env.seeds import held_out_seeds
 
 
 def test_rollout_sells_the_days_that_the_environment_gives() -> None:
@@ -65,7 +65,7 @@ def test_differences_are_paired_by_day() -> None:
 
 
 def test_sellers_that_would_have_one_name_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("train.compare.seller_of", lambda name, market: name)
+    monkeypatch.setattr("lmaas_train.cli.compare.seller_of", lambda name, market: name)
     market, runs = Market("static"), [str(tmp_path / folder / "ppo") for folder in ("one", "other")]
     assert sellers_of(["imp", "imp", runs[0]], market) == {"imp": "imp", "ppo": runs[0]}
     for names in (runs, ["imp", str(tmp_path / "imp")]):

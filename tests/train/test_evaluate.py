@@ -10,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from lmaas_agents import IMP
+from lmaas_agents.learned.policy import SHIPPED
+from lmaas_train.__main__ import main
+from lmaas_train.cli.evaluate import Evaluate, evaluate
+from lmaas_train.evaluation.rollout import rollout, rollout_each
 
-from agents import IMP
-from agents.learned import SHIPPED
 from lmaas_env import Market, Scenario
-from lmaas_env.days import held_out_seeds, of_one_day, open_days
-from train.__main__ import main
-from train.evaluate import Evaluate, evaluate
-from train.rollout import rollout, rollout_each
+from lmaas_env.seeds import held_out_seeds, of_one_day, open_days
 
 
 @pytest.fixture

@@ -15,14 +15,16 @@ import numpy as np
 import pytest
 from dash import no_update
 from dash.exceptions import PreventUpdate
+from lmaas_agents import IMP
+from lmaas_train.explore import app as explore
+from lmaas_train.explore import hour as explore_hour
+from lmaas_train.explore import page as explore_page
+from lmaas_train.explore.app import Explore, create_app
 from plotly.utils import PlotlyJSONEncoder
 
-from agents import IMP
 from lmaas_env import Market, Scenario
 from lmaas_env.scenario import PRESETS
 from lmaas_env.spaces import assumed_state
-from train import explore, explore_hour, explore_page
-from train.explore import Explore, create_app
 
 PRICES = [7.6, 11.0, 16.0, 23.0]
 BASES = {name: Scenario.preset(name) for name in PRESETS}
@@ -255,7 +257,7 @@ def test_bad_options_are_refused_before_anything_is_served() -> None:
 def test_it_listens_on_loopback_only_and_ctrl_c_ends_it_quietly() -> None:
     code = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from train.explore import Explore; Explore(port=0, browser=False).main()"
+        "from lmaas_train.explore.app import Explore; Explore(port=0, browser=False).main()"
     )
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen([sys.executable, "-c", code], **pipes) as server:

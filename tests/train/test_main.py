@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from lmaas_train.__main__ import COMMANDS, main
+from lmaas_train.runs import new_folder
 
 from lmaas_env import Scenario
-from train.__main__ import COMMANDS, main
-from train.runs import new_folder
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -111,7 +111,7 @@ def test_ctrl_c_says_how_to_go_on_and_other_errors_are_not_hidden(
         except BaseException as error:
             raise SystemError("a kernel returned a result with an exception set") from error
 
-    monkeypatch.setattr("train.compare.Compare.main", interrupted)
+    monkeypatch.setattr("lmaas_train.cli.compare.Compare.main", interrupted)
     if not behind:
         with pytest.raises(SystemError):
             main(["compare"])

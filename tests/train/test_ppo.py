@@ -13,23 +13,23 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from lmaas_agents import load_policy
+from lmaas_agents.learned.residual import guide_of, plan_of, potential
+from lmaas_train.__main__ import main
+from lmaas_train.ppo.config import PPOConfig
+from lmaas_train.ppo.export import export
+from lmaas_train.ppo.imitation import demonstrated, imitate
+from lmaas_train.ppo.training import Run, Train, build_model, train
+from lmaas_train.ppo.vec_env import GuidedVecEnv, LMaaSVecEnv, encoded
 from safetensors.numpy import load_file
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
-from agents import load_policy
-from agents.guide import guide_of, plan_of, potential
 from lmaas_env import Market, Population, Scenario
-from lmaas_env.days import open_days
 from lmaas_env.scenario import MODEL_FIELDS
+from lmaas_env.seeds import open_days
 from lmaas_env.spaces import observation_from_state, state_from_observation
 from lmaas_env.vector_env import LMaaSVectorEnv
-from train.__main__ import main
-from train.export import export
-from train.imitation import demonstrated, imitate
-from train.ppo import Run, Train, build_model, train
-from train.ppo_config import PPOConfig
-from train.sb3 import GuidedVecEnv, LMaaSVecEnv, encoded
 
 torch.set_num_threads(1)
 QUICK = {"n_envs": 4, "n_steps": 24, "batch_size": 48, "n_epochs": 2, "net_arch": [8]}

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from lmaas_agents import IMP
+from lmaas_train.__main__ import main
+from lmaas_train.cli.price import quoted, rounded
 
-from agents import IMP
 from lmaas_env import Market, Scenario
 from lmaas_env.population import Population
 from lmaas_env.spaces import assumed_state
-from train.__main__ import main
-from train.price import quoted, rounded
 
 TWO_MODELS = {
     name: value[:2] for name, value in Scenario().to_dict().items() if isinstance(value, list) and len(value) == 4

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from lmaas_agents import IMP, FixedPrice
+from lmaas_train.__main__ import main
+from lmaas_train.evaluation.results import choices, summary, write_results
+from lmaas_train.evaluation.rollout import rollout, rollout_each
+from lmaas_train.report.report import report
 
-from agents import IMP, FixedPrice
 from lmaas_env import Market
-from lmaas_env.days import held_out_seeds, of_one_day, open_days
-from train.__main__ import main
-from train.report import report
-from train.results import choices, summary, write_results
-from train.rollout import rollout, rollout_each
+from lmaas_env.seeds import held_out_seeds, of_one_day, open_days
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-
-from train import statistics
-from train.statistics import (
+from lmaas_train.evaluation import statistics
+from lmaas_train.evaluation.statistics import (
     Estimate,
     Statistic,
     iqm,

@@ -8,8 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from train.__main__ import main
+from lmaas_train.__main__ import main
 
 
 def test_sellers_stay_below_the_bound_day_by_day(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from train import study_customers
-from train.__main__ import main
+from lmaas_train.__main__ import main
+from lmaas_train.studies import customers as study_customers
 
 SOME = {"distance, m": (100.0, 1000.0), "fade budget, slots": (0.0, 6.0), "price, of IMP's": (1.0,)}
 

@@ -6,10 +6,10 @@ import csv
 from pathlib import Path
 
 import pytest
+from lmaas_train.__main__ import main
+from lmaas_train.studies.seller import with_models
 
 from lmaas_env import Scenario
-from train.__main__ import main
-from train.study_seller import with_models
 
 
 def test_no_search_passes_the_bound(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from lmaas_agents import IMP, CostPlus
+from lmaas_train.cli.compare import seller_of
+from lmaas_train.cli.watch import FORMATS, Watch, sell_day, watch
+from lmaas_train.evaluation.rollout import rollout, rollout_each
 from PIL import Image
 from rich.console import Console
 from rich.progress import Progress
 
-from agents import IMP, CostPlus
 from lmaas_env import Market, Scenario
-from lmaas_env.days import HELD_OUT_START, held_out_seeds
-from train.compare import seller_of
-from train.rollout import rollout, rollout_each
-from train.watch import FORMATS, Watch, sell_day, watch
+from lmaas_env.seeds import HELD_OUT_START, held_out_seeds
 
 quiet = Console(file=io.StringIO())
 
@@ -84,14 +84,14 @@ def test_an_interruption_leaves_no_file(small: str, tmp_path: Path, monkeypatch:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("train.watch.viewer.side_by_side", interrupted)
+    monkeypatch.setattr("lmaas_train.cli.watch.viewer.side_by_side", interrupted)
     with pytest.raises(KeyboardInterrupt):
         watch(Watch(small, sellers=("random",), out=tmp_path / "day.gif"), quiet)
     assert [path.name for path in tmp_path.iterdir()] == ["small.yaml"]
 
 
 def test_prints_every_period_where_there_is_no_terminal(small: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("train.watch.time.sleep", refuse)
+    monkeypatch.setattr("lmaas_train.cli.watch.time.sleep", refuse)
     console, text = terminal()
     days = watch(Watch(small, sellers=("imp", "random", "cost-plus")), console)
     lines = text.getvalue().splitlines()
@@ -112,7 +112,7 @@ def test_prints_every_period_where_there_is_no_terminal(small: str, monkeypatch:
 
 def test_plays_in_a_terminal_at_its_pace(small: str, monkeypatch: pytest.MonkeyPatch) -> None:
     naps: list[float] = []
-    monkeypatch.setattr("train.watch.time.sleep", naps.append)
+    monkeypatch.setattr("lmaas_train.cli.watch.time.sleep", naps.append)
     console, text = terminal(is_terminal=True)
     watch(Watch(small, sellers=("imp",), fps=5.0), console)
     assert naps == [0.2] * 3
@@ -121,7 +121,7 @@ def test_plays_in_a_terminal_at_its_pace(small: str, monkeypatch: pytest.MonkeyP
 
 def test_shows_a_window_until_the_user_closes_it(small: str, monkeypatch: pytest.MonkeyPatch) -> None:
     pygame = pytest.importorskip("pygame")
-    from lmaas_env.window import Window
+    from lmaas_env.render.window import Window
 
     shown: list[np.ndarray] = []
 
@@ -142,7 +142,7 @@ def test_shows_a_window_until_the_user_closes_it(small: str, monkeypatch: pytest
 def test_a_window_that_cannot_be_is_refused_before_anything_is_sold(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("pygame")
     monkeypatch.setenv("SDL_VIDEODRIVER", "no such driver")
-    monkeypatch.setattr("train.watch.sell_day", refuse)
+    monkeypatch.setattr("lmaas_train.cli.watch.sell_day", refuse)
     with pytest.raises(ValueError, match="no window can be opened here"):
         watch(Watch("static", window=True), quiet)
 
@@ -160,7 +160,7 @@ def test_by_default_imp_and_the_policy_that_ships_sell_the_held_out_day(
         assert seed == held_out_seeds(8)[7]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("train.watch.sell_day", stop)
+    monkeypatch.setattr("lmaas_train.cli.watch.sell_day", stop)
     with pytest.raises(KeyboardInterrupt):
         watch(Watch(scenario, seed=7), quiet)
     assert asked == (expected or ["public-imp", "public-ppo"])
@@ -187,7 +187,7 @@ def test_bad_input_is_refused_before_anything_is_sold(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("mine.gif").write_bytes(b"mine")
-    monkeypatch.setattr("train.watch.sell_day", refuse)
+    monkeypatch.setattr("lmaas_train.cli.watch.sell_day", refuse)
     with pytest.raises(ValueError, match=message):
         watch(Watch(**{"scenario": "static", **changes}), quiet)
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("mine.gif", b"mine")]

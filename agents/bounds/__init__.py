@@ -1,0 +1,1 @@
+"""Upper bounds on what any seller can earn."""

@@ -1,0 +1,1 @@
+"""IMP, iterative model pricing: coordinate ascent with an exact line search and multistart."""

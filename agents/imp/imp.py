@@ -1,0 +1,201 @@
+"""IMP, the seller's reference algorithm: iterate prices by reasoning through the customers' choices.
+
+One price moves at a time. With the other prices fixed, customer n selects model m exactly while its price is below
+the threshold theta_n at which W_nm (convex and decreasing in the price) falls to the best other offer. Between sorted
+thresholds the set of buyers is fixed and the profit is continuous and piecewise smooth; at a threshold it jumps: down
+where the seller loses a sale, up where the customer's next choice earns it more. The line search is a branch and bound
+over blocks of prices: it looks at the left and the right of thresholds and inside intervals, wherever its bound does
+not exclude that (see `lmaas_agents.imp.line_search`).
+
+**Theorem 2.** A price moves only for a gain, and profit is bounded, so IMP stops after finitely many moves, at prices
+that no single price improves by more than the tolerance (plus what the margin beside a threshold costs). Proof:
+docs/theorem-2.md.
+
+At such prices, models that nobody rents may together hold down the price of one that somebody rents, where raising
+either alone changes nothing. So IMP then withdraws them all, at the cap, and goes on if that lets a price gain
+(`lmaas_agents.imp.coordinate_ascent`).
+
+Where few customers make a rugged profit, one start still ends at prices that only a move of several at once would
+improve. So IMP then starts again where climbs over a table of sales end highest (`lmaas_agents.imp.multistart`), and keeps the
+best.
+"""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+from lmaas_agents.imp.coordinate_ascent import anticipated_profit, iterate
+from lmaas_agents.imp.line_search import (
+    EXACT,
+    Anticipation,
+    SellerConstants,
+    personalised_bound,
+)
+from lmaas_agents.imp.multistart import starting_prices
+from lmaas_agents.seller import PricingSeller, SearchResult
+
+from lmaas_env.engine.recourse import worst_fades
+from lmaas_env.market import Market, MarketState
+from lmaas_env.spaces import assumed_state
+from lmaas_env.terms import RentalTerms
+from lmaas_env.types import FloatArray
+
+MAX_SWEEPS = 100  # of one start
+SCENARIOS = 16  # fade scenarios of the expectation
+RESTARTS = 2  # compared in benchmarks/seller
+FEW = 64  # customers up to which starting again pays: at 100 one start is within 0.1 % of many
+
+
+class IMP(PricingSeller):
+    """Price every hour as if it were the last, exactly.
+
+    Parameters
+    ----------
+    market : Market
+    anticipate : {"expected", "worst_case"}, optional
+        Whether hours are anticipated in expectation over 16 common fade scenarios or as the customers plan them for the
+        worst case. Default: "worst_case" where the plan is what is rented (``static``), else "expected".
+    fade_probability : float, optional
+        Of each slot in the scenarios; default the scenario's.
+    restarts : int, optional
+        How often IMP starts again, >= 0. Default: 2 up to 64 customers, 0 beyond.
+
+    Attributes
+    ----------
+    anticipation : fade patterns and their weights
+    constants : the seller's constants, as kernels take them
+    max_sweeps : of all prices in turn, in one start
+
+    Raises
+    ------
+    ValueError
+        If ``anticipate`` is neither, or a number is out of its range.
+    """
+
+    max_sweeps = MAX_SWEEPS
+    _exact = EXACT
+
+    def __init__(
+        self,
+        market: Market,
+        anticipate: str | None = None,
+        fade_probability: float | None = None,
+        restarts: int | None = None,
+    ) -> None:
+        super().__init__(market)
+        default = "worst_case" if market.scenario.settlement == "plan" else "expected"
+        self.anticipate = default if anticipate is None else anticipate
+        if self.anticipate not in ("expected", "worst_case"):
+            raise ValueError(f"anticipate = {anticipate!r} must be 'expected' or 'worst_case'")
+        probability = market.scenario.fade_probability if fade_probability is None else fade_probability
+        if not 0.0 <= probability <= 1.0:
+            raise ValueError(f"fade_probability = {probability} must be in [0, 1]")
+        n, slots = market.population.task_value.shape
+        self.restarts = (RESTARTS if n <= FEW else 0) if restarts is None else restarts
+        if self.restarts < 0:
+            raise ValueError(f"restarts = {restarts} must be >= 0")
+        if self.anticipate == "expected":
+            self.anticipation = common_scenarios(n, slots, probability)
+        else:
+            patterns = np.array([[worst_fades(budget, slots) for budget in market.population.fade_budget]])
+            self.anticipation = Anticipation(patterns, np.ones((1, n)))
+        scenario, catalogue = market.scenario, market.catalogue
+        self._order = np.argsort(catalogue.serving_cost, kind="stable")  # so that the models' order does not matter
+        self.constants = SellerConstants(
+            np.tile(catalogue.serving_cost, (n, 1)),
+            catalogue.adaptation_cost,
+            float(catalogue.training_cost.sum()),
+            scenario.price_floor,
+            scenario.price_cap,
+        )
+
+    def prices(self, state: MarketState) -> FloatArray:
+        """Return the prices for one market's state, (M,) $/h."""
+        return self._search(*self._period(state)).prices
+
+    def solve(self, state: MarketState, start: FloatArray | None = None) -> SearchResult:
+        """Search the prices of one period, and bound what any prices could earn.
+
+        Starts from the price cap. From a ``start`` (M,), $/h, prices are iterated until none moves alone, and
+        withdrawing what nobody rents brings nothing, no further.
+        """
+        terms, constants = self._period(state)
+        result = self._search(terms, constants, start)
+        return result._replace(bound=float(personalised_bound(terms.arrays, self.anticipation, constants)))
+
+    def solve_terms(self, terms: RentalTerms, start: FloatArray | None = None) -> SearchResult:
+        """As `solve`, for rental terms of the market's customers, without the bound."""
+        return self._search(terms, self.constants, start)
+
+    def profit(self, terms: RentalTerms, prices: FloatArray) -> float:
+        """Return the anticipated profit of one period at given prices, $: what IMP maximises."""
+        return float(anticipated_profit(terms.arrays, self.anticipation, self.constants, np.array(prices, float)))
+
+    def bound(self, terms: RentalTerms) -> float:
+        """Return the personalised-price bound, $: what one price per customer and model would earn, an upper bound."""
+        return float(personalised_bound(terms.arrays, self.anticipation, self.constants))
+
+    def _period(self, state: MarketState) -> tuple[RentalTerms, SellerConstants]:
+        """Return the terms of a period and the constants that the seller counts with."""
+        return self.market.terms(state), self.constants
+
+    def _search(self, terms: RentalTerms, constants: SellerConstants, start: FloatArray | None = None) -> SearchResult:
+        began = time.perf_counter()
+
+        def settle(first: FloatArray) -> tuple[FloatArray, FloatArray, int]:
+            settings = self._order, self.max_sweeps, self._exact
+            return iterate(terms.arrays, self.anticipation, constants, first, *settings)
+
+        first = np.full(self.market.catalogue.size, constants.price_cap) if start is None else np.array(start, float)
+        prices, reached, evaluations = settle(first)
+        # The kernel has no clock: its sweeps are taken to last equally long.
+        times = list(np.linspace(0.0, time.perf_counter() - began, len(reached)))
+        history, sweeps = list(reached), [len(reached) - 1]
+        again = self.restarts if start is None else 0
+        for first in starting_prices(terms.arrays, constants, prices, self._order, again) if again else ():
+            other, reached, looked = settle(first)
+            evaluations += looked
+            sweeps.append(len(reached) - 1)
+            if reached[-1] > history[-1]:
+                prices = other
+                history.append(reached[-1])
+                times.append(time.perf_counter() - began)
+        return SearchResult(
+            prices=prices,
+            profit=float(history[-1]),
+            bound=np.inf,
+            status="converged" if max(sweeps) < self.max_sweeps else "sweep limit",
+            evaluations=int(evaluations),
+            seconds=time.perf_counter() - began,
+            history=np.array(history),
+            times=np.array(times),
+            sweeps=sum(sweeps),
+        )
+
+
+class PublicIMP(IMP):
+    """IMP that sees only the clock and assumes the rest of the state (`lmaas_env.spaces.assumed_state`)."""
+
+    def __init__(self, market: Market, anticipate: str | None = None) -> None:
+        super().__init__(market, anticipate)
+        self._by_hour: dict[int, FloatArray] = {}
+
+    def prices(self, state: MarketState) -> FloatArray:
+        """Return the prices for the hour of the state, (M,) $/h."""
+        hour = int(state.hour)
+        if hour not in self._by_hour:
+            self._by_hour[hour] = super().prices(assumed_state(self.market, hour))
+        return self._by_hour[hour].copy()
+
+
+def common_scenarios(customers: int, slots: int, fade_probability: float, count: int = SCENARIOS) -> Anticipation:
+    """Return fade scenarios that are the same for every price, market and day; equal patterns are merged."""
+    rng = np.random.default_rng(0)
+    drawn = rng.random((count, customers, slots)) < fade_probability
+    weights = np.full((count, customers), 1.0 / count)
+    for n in range(customers):
+        _, first, inverse = np.unique(drawn[:, n], axis=0, return_index=True, return_inverse=True)
+        weights[:, n] = 0.0
+        np.add.at(weights[:, n], first[inverse.reshape(-1)], 1.0 / count)
+    return Anticipation(drawn, weights)

@@ -1,0 +1,1 @@
+"""Learned policies: files, the actor, residual pricing."""

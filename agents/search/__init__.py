@@ -1,0 +1,1 @@
+"""Slow searches over the prices of one period, and the certified optimum."""

@@ -1,0 +1,1 @@
+"""Customer strategies: RSR and the rivals it is compared with."""

@@ -1,0 +1,1 @@
+"""Pictures of the market: one period, one day, many days."""

@@ -1,0 +1,262 @@
+"""Viewer: one period of a market, or a day of several sellers side by side, from data, never from an environment.
+
+matplotlib is imported when something is drawn, without pyplot and its global state.
+"""
+
+# matplotlib's stubs leave keyword arguments untyped
+# pyright: reportUnknownMemberType=false
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmaas_env.market import Market, MarketState, Settlement
+from lmaas_env.render.drawing import COLOURS, GREY, LARGE, NORMAL, SMALL, bars, new_figure, short, style
+from lmaas_env.types import FloatArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+SELLERS = ("#000000", "#D55E00", "#8A4FBF")  # sellers side by side, next to the first models' colours
+
+
+class SoldDay(NamedTuple):
+    """A day of one seller, H periods.
+
+    Attributes
+    ----------
+    states : H + 1 states of one market, before each period and at the end
+    settlements : H, what each period brought
+    """
+
+    states: Sequence[MarketState]
+    settlements: Sequence[Settlement]
+
+    @property
+    def profit_so_far(self) -> FloatArray:
+        """The seller's profit up to each state, (H + 1,) $."""
+        return np.cumsum([0.0, *(float(settlement.profit) for settlement in self.settlements)])
+
+
+def table(market: Market, state: MarketState, settlement: Settlement | None) -> str:
+    """Return the last period as text of at most 78 columns, one row per model.
+
+    Parameters
+    ----------
+    market : Market
+    state : MarketState
+        The state after the period.
+    settlement : Settlement, optional
+        What the period brought; None before the first one, its entries are then ``-``.
+    """
+    row = "{:<18}{:>12}{:>12}{:>14}{:>20}".format
+    names = [short(name, 18) for name in market.catalogue.names]
+    if settlement is None:
+        rows = [row(name, "-", "-", "-", "-") for name in names]
+        seller = customers = faded = "-"
+    else:
+        columns = zip(names, settlement.prices, settlement.customers_per_model, settlement.hours_per_model, strict=True)
+        rows = [
+            row(name, f"{price:,.2f}", f"{count:,.0f}", f"{hours:,.2f}", f"{price * hours:,.2f}")
+            for name, price, count, hours in columns
+        ]
+        seller, customers, faded = *_profits(settlement), f"{settlement.faded.mean():.1%}"
+    totals = "{:<18}{:<20}{:<20}{}".format
+    return "\n".join(
+        [
+            _clock(market, state, settlement),
+            row("model", "price $/h", "customers", "hours", "revenue $"),
+            *rows,
+            totals("seller's profit", seller, "customers' profit", customers),
+            totals("mean battery", f"{_battery(market, state).mean():.1%}", "faded slots", faded),
+        ]
+    )
+
+
+def frame(market: Market, state: MarketState, settlement: Settlement | None) -> NDArray[np.uint8]:
+    """Return a picture of the last period, (540, 960, 3): prices, customers and hours per model, all batteries.
+
+    Parameters are those of `table`.
+
+    Raises
+    ------
+    gymnasium.error.DependencyNotInstalled
+        If matplotlib is missing.
+    """
+    figure = new_figure(9.6, 5.4, dpi=100)
+    names, size, colours = _model_names(market), market.population.size, _model_colours(market)
+    if settlement is None:
+        prices, counts = np.zeros(len(names)), np.zeros(len(names) + 1)
+        price_labels, count_labels = ["–"] * len(prices), ["–"] * len(counts)
+        headline = "nothing sold yet"
+    else:
+        prices, counts = settlement.prices, _customers(settlement)
+        price_labels, count_labels = [f"{price:,.2f}" for price in prices], [f"{count:,.0f}" for count in counts]
+        for m in np.flatnonzero(settlement.hours_per_model):
+            count_labels[m] += f" · {settlement.hours_per_model[m]:,.1f} h"
+        headline = "profit of the seller {}, of the customers {}".format(*_profits(settlement))
+    figure.text(0.02, 0.93, _clock(market, state, settlement), size=LARGE, weight="bold", parse_math=False)
+    figure.text(0.02, 0.87, headline, size=NORMAL, parse_math=False)
+
+    axes = figure.add_axes((0.13, 0.48, 0.33, 0.30))
+    axes.set_xlim(0.0, 1.35 * max(market.scenario.price_cap, float(prices.max())))
+    style(axes, "Price, $ per hour", bold=True)
+    bars(axes, names, prices, colours, price_labels)
+    axes = figure.add_axes((0.13, 0.04, 0.33, 0.36))
+    axes.set_xlim(0.0, 1.35 * size)
+    style(axes, "Customers · hours rented", bold=True)
+    bars(axes, [*names, "no model"], counts, colours, count_labels)
+    axes = figure.add_axes((0.54, 0.12, 0.43, 0.66))
+    _batteries(axes, market, state, settlement)
+    axes.set_xlabel("distance to the base station, m", size=SMALL)
+    style(axes, "Batteries, % (size: hours; hollow: no model)", bold=True)
+    return _picture(figure)
+
+
+def side_by_side(market: Market, days: Mapping[str, SoldDay], periods: int) -> NDArray[np.uint8]:
+    """Return a picture of sellers on the same day after some of its periods, (640, 960, 3).
+
+    Each seller has a column: prices, customers and batteries of the last period. Below is the profit of the day so far,
+    and how far each seller is from the first one. Scales are those of the whole day, the same in all its pictures.
+
+    Parameters
+    ----------
+    market : Market
+    days : mapping of str to SoldDay
+        One to three sellers by name.
+    periods : int
+        How many periods have been sold, 0 to H.
+
+    Raises
+    ------
+    gymnasium.error.DependencyNotInstalled
+        If matplotlib is missing.
+    ValueError
+        If the number of sellers or of periods is refused.
+    """
+    most = market.scenario.periods
+    if not 1 <= len(days) <= len(SELLERS):
+        raise ValueError(f"days hold {len(days)} sellers, they must hold 1 to {len(SELLERS)}")
+    if not 0 <= periods <= most:
+        raise ValueError(f"periods = {periods} must be in 0..{most}")
+    figure = new_figure(9.6, 6.4, dpi=100)
+    profits = {name: sold.profit_so_far for name, sold in days.items()}
+    first = next(iter(profits.values()))
+    digits = 0 if max(profit.max() for profit in profits.values()) >= 100.0 else 2
+    for column, (name, sold) in enumerate(days.items()):
+        left, width = column / len(days), 1.0 / len(days)
+        state, settlement = sold.states[periods], sold.settlements[periods - 1] if periods else None
+        if column == 0:
+            figure.text(0.015, 0.952, _clock(market, state, settlement), size=LARGE, weight="bold", parse_math=False)
+        heading, gained = f"{short(name, 18)}  {profits[name][periods]:z,.{digits}f} $", profits[name] - first
+        heading += f"  ({gained[periods]:+z,.{digits}f} $)" if column else ""
+        place, colour = (left + 0.015, 0.892), SELLERS[column]
+        figure.text(*place, heading, size=LARGE - 1.5, weight="bold", color=colour, parse_math=False)
+        span = left + 0.085, width - 0.11  # the models' names are left of them
+        _sales(figure, market, settlement, span)
+        axes = figure.add_axes((left + 0.05, 0.345, width - 0.075, 0.185))
+        _batteries(axes, market, state, settlement)
+        style(axes, "Batteries, %, by distance in m", bold=True)
+
+    panels = [(profits, "Profit of the day so far, $, by hour")]
+    if len(days) > 1:
+        ahead = {name: profit - first for name, profit in profits.items()}
+        panels.append((ahead, f"Ahead of {short(next(iter(days)), 18)}, $, by hour"))
+    for part, (lines, title) in enumerate(panels):
+        axes = figure.add_axes((part / len(panels) + 0.06, 0.06, 1.0 / len(panels) - 0.085, 0.185))
+        for line, colour in zip(lines.values(), SELLERS, strict=False):
+            axes.plot(line[: periods + 1], color=colour, lw=2.0)
+            axes.plot(periods, line[periods], "o", color=colour, ms=4.5, clip_on=False)
+        ends = np.array([*lines.values()])
+        margin = 0.06 * max(float(np.ptp(ends)), 1.0)
+        axes.set(xlim=(0.0, 1.01 * most), ylim=(ends.min() - margin, ends.max() + margin))
+        axes.locator_params("x", nbins=8, steps=[1, 2, 3, 6, 10], integer=True)
+        axes.locator_params("y", nbins=4)
+        axes.grid(axis="y", color="#E0E0E0")
+        style(axes, title, bold=True)
+    return _picture(figure)
+
+
+def _picture(figure: Figure) -> NDArray[np.uint8]:
+    """Return a figure's pixels, (H, W, 3)."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def _model_names(market: Market) -> list[str]:
+    return [short(name, 14) for name in market.catalogue.names]
+
+
+def _model_colours(market: Market) -> list[str]:
+    """Return a colour per model and the one of no model at the end."""
+    return [*itertools.islice(itertools.cycle(COLOURS), market.catalogue.size), GREY]
+
+
+def _customers(settlement: Settlement) -> FloatArray:
+    """Return the number of customers of each model and of none, (M + 1,)."""
+    return np.append(settlement.customers_per_model, np.sum(settlement.choice < 0)).astype(np.float64)
+
+
+def _sales(figure: Figure, market: Market, settlement: Settlement | None, span: tuple[float, float]) -> None:
+    """Draw prices and customers per model beside each other, within a span (left, width) of the figure."""
+    names, (left, width) = [*_model_names(market), "no model"], span
+    prices, customers = np.zeros((2, len(names)))
+    price_labels, labels = ["–"] * len(names), ["–"] * len(names)
+    if settlement is not None:
+        prices[:-1], customers = settlement.prices, _customers(settlement)
+        price_labels, labels = [f"{price:,.2f}" for price in settlement.prices], [f"{n:,.0f}" for n in customers]
+    room = 1.0 / (1.0 - 0.044 / (0.47 * width))  # for the numbers, which are as wide in narrow panels
+    panels = (
+        (names, prices, price_labels, room * market.scenario.price_cap, "Price, $/h"),
+        ([""] * len(names), customers, labels, room * market.population.size, "Customers"),
+    )
+    for part, (texts, values, shown, most, title) in enumerate(panels):
+        axes = figure.add_axes((left + part * 0.53 * width, 0.615, 0.47 * width, 0.22))
+        axes.set_xlim(0.0, most)
+        style(axes, title, bold=True)
+        bars(axes, texts, values, _model_colours(market), [*shown, ""][: len(names)])
+
+
+def _batteries(axes: Axes, market: Market, state: MarketState, settlement: Settlement | None) -> None:
+    """Draw each customer's battery by its distance, in the colour of its model and as large as its rental."""
+    from matplotlib.ticker import LogLocator
+
+    size = market.population.size
+    choice = np.full(size, -1) if settlement is None else settlement.choice
+    hours = np.zeros(size) if settlement is None else settlement.hours.sum(axis=1)
+    edge = np.array(_model_colours(market))[choice].tolist()  # grey, the last one, for -1
+    face = np.where(choice < 0, "white", edge).tolist()
+    area = np.clip(4000.0 / size, 8.0, 120.0) * (0.25 + hours)
+    charge = 100.0 * _battery(market, state)
+    axes.scatter(market.population.distance, charge, area, face, edgecolors=edge, alpha=0.8, clip_on=False)
+    axes.set(xscale="log", ylim=(-4.0, 106.0))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.minorticks_off()
+
+
+def _clock(market: Market, state: MarketState, settlement: Settlement | None) -> str:
+    """Return the scenario and the period that the settlement brought, or that is to come."""
+    title, periods, hour = f"LMaaS {short(market.scenario.name, 24)}", market.scenario.periods, int(state.hour)
+    if settlement is None:
+        return f"{title}: {hour % 24:02d}:00, before period {hour + 1} of {periods}"
+    return f"{title}: {(hour - 1) % 24:02d}:00 to {hour % 24:02d}:00, period {hour} of {periods}"
+
+
+def _profits(settlement: Settlement) -> tuple[str, str]:
+    """Return the seller's and the customers' profit as text."""
+    return f"{float(settlement.profit):z,.2f} $", f"{float(settlement.customer_profit.sum()):z,.2f} $"
+
+
+def _battery(market: Market, state: MarketState) -> FloatArray:
+    """Return each customer's charge as a share of its capacity, (N,)."""
+    return state.charge / market.population.capacity

@@ -1,0 +1,79 @@
+"""Selling days: which seeds may be used for what, whole days drawn at once, and the record of days that were sold.
+
+Training, tuning and held-out days come from disjoint ranges of seeds, so that no result is measured on a day that a
+seller was fitted to.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from lmaas_env.market import Draws, Market, MarketState
+from lmaas_env.population import Population
+
+TRAINING_STRIDE = 1_000_000  # training seed k owns the day seeds k * stride .. (k + 1) * stride - 1
+TUNING_START = 500_000_000
+HELD_OUT_START = 900_000_000
+_LARGEST_TRAINING_SEED = TUNING_START // TRAINING_STRIDE - 1
+
+
+def training_seeds(training_seed: int, count: int, skip: int = 0) -> range:
+    """Return day seeds of a training seed (1 to 499), from the first that is not skipped on."""
+    if not 1 <= training_seed <= _LARGEST_TRAINING_SEED:
+        raise ValueError(f"training seed = {training_seed} must be in 1..{_LARGEST_TRAINING_SEED}")
+    return _seeds(training_seed * TRAINING_STRIDE + skip, count, TRAINING_STRIDE - skip)
+
+
+def tuning_seeds(count: int) -> range:
+    """Return day seeds for tuning reference sellers and hyper-parameters."""
+    return _seeds(TUNING_START, count, HELD_OUT_START - TUNING_START)
+
+
+def held_out_seeds(count: int) -> range:
+    """Return day seeds for evaluation, the same for every seller."""
+    return _seeds(HELD_OUT_START, count, 2**31 - HELD_OUT_START)
+
+
+def _seeds(start: int, count: int, limit: int) -> range:
+    if not 1 <= count <= limit:
+        raise ValueError(f"number of days = {count} must be in 1..{limit}")
+    return range(start, start + count)
+
+
+def draw_days(market: Market, seeds: Sequence[int]) -> tuple[MarketState, list[Draws]]:
+    """Draw one day per seed for the market's customers, as lanes: the first state and the draws of each period."""
+    return _drawn(market, [np.random.default_rng(seed) for seed in seeds])
+
+
+def open_days(market: Market, seeds: Sequence[int]) -> tuple[Market, MarketState, list[Draws]]:
+    """Draw one day per seed as the environment does, as lanes: the market, its first state, the draws of each period.
+
+    Lane i is the day that ``reset(seed=seeds[i])`` gives in the environment. The market is the one given, or has
+    customers of its own in every lane if they change daily.
+    """
+    rngs = [np.random.default_rng(seed) for seed in seeds]
+    opened = new_customers(market, rngs)
+    return opened, *_drawn(opened, rngs)
+
+
+def _drawn(market: Market, rngs: Sequence[np.random.Generator]) -> tuple[MarketState, list[Draws]]:
+    state, drawn = market.days(rngs)
+    return state, [Draws(*period) for period in zip(*drawn, strict=True)]
+
+
+def new_customers(market: Market, rngs: Sequence[np.random.Generator]) -> Market:
+    """Return the market of K days, one per generator: with customers drawn for each of them if they change daily."""
+    if market.scenario.turnover == "none":
+        return market
+    return market.with_population(Population.stack([Population.sample(market.scenario, rng) for rng in rngs]))
+
+
+def of_one_day(market: Market) -> Market:
+    """Return the market of a single day's customers, as `open_days` opens it, in which they stay the same."""
+    if market.scenario.turnover == "none":
+        return market
+    population = Population(*(array[0] for array in market.population))
+    return Market(dataclasses.replace(market.scenario, turnover="none"), population=population)

@@ -1,0 +1,1 @@
+"""The `lmaas` command: one file per sub-command."""

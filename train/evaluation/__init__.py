@@ -1,0 +1,1 @@
+"""Selling days and scoring sellers."""

@@ -1,0 +1,1 @@
+"""Training sellers by PPO."""

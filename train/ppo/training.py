@@ -1,0 +1,394 @@
+"""`lmaas train`: a PPO seller (Stable-Baselines3), its run folder and its export to a policy that needs no torch."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import dataclasses
+import os
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from lmaas_agents import IMP
+from lmaas_agents.learned.policy import LearnedSeller, save_policy
+from lmaas_agents.learned.residual import Guide, guide_of, plan_of, set_size
+from lmaas_agents.lookahead import Plan
+from lmaas_train.cli.compare import sell
+from lmaas_train.evaluation.days import Days
+from lmaas_train.evaluation.results import REFERENCE, summary, write_results
+from lmaas_train.evaluation.rollout import rollout
+from lmaas_train.ppo import snapshots
+from lmaas_train.ppo.config import PPOConfig
+from lmaas_train.ppo.export import ACTIVATIONS, export
+from lmaas_train.ppo.imitation import imitate
+from lmaas_train.ppo.networks import CustomerSet
+from lmaas_train.ppo.vec_env import MONITORED, GuidedVecEnv, LMaaSVecEnv
+from lmaas_train.runs import new_folder, write_origin
+from rich.console import Console
+from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import configure
+from stable_baselines3.common.utils import LinearSchedule
+from stable_baselines3.common.vec_env import VecEnvWrapper, VecMonitor, VecNormalize
+from tqdm import tqdm
+
+from lmaas_env.files import write_whole
+from lmaas_env.market import Market
+from lmaas_env.scenario import Scenario
+from lmaas_env.seeds import TRAINING_STRIDE, held_out_seeds, training_seeds, tuning_seeds
+from lmaas_env.vector_env import LMaaSVectorEnv
+
+
+@dataclasses.dataclass
+class Train:
+    """Train a PPO seller; Ctrl-C stops it and keeps what it has learned.
+
+    The run folder gets the policy, checkpoints, evaluations.csv, monitor.csv, TensorBoard logs and all settings, and
+    report.html, in which the policy is compared with IMP on held-out days.
+
+    Examples
+    --------
+      lmaas train
+      lmaas train --scenario scarce --seed 2 --steps 1000000
+      lmaas train --resume runs/my-run
+      lmaas compare --sellers fixed runs/my-run
+    """
+
+    scenario: str = "day"
+    """Preset (day, static, scarce, abundant, public, city) or YAML file."""
+    population_seed: int = 0
+    """Which customers; 0 reads those that ship with the package."""
+    steps: int = 300_000
+    """Periods to train on, in all lanes together (rounded up to whole updates)."""
+    seed: int = 1
+    """Training seed, 1 to 499: its days are no other training seed's."""
+    config: Path | None = None
+    """YAML file of hyper-parameters; default one of train/configs, by what sellers see (`PPOConfig`)."""
+    out: Path | None = None
+    """New run folder; default runs/SCENARIO-ppo-seedSEED-TIME."""
+    eval_every: int = 20_000
+    """Steps between two evaluations on tuning days."""
+    tuning_days: int = 16
+    """Tuning days per evaluation."""
+    checkpoint_every: int = 100_000
+    """Steps between two checkpoints, each a policy that can be loaded."""
+    eval_days: int = 40
+    """Held-out days of the final score."""
+    resume: Path | None = None
+    """Run folder that was interrupted: goes on from its last checkpoint, with the settings that it was started with."""
+    progress: bool = True
+    """Show a progress bar when the output is a terminal."""
+
+    def main(self) -> Path:
+        """Train and return the run folder."""
+        return train(self)
+
+
+def train(args: Train) -> Path:
+    """Train as `Train` says and return the run folder; nothing is written unless every setting is valid."""
+    torch.set_num_threads(1)  # more threads make networks of this size slower, and results differ between machines
+    settings, snapshot = {}, None
+    if args.resume is not None:
+        args, settings, snapshot = _interrupted(args)
+    for name, least in [("steps", 1), ("eval_every", 1), ("checkpoint_every", 1), ("tuning_days", 2), ("eval_days", 2)]:
+        if getattr(args, name) < least:
+            raise ValueError(f"{name} = {getattr(args, name)} must be at least {least}")
+    if snapshot is None:
+        market = Market(Scenario.load(args.scenario), seed=args.population_seed)
+        config = PPOConfig.from_yaml(args.config) if args.config else PPOConfig.for_scenario(market.scenario)
+    else:
+        market = Market(Scenario.from_dict(settings["scenario"]), seed=args.population_seed)
+        config = PPOConfig(**settings["ppo"])
+    if config.imitated_days and (market.scenario.observation == "public" or market.scenario.turnover == "daily"):
+        raise ValueError(
+            f"imitated_days = {config.imitated_days} must be 0 where the teacher cannot know the customers"
+        )
+    seeds = training_seeds(args.seed, config.n_envs)
+    imitated = training_seeds(args.seed, max(1, config.imitated_days), skip=TRAINING_STRIDE // 2)
+    tuning, held_out = tuning_seeds(args.tuning_days), held_out_seeds(args.eval_days)
+    if args.out is not None and args.out.name == REFERENCE:
+        raise ValueError(f"out = {str(args.out)!r} must not end in {REFERENCE!r}, beside which the policy is scored")
+    if snapshot is None:
+        folder = new_folder(args.out, f"{market.scenario.name}-ppo-seed{args.seed}")
+        _write_settings(folder, args, market, config)
+    else:
+        assert args.out is not None
+        folder = args.out
+    print(f"training in {folder}\n  tensorboard --logdir {folder / 'tensorboard'}", flush=True)
+
+    plan = plan_of(market) if config.span > 0.0 else None
+    guide = None if plan is None else guide_of(market, plan, config.span, config.reach, config.climbs)
+    lanes = LMaaSVectorEnv(config.n_envs, market=market, autoreset_mode="SameStep")
+    environments = _environments(lanes, config, folder, guide, plan)
+    model = build_model(environments, config, args.seed)
+    environments.seed(seeds[0])  # lane i gets seeds[i]; PPO's constructor has just seeded them with the bare seed
+    model.set_logger(configure(str(folder / "tensorboard"), ["tensorboard"]))
+    run = Run(args, config, market, guide, lanes, folder, tuning)
+    if snapshot is not None:
+        run.resume(snapshots.restore(snapshot, model, lanes))
+    elif config.imitated_days and plan is not None and guide is not None:
+        imitate(model, market, guide, plan, imitated)
+    try:
+        with _ctrl_c_stops(run):
+            model.learn(args.steps - model.num_timesteps, callback=run, reset_num_timesteps=snapshot is None)
+    finally:
+        run.bar.close()
+        model.logger.close()
+        environments.close()
+    if run.stopped:
+        print(f"stopped after {model.num_timesteps} steps; saving the policy as it is", flush=True)
+        if (folder / snapshots.FILE).exists():
+            print(f"go on from the last checkpoint with: lmaas train --resume {folder}", flush=True)
+    days = sell(market, {REFERENCE: IMP, folder.name: run.seller()}, held_out, Console())
+    score = _score(days[folder.name])
+    run.scores["held_out"] = {"first_day_seed": held_out[0], **score}
+    run.save(folder)
+    rows = summary(days)
+    write_results(folder, market, days, rows)
+    print(
+        f"policy  {folder} (load_policy, or: lmaas compare --sellers {folder})\n"
+        f"report  {folder / 'report.html'}\n"
+        f"held-out days: {score['mean_day_profit']:.2f} $ per day, standard error {score['standard_error']:.2f}, "
+        f"{score['days']} days; {next(row.share_of_imp for row in rows if row.seller == folder.name):.3f} of IMP"
+    )
+    return folder
+
+
+class Run(BaseCallback):
+    """What happens beside learning: the bar, evaluations, checkpoints and the day totals in TensorBoard."""
+
+    def __init__(
+        self,
+        args: Train,
+        config: PPOConfig,
+        market: Market,
+        guide: Guide | None,
+        lanes: LMaaSVectorEnv,
+        folder: Path,
+        tuning: range,
+    ) -> None:
+        super().__init__()
+        self.args, self.config, self.market, self.guide, self.lanes = args, config, market, guide, lanes
+        self.folder, self.tuning = folder, tuning
+        self.scores: dict[str, Any] = {}
+        self.bar = tqdm(disable=True)
+        self.stopped = False
+        self._next_evaluation, self._next_checkpoint, self._earlier = 0, args.checkpoint_every, 0.0
+
+    def resume(self, kept: dict[str, Any]) -> None:
+        """Go on from what `_on_rollout_start` kept; evaluations after it are made again."""
+        self._next_evaluation, self._next_checkpoint = kept["next_evaluation"], kept["next_checkpoint"]
+        self._earlier, self.scores = kept["seconds"], kept["scores"]
+        path = self.folder / "evaluations.csv"
+        header, *rows = path.read_text(encoding="utf-8").splitlines()
+        known = [row for row in rows if int(row.split(",")[0]) <= kept["step"]]
+        write_whole(path, "\n".join([header, *known]) + "\n")
+
+    def _on_training_start(self) -> None:
+        assert isinstance(self.model, PPO)
+        update = self.training_env.num_envs * self.model.n_steps
+        total = -(-self.args.steps // update) * update
+        # disable=None turns the bar off where the output is no terminal
+        self.bar = tqdm(total=total, unit="step", disable=None if self.args.progress else True)
+        self.bar.update(self.num_timesteps)
+        self._began = time.perf_counter() - self._earlier
+        if not (self.folder / "evaluations.csv").exists():
+            _append(self.folder / "evaluations.csv", ["step", "seconds", "mean_day_profit", "standard_error"])
+
+    def _on_rollout_start(self) -> None:  # the policy has learned from all steps so far
+        self._hold_actor(self.num_timesteps < self.config.critic_first)
+        if self.num_timesteps >= self._next_evaluation:
+            self._next_evaluation += self.args.eval_every
+            self._evaluate()
+        if self.num_timesteps >= self._next_checkpoint:
+            self._next_checkpoint += self.args.checkpoint_every
+            self._check_point()
+
+    def _hold_actor(self, held: bool) -> None:
+        policy: Any = self.model.policy
+        parts = policy.pi_features_extractor, policy.mlp_extractor.policy_net, policy.action_net
+        for parameter in [policy.log_std, *(it for part in parts for it in part.parameters())]:
+            parameter.requires_grad_(not held)
+
+    def _check_point(self) -> None:
+        """Write the policy and a snapshot, and start new days as a run does that goes on from there."""
+        assert isinstance(self.model, PPO)
+        self.save(self.folder / "checkpoints" / f"step-{self.num_timesteps:09d}")
+        kept = {
+            "step": self.num_timesteps,
+            "next_evaluation": self._next_evaluation,
+            "next_checkpoint": self._next_checkpoint,
+            "seconds": time.perf_counter() - self._began,
+            "scores": self.scores,
+        }
+        snapshots.save(self.folder / snapshots.FILE, snapshots.take(self.model, self.lanes, kept))
+        self.model._last_obs = self.training_env.reset()  # type: ignore[assignment]
+        self.model._last_episode_starts = np.ones(self.training_env.num_envs, dtype=bool)
+
+    def _on_step(self) -> bool:
+        self.bar.update(self.training_env.num_envs)
+        return not self.stopped
+
+    def _on_rollout_end(self) -> None:
+        for name in MONITORED:
+            days = [day[name] for day in self.model.ep_info_buffer or []]
+            if days:
+                self.logger.record(f"day/{name.removeprefix('day_')}", float(np.mean(days)))
+
+    def _on_training_end(self) -> None:
+        self._evaluate()
+
+    def _evaluate(self) -> None:
+        score = _score(rollout(self.market, self.seller(), self.tuning))
+        self.scores["tuning"] = {"first_day_seed": self.tuning[0], "step": self.num_timesteps, **score}
+        seconds = round(time.perf_counter() - self._began, 3)
+        mean, error = score["mean_day_profit"], score["standard_error"]
+        _append(self.folder / "evaluations.csv", [self.num_timesteps, seconds, mean, error])
+        self.logger.record("evaluation/day_profit", mean)
+        self.logger.dump(self.num_timesteps)
+        self.bar.set_postfix_str(f"{mean:.0f} $ per day")
+
+    def seller(self) -> LearnedSeller:
+        """Return the policy as it is now."""
+        assert isinstance(self.model, PPO)
+        return export(self.model, self.market, self.guide, self.args.population_seed, self.args.seed, self.scores)
+
+    def save(self, folder: Path) -> None:
+        """Write policy, model and normaliser into a folder, whole or not at all."""
+        folder.parent.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".saving-") as temporary:
+            new = Path(temporary) / "new"
+            save_policy(new, self.seller())
+            self.model.save(new / "model.zip")
+            normaliser = self.model.get_vec_normalize_env()
+            if normaliser is not None:
+                normaliser.save(str(new / "vecnormalize.pkl"))
+            if not folder.exists():
+                os.replace(new, folder)
+                return
+            for file in sorted(new.iterdir()):
+                os.replace(file, folder / file.name)
+
+
+@contextlib.contextmanager
+def _ctrl_c_stops(run: Run) -> Iterator[None]:
+    """Let the first Ctrl-C end the training at its next step, and a second one at once.
+
+    A KeyboardInterrupt would not do: raised inside a compiled kernel it comes out as a SystemError.
+    """
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may handle signals
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        run.stopped = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _environments(
+    lanes: LMaaSVectorEnv, config: PPOConfig, folder: Path, guide: Guide | None, plan: Plan | None
+) -> VecNormalize:
+    adapter = LMaaSVecEnv(lanes)
+    environments: VecEnvWrapper = VecMonitor(adapter, str(folder / "monitor.csv"), info_keywords=MONITORED)
+    if guide is not None and plan is not None:
+        guide = guide._replace(climbs=0)
+        worth = plan.worth if config.shaping else None
+        environments = GuidedVecEnv(environments, lanes, guide, config.policy == "set", worth)
+    return VecNormalize(environments, norm_obs=config.norm_obs, norm_reward=config.norm_reward, gamma=config.gamma)
+
+
+def build_model(environments: VecNormalize, config: PPOConfig, seed: int) -> PPO:
+    """Return a new PPO of the settings."""
+    activation = ACTIVATIONS[config.activation]
+    network: dict[str, Any] = {}
+    if config.policy == "set":
+        customer, clock = set_size(environments.get_attr("market")[0])
+        network = {
+            "features_extractor_class": CustomerSet,
+            "features_extractor_kwargs": {
+                "customer": customer,
+                "clock": clock,
+                "width": config.encoder,
+                "activation": activation,
+            },
+            "share_features_extractor": False,
+        }
+    return PPO(
+        "MlpPolicy",
+        environments,
+        n_steps=config.n_steps,
+        batch_size=config.batch_size,
+        n_epochs=config.n_epochs,
+        learning_rate=LinearSchedule(config.learning_rate, config.learning_rate_end, 1.0),
+        gamma=config.gamma,
+        gae_lambda=config.gae_lambda,
+        clip_range=config.clip_range,
+        ent_coef=config.ent_coef,
+        vf_coef=config.vf_coef,
+        max_grad_norm=config.max_grad_norm,
+        policy_kwargs={
+            "net_arch": list(config.net_arch),
+            "activation_fn": activation,
+            "log_std_init": config.log_std_init,
+            **network,
+        },
+        seed=seed,
+        device="cpu",
+    )
+
+
+def _score(days: Days) -> dict[str, Any]:
+    profit = days.day_profit
+    error = profit.std(ddof=1) / np.sqrt(len(profit))
+    return {"days": len(profit), "mean_day_profit": round(float(profit.mean()), 4), "standard_error": round(error, 4)}
+
+
+def _interrupted(args: Train) -> tuple[Train, dict[str, Any], dict[str, Any]]:
+    """Return the settings and the snapshot of the run to go on with."""
+    folder = args.resume
+    assert folder is not None
+    others = [
+        field.name
+        for field in dataclasses.fields(Train)
+        if field.name not in ("resume", "progress") and getattr(args, field.name) != field.default
+    ]
+    if others:
+        raise ValueError(
+            f"{others[0]} cannot be given with resume: a run goes on with the settings it was started with"
+        )
+    if folder.is_dir() and not (folder / snapshots.FILE).exists():
+        raise ValueError(f"folder {str(folder)!r} has no checkpoint to go on from")
+    snapshot = snapshots.load(folder / snapshots.FILE)
+    try:
+        settings = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+        started = settings["train"] | {"config": None, "resume": None, "out": folder, "progress": args.progress}
+        return Train(**started), settings, snapshot
+    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise ValueError(f"{folder / 'config.yaml'}: does not hold the settings of a run: {error}") from error
+
+
+def _write_settings(folder: Path, args: Train, market: Market, config: PPOConfig) -> None:
+    train_args = {key: str(value) if isinstance(value, Path) else value for key, value in vars(args).items()}
+    settings = {"train": train_args, "ppo": dataclasses.asdict(config), "scenario": market.scenario.to_dict()}
+    settings["ppo"]["net_arch"] = list(config.net_arch)
+    write_whole(folder / "config.yaml", yaml.safe_dump(settings, sort_keys=False))
+    write_origin(folder)
+
+
+def _append(path: Path, row: list[Any]) -> None:
+    with path.open("a", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerow(row)

@@ -1,0 +1,1 @@
+"""Studies whose tables the documentation quotes."""
