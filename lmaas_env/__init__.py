@@ -8,13 +8,14 @@ from __future__ import annotations
 import gymnasium as gym
 
 from lmaas_env.catalogue import Catalogue
-from lmaas_env.market import Draws, Market, MarketState, Settlement
+from lmaas_env.market import Market
 from lmaas_env.population import Population
 from lmaas_env.scenario import Scenario
+from lmaas_env.state import Draws, Settlement, State
 from lmaas_env.terms import RentalTerms
 
 __version__ = "0.1.0"
-__all__ = ["Catalogue", "Draws", "Market", "MarketState", "Population", "RentalTerms", "Scenario", "Settlement"]
+__all__ = ["Catalogue", "Draws", "Market", "Population", "RentalTerms", "Scenario", "Settlement", "State"]
 
 ENVIRONMENTS = {
     "LMaaS-v0": "day",  # 24 customers, 4 models, 24 hours: batteries couple the hours

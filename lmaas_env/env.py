@@ -10,20 +10,19 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lmaas_env.engine.period import rows_of, state_in
-from lmaas_env.market import Market, MarketState, Settlement, settlement_of
+from lmaas_env.market import Market
 from lmaas_env.population import Population
 from lmaas_env.scenario import Scenario
 from lmaas_env.spaces import (
     Float32Array,
     action_space,
     checked_action,
-    first_sale,
     observation_from_state,
     observation_space,
+    view_of,
 )
-from lmaas_env.transition import Turn, info_of, play_one
-from lmaas_env.types import FloatArray
+from lmaas_env.state import Settlement, State
+from lmaas_env.transition import StepResult, info_of, transition
 
 if TYPE_CHECKING:
     from lmaas_env.render.window import Window
@@ -66,10 +65,10 @@ class LMaaSEnv(gym.Env[Any, Any]):
     | 2M+3 .. 3M+2 | customers of each model in the last period, divided by N | 0 | 1 |
     | 3M+3 | last profit, divided by N | -10 | 10 |
 
-    Where other customers come every day (scenario ``turnover="daily"``, as in ``LMaaS-Population-v0``) a full
-    observation goes on with who they are, 6 + L numbers customer by customer: logarithms of distance / 250 m, bandwidth
-    / 250 kHz, battery capacity / 60 Wh and kappa / (25 per h); fade depth / 10 dB; fade budget / 10; logarithms of the
-    L task values / 1 $. `lmaas_env.spaces.observed_market` is the way back.
+    Where the population is resampled every episode (scenario ``resample_population="episode"``, as in
+    ``LMaaS-Population-v0``) a full observation ends with the customers' constants, 6 + L numbers per customer:
+    logarithms of distance / 250 m, bandwidth / 250 kHz, battery capacity / 60 Wh and kappa / (25 per h); fade depth /
+    10 dB; fade budget / 10; logarithms of the L task values / 1 $. `lmaas_env.spaces.observed_market` inverts this.
 
     ## Rewards
     The seller's profit of the period divided by N, in $ per customer: revenue less the costs of serving, adapting and
@@ -142,21 +141,22 @@ class LMaaSEnv(gym.Env[Any, Any]):
         self.action_space = action_space(self.market)
         self.render_mode = render_mode
         self._window: Window | None = None
-        self._hour = 0
-        self._books: FloatArray | None = None  # (7, 1, N), rows as in `period.Booked`: they hold the state
-        self._turn: Turn | None = None  # the last one
+        self._view = view_of(self.market)
+        self._state: State | None = None  # with a leading lane axis, as all that a step takes and returns
+        self._last: StepResult | None = None
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Float32Array, dict[str, Any]]:
         """Start a day; options are not used."""
         super().reset(seed=seed)
-        if self.market.scenario.turnover == "daily":
+        if self.market.scenario.resample_population == "episode":
             self.market = self.market.with_population(Population.sample(self.market.scenario, self.np_random))
-        first, self._day = self.market.days([self.np_random])
-        self._hour, self._books, self._turn = 0, rows_of(self.market.lanes(first)), None
+            self._view = view_of(self.market)
+        self._state, self._day = self.market.days([self.np_random])
+        self._last = None
         self._show()
-        return observation_from_state(self.market, first, first_sale(self.market, (1,)))[0], {}
+        return observation_from_state(self.market, self._state)[0], {}
 
     def step(self, action: ArrayLike) -> tuple[Float32Array, float, bool, bool, dict[str, Any]]:
         """Post prices for one period.
@@ -169,30 +169,27 @@ class LMaaSEnv(gym.Env[Any, Any]):
             Before the first reset and after the last period.
         """
         checked = checked_action(action, (self.market.catalogue.size,))
-        market = self.market
-        if self._books is None or self._hour >= market.scenario.periods:
+        if self._state is None or self._state.hour[0] >= self.market.scenario.periods:
             raise gym.error.ResetNeeded("Call reset() before step(): no day has started, or it is over")
-        turn = play_one(market, checked[None], self._hour, self._books, self._day)
-        self._hour, self._books, self._turn = self._hour + 1, turn.booked.per_customer, turn
-        info = info_of(turn, 0)
+        draws = self._day.at(self._state.hour[0])
+        self._last = transition(self.market, self._view, checked[None], self._state, draws)
+        self._state = self._last.state
+        info = {name: entry[0] if entry.ndim > 1 else entry[0].item() for name, entry in info_of(self._last).items()}
         self._show()
-        terminated = self._hour >= market.scenario.periods
-        return turn.seen[0], float(info["profit"]) / market.population.size, terminated, False, info
+        terminated = bool(self._state.hour[0] >= self.market.scenario.periods)
+        return self._last.observation[0], info["profit"] / self.market.population.size, terminated, False, info
 
     @property
-    def state(self) -> MarketState | None:
+    def state(self) -> State | None:
         """The market's state, None before the first reset."""
-        if self._books is None:
+        if self._state is None:
             return None
-        _, *lane = state_in(np.array([self._hour]), self._books)
-        return MarketState(self._hour, *(it[0] for it in lane))
+        return State(int(self._state.hour[0]), *(array[0] for array in self._state[1:]))
 
     @property
     def settlement(self) -> Settlement | None:
         """What the last period brought, None at the start of a day."""
-        if self._turn is None:
-            return None
-        return Settlement(*(it[0] for it in settlement_of(self._turn.prices, self._turn.faded, self._turn.booked)))
+        return None if self._last is None else Settlement(*(array[0] for array in self._last.settlement))
 
     def render(self) -> str | NDArray[np.uint8] | None:  # pyright: ignore
         """Return a table (``ansi``) or a picture (``rgb_array``, (H, W, 3) uint8) of the last period.

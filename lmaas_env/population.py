@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import os
 from collections.abc import Sequence
 from importlib import resources
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from lmaas_env import customers_file
 from lmaas_env.files import write_whole
 from lmaas_env.scenario import Scenario
 from lmaas_env.types import FloatArray, IntArray
 
 SHIPPED = ("day", "city")  # presets whose customers of population seed 0 are frozen in data/
-_COLUMNS = ("distance_m", "bandwidth_hz", "capacity_wh", "saturation_per_h", "fade_depth_db", "fade_budget_slots")
-_VALUE_COLUMN = "task_value_{}_usd"
 
 
 class Population(NamedTuple):
@@ -66,7 +62,7 @@ class Population(NamedTuple):
             for name in SHIPPED:
                 if _customer_numbers(scenario) == _customer_numbers(Scenario.preset(name)):
                     file = resources.files("lmaas_env") / "data" / f"customers_{name}.csv"
-                    return cls._parse(file.read_text(encoding="utf-8"), file.name)
+                    return cls._from_columns(customers_file.parse(file.read_text(encoding="utf-8"), file.name))
         return cls.sample(scenario, np.random.default_rng(seed))
 
     @classmethod
@@ -98,58 +94,22 @@ class Population(NamedTuple):
         ValueError
             If a column is missing or a value is not a number in its range; the message names file, line and column.
         """
-        try:
-            text = Path(path).read_text(encoding="utf-8")
-        except OSError as error:
-            raise ValueError(f"customers file {os.fspath(path)!r} cannot be read: {error.strerror}") from error
-        except UnicodeDecodeError as error:
-            raise ValueError(f"customers file {os.fspath(path)!r} is not UTF-8 text: {error.reason}") from error
-        return cls._parse(text, os.fspath(path))
+        return cls._from_columns(customers_file.read(path))
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write the customers to a CSV file, whole or not at all; reading it back gives the same numbers."""
-        slots = self.task_value.shape[1]
-        out = io.StringIO()
-        writer = csv.writer(out, lineterminator="\n")
-        writer.writerow([*_COLUMNS, *(_VALUE_COLUMN.format(i + 1) for i in range(slots))])
-        for row in zip(*self[:-1], self.task_value, strict=True):
-            writer.writerow([*(entry.item() for entry in row[:-1]), *row[-1].tolist()])
-        write_whole(path, out.getvalue())
+        rows = zip(*self[:-1], self.task_value, strict=True)
+        text = customers_file.text_of(
+            self.task_value.shape[1], ([*(entry.item() for entry in row[:-1]), *row[-1].tolist()] for row in rows)
+        )
+        write_whole(path, text)
 
     @classmethod
-    def _parse(cls, text: str, source: str) -> Population:
-        rows = list(csv.reader(io.StringIO(text)))
-        header = rows[0] if rows else []
-        slots = len(header) - len(_COLUMNS)
-        expected = [*_COLUMNS, *(_VALUE_COLUMN.format(i + 1) for i in range(max(slots, 1)))]
-        if header != expected:
-            raise ValueError(f"customers file {source!r}, line 1: the columns must be {','.join(expected)}")
-        if len(rows) < 2:
-            raise ValueError(f"customers file {source!r} has no customers")
-        numbers = np.empty((len(rows) - 1, len(expected)))
-        for i, row in enumerate(rows[1:]):
-            if len(row) != len(expected):
-                raise ValueError(f"customers file {source!r}, line {i + 2}: {len(row)} values, {len(expected)} columns")
-            for j, entry in enumerate(row):
-                numbers[i, j] = _parsed(entry, expected[j], f"customers file {source!r}, line {i + 2}")
-        values = -np.sort(-numbers[:, len(_COLUMNS) :], axis=1)
-        distance, bandwidth, capacity, saturation, fade_depth, budget = numbers[:, : len(_COLUMNS)].T.copy()
+    def _from_columns(cls, numbers: FloatArray) -> Population:
+        known = len(customers_file.COLUMNS)
+        values = -np.sort(-numbers[:, known:], axis=1)
+        distance, bandwidth, capacity, saturation, fade_depth, budget = numbers[:, :known].T.copy()
         return cls(distance, bandwidth, capacity, saturation, fade_depth, budget.astype(np.int64), values)
-
-
-def _parsed(entry: str, column: str, where: str) -> float:
-    whole = column == "fade_budget_slots"
-    zero_allowed = whole or column == "fade_depth_db" or column.startswith("task_value")
-    try:
-        number = float(entry)
-    except ValueError:
-        number = np.nan
-    valid = np.isfinite(number) and (number >= 0 if zero_allowed else number > 0)
-    valid = valid and (not whole or (number <= 1e6 and number == int(number)))
-    if not valid:
-        allowed = f"a {'whole number' if whole else 'number'} {'>= 0' if zero_allowed else '> 0'}"
-        raise ValueError(f"{where}: {column} = {entry!r} must be {allowed}")
-    return number
 
 
 def _customer_numbers(scenario: Scenario) -> list[object]:

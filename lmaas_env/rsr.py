@@ -28,8 +28,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lmaas_env.engine import recourse_simd as waterfilling
-from lmaas_env.terms import RentalTerms
+from lmaas_env.engine import rsr
+from lmaas_env.terms import RentalTerms, checked_prices
 from lmaas_env.types import BoolArray, FloatArray, IntArray
 
 
@@ -78,7 +78,10 @@ def solve(terms: RentalTerms, prices: ArrayLike) -> RSRResult:
     ValueError
         If prices have another shape, are not finite, or a price plus its airtime cost is not positive.
     """
-    return RSRResult(*waterfilling.solve_rows(terms.arrays, price_rows(terms, prices)))
+    price = checked_prices(terms.arrays, prices)
+    hours = np.empty((terms.task_value.shape[1], *price.shape))
+    worst = rsr.worst_case(terms.arrays, np.arange(len(price)), price, hours)
+    return RSRResult(rsr.select(worst), worst.T, hours.T)
 
 
 def rent(terms: RentalTerms, choice: ArrayLike, prices: ArrayLike, faded: ArrayLike) -> Rental:
@@ -98,36 +101,10 @@ def rent(terms: RentalTerms, choice: ArrayLike, prices: ArrayLike, faded: ArrayL
     ValueError
         If shapes disagree, a choice is not a model, or prices are refused as in `solve`.
     """
-    chosen, pattern = _checked_choice(terms, choice), _checked_fades(terms, faded)
-    return Rental(*waterfilling.rent_rows(terms.arrays, chosen, price_rows(terms, prices), pattern))
-
-
-def price_rows(terms: RentalTerms, prices: ArrayLike) -> FloatArray:
-    """Return prices as rows (K, M), or say which one cannot be used with these terms."""
-    try:
-        given = np.ascontiguousarray(prices, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"prices cannot be read as an array of numbers: {error}") from error
-    models = terms.setup_cost.shape[1]
-    if given.ndim not in (1, 2) or given.shape[-1] != models:
-        raise ValueError(f"prices have shape {given.shape}, they must be ({models},) or (markets, {models})")
-    rows = given.reshape(-1, models)
-    if not rows.shape[0] or terms.size % rows.shape[0]:
-        raise ValueError(f"prices have {rows.shape[0]} rows, which do not divide the {terms.size} customers")
-    if not np.isfinite(rows).all():
-        raise ValueError(f"{_first(given, ~np.isfinite(given))} must be finite ($/h)")
-    if rows.min() + terms.airtime_cost.min() <= 0.0:
-        total = rows + terms.airtime_cost[:, :, 0].reshape(rows.shape[0], -1, models).min(axis=1)
-        if (total <= 0.0).any():
-            broken = _first(given, (total <= 0.0).reshape(given.shape))
-            raise ValueError(f"{broken} plus the airtime cost must be > 0 $/h for every customer")
-    return rows
-
-
-def _first(prices: FloatArray, wrong: BoolArray) -> str:
-    """Return the first wrong price as "prices[k, m] = value"."""
-    index = tuple(int(i) for i in np.argwhere(wrong)[0])
-    return f"prices[{', '.join(map(str, index))}] = {prices[index]}"
+    price = checked_prices(terms.arrays, prices)
+    selected, pattern = _checked_choice(terms, choice), _checked_fades(terms, faded)
+    hours, profit, energy = rsr.rent(terms.arrays, selected, price, np.ascontiguousarray(pattern.T))
+    return Rental(hours.T, profit, energy)
 
 
 def _checked_choice(terms: RentalTerms, choice: ArrayLike) -> IntArray:

@@ -1,33 +1,23 @@
 """Scenario: every number of a market, with its unit, default and valid range.
 
-The defaults are the scenario ``day``; the other presets change only what they name. Files: `lmaas_env.scenario_file`.
+The defaults are the scenario ``day``; the other presets change only what they name.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import functools
-import math
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, cast
 
+from lmaas_env import customers_file, lined_yaml
+from lmaas_env.fields import checked, close_match, in_range, number, option, text
+from lmaas_env.files import write_whole
+from lmaas_env.scenario_text import commented_yaml, model_fields
+
 TINY = 1e-9  # the smallest value of a number that has to be positive
-
-
-def _number(default: Any, unit: str, low: float, high: float, meaning: str, *, customers: bool = False) -> Any:
-    """Declare a field with its unit and valid range (``customers``: it shapes the drawn population)."""
-    metadata = {"unit": unit, "low": low, "high": high, "meaning": meaning, "customers": customers}
-    return dataclasses.field(default=default, metadata=metadata)
-
-
-def _option(default: str, options: tuple[str, ...], meaning: str) -> Any:
-    return dataclasses.field(default=default, metadata={"options": options, "meaning": meaning, "customers": False})
-
-
-def _text_field(default: str, meaning: str) -> Any:
-    return dataclasses.field(default=default, metadata={"meaning": meaning, "customers": True})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,80 +33,80 @@ class Scenario:
         field, the value and the allowed range.
     """
 
-    name: str = dataclasses.field(default="day", metadata={"meaning": "a label", "customers": False})
+    name: str = text("day", "a label")
     # Sizes
-    customers_file: str = _text_field("", "CSV file with the customers; empty: they are drawn")
-    customers: int = _number(24, "customers", 1, 1_000_000, "number of customers N", customers=True)
-    slots: int = _number(6, "slots", 1, 96, "slots L in one period", customers=True)
-    periods: int = _number(24, "h", 1, 8760, "periods H of one hour in a selling day")
+    customers_file: str = text("", "CSV file with the customers; empty: they are drawn", customers=True)
+    customers: int = number(24, "customers", 1, 1_000_000, "number of customers N", customers=True)
+    slots: int = number(6, "slots", 1, 96, "slots L in one period", customers=True)
+    periods: int = number(24, "h", 1, 8760, "periods H of one hour in a selling day")
     # Prices
-    price_floor: float = _number(1.0, "$/h", 1e-6, 1e6, "lowest price that may be posted")
-    price_cap: float = _number(40.0, "$/h", 1e-6, 1e6, "highest price that may be posted")
+    price_floor: float = number(1.0, "$/h", 1e-6, 1e6, "lowest price that may be posted")
+    price_cap: float = number(40.0, "$/h", 1e-6, 1e6, "highest price that may be posted")
     # Customers, drawn once per population
-    distance_min: float = _number(60.0, "m", 1.0, 1e5, "distance to the base station, log-uniform", customers=True)
-    distance_max: float = _number(1000.0, "m", 1.0, 1e5, "distance to the base station, log-uniform", customers=True)
-    bandwidth_min: float = _number(0.1e6, "Hz", 1.0, 1e10, "bandwidth, uniform", customers=True)
-    bandwidth_max: float = _number(0.4e6, "Hz", 1.0, 1e10, "bandwidth, uniform", customers=True)
-    capacity_min: float = _number(20.0, "Wh", TINY, 1e6, "battery capacity, uniform", customers=True)
-    capacity_max: float = _number(120.0, "Wh", TINY, 1e6, "battery capacity, uniform", customers=True)
-    task_value_median: float = _number(5.0, "$", 1e-6, 1e6, "task value per period, lognormal", customers=True)
-    task_value_sigma: float = _number(0.6, "1", 0.0, 5.0, "spread of the log task value", customers=True)
-    slot_concentration: float = _number(4.0, "1", 0.01, 1e6, "Dirichlet split of the value over slots", customers=True)
-    saturation_min: float = _number(
-        15.0, "1/h", 1e-6, 1e6, "kappa, how soon an hour saturates, uniform", customers=True
-    )
-    saturation_max: float = _number(
-        40.0, "1/h", 1e-6, 1e6, "kappa, how soon an hour saturates, uniform", customers=True
-    )
-    fade_depth_min: float = _number(6.0, "dB", 0.0, 100.0, "depth delta of a deep fade, uniform", customers=True)
-    fade_depth_max: float = _number(15.0, "dB", 0.0, 100.0, "depth delta of a deep fade, uniform", customers=True)
-    fade_budgets: tuple[int, ...] = _number((1, 2, 3), "slots", 0, 96, "budgets Gamma, each as likely", customers=True)
+    distance_min: float = number(60.0, "m", 1.0, 1e5, "distance to the base station, log-uniform", customers=True)
+    distance_max: float = number(1000.0, "m", 1.0, 1e5, "distance to the base station, log-uniform", customers=True)
+    bandwidth_min: float = number(0.1e6, "Hz", 1.0, 1e10, "bandwidth, uniform", customers=True)
+    bandwidth_max: float = number(0.4e6, "Hz", 1.0, 1e10, "bandwidth, uniform", customers=True)
+    capacity_min: float = number(20.0, "Wh", TINY, 1e6, "battery capacity, uniform", customers=True)
+    capacity_max: float = number(120.0, "Wh", TINY, 1e6, "battery capacity, uniform", customers=True)
+    task_value_median: float = number(5.0, "$", 1e-6, 1e6, "task value per period, lognormal", customers=True)
+    task_value_sigma: float = number(0.6, "1", 0.0, 5.0, "spread of the log task value", customers=True)
+    slot_concentration: float = number(4.0, "1", 0.01, 1e6, "Dirichlet split of the value over slots", customers=True)
+    saturation_min: float = number(15.0, "1/h", 1e-6, 1e6, "kappa, how soon an hour saturates, uniform", customers=True)
+    saturation_max: float = number(40.0, "1/h", 1e-6, 1e6, "kappa, how soon an hour saturates, uniform", customers=True)
+    fade_depth_min: float = number(6.0, "dB", 0.0, 100.0, "depth delta of a deep fade, uniform", customers=True)
+    fade_depth_max: float = number(15.0, "dB", 0.0, 100.0, "depth delta of a deep fade, uniform", customers=True)
+    fade_budgets: tuple[int, ...] = number((1, 2, 3), "slots", 0, 96, "budgets Gamma, each as likely", customers=True)
     # Radio, battery and demand, common to all customers
-    transmit_power: float = _number(0.2, "W", 1e-6, 1e3, "transmit power P")
-    airtime_price: float = _number(0.8, "$/h", 0.0, 1e6, "price of an hour of airtime")
-    fade_probability: float = _number(0.15, "1", 0.0, 1.0, "probability pi that a slot fades")
-    shadowing_memory: float = _number(0.9, "1", 0.0, 1.0, "hourly correlation rho of the shadowing")
-    shadowing_sigma: float = _number(4.0, "dB", 0.0, 20.0, "standard deviation of the shadowing")
-    demand_memory: float = _number(0.8, "1", 0.0, 1.0, "hourly correlation rho_d of the log demand")
-    demand_sigma: float = _number(0.25, "1", 0.0, 3.0, "standard deviation of the log demand")
-    demand_peak: float = _number(0.9, "1", 0.0, 10.0, "height of the daily demand wave")
-    demand_rise: float = _number(9.0, "h", 0.0, 24.0, "hour at which the demand wave rises through its mean")
-    demand_trough: float = _number(0.05, "1", 1e-6, 1.0, "lowest hourly demand factor")
-    charge_start_min: float = _number(0.3, "of capacity", 0.0, 1.0, "charge at the start of a day, uniform")
-    charge_start_max: float = _number(1.0, "of capacity", 0.0, 1.0, "charge at the start of a day, uniform")
-    harvest: float = _number(0.04, "of capacity per h", 0.0, 10.0, "mean harvested energy")
-    harvest_spread: float = _number(0.5, "1", 0.0, 1.0, "harvest varies by the factor U(1 - spread, 1 + spread)")
+    transmit_power: float = number(0.2, "W", 1e-6, 1e3, "transmit power P")
+    airtime_price: float = number(0.8, "$/h", 0.0, 1e6, "price of an hour of airtime")
+    fade_probability: float = number(0.15, "1", 0.0, 1.0, "probability pi that a slot fades")
+    shadowing_memory: float = number(0.9, "1", 0.0, 1.0, "hourly correlation rho of the shadowing")
+    shadowing_sigma: float = number(4.0, "dB", 0.0, 20.0, "standard deviation of the shadowing")
+    demand_memory: float = number(0.8, "1", 0.0, 1.0, "hourly correlation rho_d of the log demand")
+    demand_sigma: float = number(0.25, "1", 0.0, 3.0, "standard deviation of the log demand")
+    demand_peak: float = number(0.9, "1", 0.0, 10.0, "height of the daily demand wave")
+    demand_rise: float = number(9.0, "h", 0.0, 24.0, "hour at which the demand wave rises through its mean")
+    demand_trough: float = number(0.05, "1", 1e-6, 1.0, "lowest hourly demand factor")
+    charge_start_min: float = number(0.3, "of capacity", 0.0, 1.0, "charge at the start of a day, uniform")
+    charge_start_max: float = number(1.0, "of capacity", 0.0, 1.0, "charge at the start of a day, uniform")
+    harvest: float = number(0.04, "of capacity per h", 0.0, 10.0, "mean harvested energy")
+    harvest_spread: float = number(0.5, "1", 0.0, 1.0, "harvest varies by the factor U(1 - spread, 1 + spread)")
     # Large models, one entry each
     models: tuple[str, ...] = dataclasses.field(
         default=("small", "base", "large", "xlarge"), metadata={"meaning": "names of the models", "customers": False}
     )
-    quality_low: tuple[float, ...] = _number((0.15, 0.22, 0.30, 0.37), "1", TINY, 1.0, "A1, similarity at very low SNR")
-    quality_high: tuple[float, ...] = _number(
+    quality_low: tuple[float, ...] = number((0.15, 0.22, 0.30, 0.37), "1", TINY, 1.0, "A1, similarity at very low SNR")
+    quality_high: tuple[float, ...] = number(
         (0.80, 0.88, 0.94, 0.98), "1", TINY, 1.0, "A2, similarity at very high SNR"
     )
-    quality_slope: tuple[float, ...] = _number((0.30, 0.28, 0.26, 0.2525), "1/dB", 0.0, 10.0, "C1 of the logistic fit")
-    quality_offset: tuple[float, ...] = _number(
+    quality_slope: tuple[float, ...] = number((0.30, 0.28, 0.26, 0.2525), "1/dB", 0.0, 10.0, "C1 of the logistic fit")
+    quality_offset: tuple[float, ...] = number(
         (-2.4, -1.8, -1.2, -0.7895), "1", -100.0, 100.0, "C2 of the logistic fit"
     )
-    bit_rate: tuple[float, ...] = _number((400e3, 250e3, 160e3, 100e3), "bit/s", 1.0, 1e12, "semantic bit rate D")
-    compute_power: tuple[float, ...] = _number((4.0, 9.0, 20.0, 45.0), "W", 0.0, 1e6, "device power e while renting")
-    serving_cost: tuple[float, ...] = _number((0.05, 0.15, 0.45, 1.2), "$/h", 0.0, 1e6, "s, serving one rented hour")
-    adaptation_cost: tuple[float, ...] = _number((0.02, 0.04, 0.08, 0.15), "$", 0.0, 1e6, "G, fine-tuning per customer")
-    training_cost: tuple[float, ...] = _number((0.2, 0.5, 1.2, 3.0), "$", 0.0, 1e6, "F, pre-training per period")
-    setup_cost: tuple[float, ...] = _number((0.02, 0.04, 0.06, 0.10), "$", 0.0, 1e6, "f, customer's cost to commit")
+    bit_rate: tuple[float, ...] = number((400e3, 250e3, 160e3, 100e3), "bit/s", 1.0, 1e12, "semantic bit rate D")
+    compute_power: tuple[float, ...] = number((4.0, 9.0, 20.0, 45.0), "W", 0.0, 1e6, "device power e while renting")
+    serving_cost: tuple[float, ...] = number((0.05, 0.15, 0.45, 1.2), "$/h", 0.0, 1e6, "s, serving one rented hour")
+    adaptation_cost: tuple[float, ...] = number((0.02, 0.04, 0.08, 0.15), "$", 0.0, 1e6, "G, fine-tuning per customer")
+    training_cost: tuple[float, ...] = number((0.2, 0.5, 1.2, 3.0), "$", 0.0, 1e6, "F, pre-training per period")
+    setup_cost: tuple[float, ...] = number((0.02, 0.04, 0.06, 0.10), "$", 0.0, 1e6, "f, customer's cost to commit")
     # Rules
-    settlement: str = _option("recourse", ("recourse", "plan"), "rent with recourse, or the hours of the robust plan")
-    observation: str = _option("full", ("full", "public"), "what sellers see")
-    turnover: str = _option("none", ("none", "daily"), "customers stay, or others come every day and show who they are")
+    settlement: str = option("recourse", ("recourse", "plan"), "rent with recourse, or the hours of the robust plan")
+    observation: str = option("full", ("full", "public"), "what sellers see")
+    resample_population: str = option(
+        "never", ("never", "episode"), "draw a new population every episode, whose constants the seller sees"
+    )
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            object.__setattr__(self, field.name, _checked(field, getattr(self, field.name)))
+            object.__setattr__(self, field.name, checked(field, getattr(self, field.name)))
         for low, high in _ORDERED:
             if getattr(self, low) > getattr(self, high):
                 raise ValueError(f"{low} = {getattr(self, low)} must not exceed {high} = {getattr(self, high)}")
-        if self.customers_file and self.turnover == "daily":
-            raise ValueError(f"turnover = 'daily' draws customers, but customers_file = {self.customers_file!r}")
+        if self.customers_file and self.resample_population == "episode":
+            raise ValueError(
+                f"resample_population = 'episode' draws customers, but customers_file = {self.customers_file!r}"
+            )
         if self.price_floor == self.price_cap:
             raise ValueError(f"price_floor = {self.price_floor} must be lower than price_cap = {self.price_cap}")
         if not self.models or len(set(self.models)) != len(self.models):
@@ -156,6 +146,7 @@ class Scenario:
 
         ``models`` may map each model's name to its numbers, instead of a list for each number (`MODEL_FIELDS`).
         """
+        numbers = _with_new_names(numbers)
         for _, fault in faults(numbers):
             raise ValueError(fault)
         base, changes = _split(numbers)
@@ -163,10 +154,30 @@ class Scenario:
 
     @classmethod
     def from_yaml(cls, path: str | os.PathLike[str]) -> Scenario:
-        """Read a scenario from a YAML mapping (`lmaas_env.scenario_file.read`); errors name the file and its lines."""
-        from lmaas_env import scenario_file
+        """Read a scenario from a YAML file that holds what differs from its ``base``, a preset (default day).
 
-        return scenario_file.read(path)
+        Models are given by name, each with its numbers, or in a file of their own. Customers are drawn, or come from a
+        CSV file. Paths are relative to the file's folder.
+
+        Raises
+        ------
+        ValueError
+            If the file cannot be read or anything is wrong with its numbers: every fault with its line.
+        """
+        numbers, lines = lined_yaml.load(path, "scenario")
+        numbers = _with_new_names(numbers)
+        folder = Path(path).absolute().parent
+        found = [(lines.get(key, 0), fault) for key, fault in lined_yaml.repeated(lines)]
+        file = numbers.get("models")
+        if isinstance(file, str) and file.endswith((".yaml", ".yml")):
+            numbers["models"] = read_models(folder / file)
+        found += [(lines.get(key, 0), fault) for key, fault in faults(numbers)]
+        if found:
+            raise ValueError(lined_yaml.report("scenario", path, found))
+        if not numbers.get("customers_file"):
+            return cls.from_dict(numbers)
+        numbers["customers_file"] = os.fspath(folder / numbers["customers_file"])
+        return with_customers(cls.from_dict(numbers), numbers)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all numbers as plain Python values (tuples become lists)."""
@@ -174,24 +185,11 @@ class Scenario:
         return {name: [*value] if isinstance(value, tuple) else value for name, value in values.items()}
 
     def to_yaml(self, path: str | os.PathLike[str]) -> None:
-        """Write all numbers to a YAML file that says what they mean, whole or not at all."""
-        from lmaas_env import scenario_file
-
-        scenario_file.write(self, path)
+        """Write all numbers to a YAML file with units, ranges and meanings, whole or not at all."""
+        write_whole(path, commented_yaml(self))
 
 
-MODEL_FIELDS = (
-    "quality_low",
-    "quality_high",
-    "quality_slope",
-    "quality_offset",
-    "bit_rate",
-    "compute_power",
-    "serving_cost",
-    "adaptation_cost",
-    "training_cost",
-    "setup_cost",
-)
+MODEL_FIELDS = model_fields(Scenario)  # the numbers of a model
 
 _ORDERED = [("price_floor", "price_cap"), ("charge_start_min", "charge_start_max")] + [
     (f"{name}_min", f"{name}_max") for name in ("distance", "bandwidth", "capacity", "saturation", "fade_depth")
@@ -213,14 +211,45 @@ PRESETS: dict[str, dict[str, Any]] = {
     "abundant": {"harvest": 0.3},
     "public": {"observation": "public"},
     "city": {"customers": 1000},
-    "population": {"turnover": "daily"},
+    "population": {"resample_population": "episode"},
 }
 
 
-def close_match(name: str, known: Iterable[str]) -> str:
-    """Return ", did you mean 'x'?" for the known name closest to a misspelt one, or nothing."""
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f", did you mean {close[0]!r}?" if close else ""
+def read_models(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read models from a YAML file that maps each name to its numbers (`MODEL_FIELDS`).
+
+    Raises
+    ------
+    ValueError
+        As in `Scenario.from_yaml`.
+    """
+    models, lines = lined_yaml.load(path, "models")
+    found = [(lines.get(key, 0), fault) for key, fault in lined_yaml.repeated(lines)]
+    found += [(lines.get(key.removeprefix("models."), 0), fault) for key, fault in faults({"models": models})]
+    if found:
+        raise ValueError(lined_yaml.report("models", path, found))
+    return models
+
+
+def with_models(scenario: Scenario, path: str | os.PathLike[str]) -> Scenario:
+    """Return the scenario with the models of a file (`read_models`) instead of its own."""
+    kept = {name: value for name, value in scenario.to_dict().items() if name not in MODEL_FIELDS}
+    return Scenario.from_dict(kept | {"models": read_models(path)})
+
+
+def with_customers(scenario: Scenario, given: Any = ()) -> Scenario:
+    """Return the scenario with the sizes of its customers' file, unless they are ``given`` and differ.
+
+    Raises
+    ------
+    ValueError
+        If the file is refused, or has other customers or slots than are given.
+    """
+    sizes = customers_file.sizes(scenario.customers_file)
+    for name, size in sizes.items():
+        if name in given and getattr(scenario, name) != size:
+            raise ValueError(f"{name} = {getattr(scenario, name)}, but {scenario.customers_file!r} has {size}")
+    return dataclasses.replace(scenario, **sizes)
 
 
 def faults(numbers: Mapping[Any, Any]) -> list[tuple[str, str]]:
@@ -242,13 +271,26 @@ def faults(numbers: Mapping[Any, Any]) -> list[tuple[str, str]]:
         if key == "models" and isinstance(value, Mapping):
             found += _model_faults(cast("Mapping[Any, Any]", value), numbers)
         elif key in known:
-            check(key, functools.partial(_checked, known[key], value))
+            check(key, functools.partial(checked, known[key], value))
         elif key != "base":
             found.append((str(key), f"scenario key {key!r} is unknown{close_match(str(key), ['base', *known])}"))
     if not found:
         base, changes = _split(numbers)
         check("", lambda: dataclasses.replace(base, **changes))
     return found
+
+
+def _with_new_names(numbers: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Return numbers whose former key ``turnover`` is replaced by ``resample_population``, with a warning."""
+    renamed = dict(numbers)
+    if "turnover" in renamed and "resample_population" not in renamed:
+        old = renamed.pop("turnover")
+        new = {"none": "never", "daily": "episode"}.get(old, old)
+        warnings.warn(
+            f"scenario key 'turnover' is now 'resample_population': {old!r} reads {new!r}", FutureWarning, stacklevel=3
+        )
+        renamed["resample_population"] = new
+    return renamed
 
 
 def _split(numbers: Mapping[str, Any]) -> tuple[Scenario, dict[str, Any]]:
@@ -294,53 +336,7 @@ def _model_faults(models: Mapping[Any, Any], numbers: Mapping[Any, Any]) -> list
                 continue
             about = fields[key].metadata
             try:
-                _in_range(f"{here}.{key}", value, float, about["low"], about["high"], about["unit"])
+                in_range(f"{here}.{key}", value, float, about["low"], about["high"], about["unit"])
             except ValueError as error:
                 found.append((f"{here}.{key}", str(error)))
     return found
-
-
-def _checked(field: dataclasses.Field[Any], value: Any) -> Any:
-    """Return the value in the type of the field, or say what is wrong with it."""
-    if "options" in field.metadata:
-        if value not in field.metadata["options"]:
-            raise ValueError(f"{field.name} = {value!r} must be one of {', '.join(field.metadata['options'])}")
-        return value
-    if field.type == "str":
-        return value if value == field.default else _text(field.name, value)
-    if field.type == "tuple[str, ...]":
-        return _each(field.name, value, _text)
-    kind = int if "int" in str(field.type) else float
-    low, high, unit = field.metadata["low"], field.metadata["high"], field.metadata["unit"]
-
-    def number(name: str, entry: Any) -> int | float:
-        return _in_range(name, entry, kind, low, high, unit)
-
-    return _each(field.name, value, number) if str(field.type).startswith("tuple") else number(field.name, value)
-
-
-def _each(name: str, values: Any, check: Callable[[str, Any], Any]) -> tuple[Any, ...]:
-    entries = () if isinstance(values, str) or not hasattr(values, "__iter__") else tuple(values)
-    if not entries:
-        raise ValueError(f"{name} = {values!r} must be a list with at least one entry")
-    return tuple(check(f"{name}[{i}]", entry) for i, entry in enumerate(entries))
-
-
-def _text(name: str, value: Any) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"{name} = {value!r} must be a text that is not empty")
-    return value
-
-
-def _in_range(name: str, value: Any, kind: type, low: float, high: float, unit: str) -> int | float:
-    kinds = "a whole number" if kind is int else "a number"
-    expected = f"{name} = {value!r} must be {kinds} in [{low:g}, {high:g}] {'' if unit == '1' else unit}".rstrip()
-    if isinstance(value, bool) or not hasattr(value, "__float__"):
-        raise ValueError(expected)
-    try:
-        number = float(value)
-    except OverflowError:
-        raise ValueError(expected) from None
-    if not math.isfinite(number) or not low <= number <= high or (kind is int and number != int(number)):
-        raise ValueError(expected)
-    return kind(number)

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lmaas_env.market import Draws, Market, MarketState
+from lmaas_env.market import Market
 from lmaas_env.population import Population
+from lmaas_env.state import Draws, State
 
 TRAINING_STRIDE = 1_000_000  # training seed k owns the day seeds k * stride .. (k + 1) * stride - 1
 TUNING_START = 500_000_000
@@ -43,37 +44,32 @@ def _seeds(start: int, count: int, limit: int) -> range:
     return range(start, start + count)
 
 
-def draw_days(market: Market, seeds: Sequence[int]) -> tuple[MarketState, list[Draws]]:
-    """Draw one day per seed for the market's customers, as lanes: the first state and the draws of each period."""
-    return _drawn(market, [np.random.default_rng(seed) for seed in seeds])
+def draw_days(market: Market, seeds: Sequence[int]) -> tuple[State, Draws]:
+    """Draw one day per seed for the market's customers: the first states of K lanes, and draws with axes (H, K)."""
+    return market.days([np.random.default_rng(seed) for seed in seeds])
 
 
-def open_days(market: Market, seeds: Sequence[int]) -> tuple[Market, MarketState, list[Draws]]:
-    """Draw one day per seed as the environment does, as lanes: the market, its first state, the draws of each period.
+def open_days(market: Market, seeds: Sequence[int]) -> tuple[Market, State, Draws]:
+    """Draw one day per seed as the environment does: the market of K lanes, their first states, draws (H, K).
 
     Lane i is the day that ``reset(seed=seeds[i])`` gives in the environment. The market is the one given, or has
-    customers of its own in every lane if they change daily.
+    customers of its own in every lane if the population is resampled every episode.
     """
     rngs = [np.random.default_rng(seed) for seed in seeds]
-    opened = new_customers(market, rngs)
-    return opened, *_drawn(opened, rngs)
+    opened = resampled(market, rngs)
+    return opened, *opened.days(rngs)
 
 
-def _drawn(market: Market, rngs: Sequence[np.random.Generator]) -> tuple[MarketState, list[Draws]]:
-    state, drawn = market.days(rngs)
-    return state, [Draws(*period) for period in zip(*drawn, strict=True)]
-
-
-def new_customers(market: Market, rngs: Sequence[np.random.Generator]) -> Market:
-    """Return the market of K days, one per generator: with customers drawn for each of them if they change daily."""
-    if market.scenario.turnover == "none":
+def resampled(market: Market, rngs: Sequence[np.random.Generator]) -> Market:
+    """Return the market of K days, one per generator: each with customers of its own if they are resampled."""
+    if market.scenario.resample_population == "never":
         return market
     return market.with_population(Population.stack([Population.sample(market.scenario, rng) for rng in rngs]))
 
 
 def of_one_day(market: Market) -> Market:
     """Return the market of a single day's customers, as `open_days` opens it, in which they stay the same."""
-    if market.scenario.turnover == "none":
+    if market.scenario.resample_population == "never":
         return market
     population = Population(*(array[0] for array in market.population))
-    return Market(dataclasses.replace(market.scenario, turnover="none"), population=population)
+    return Market(dataclasses.replace(market.scenario, resample_population="never"), population=population)

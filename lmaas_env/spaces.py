@@ -7,20 +7,17 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import NamedTuple
 
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
 
-from lmaas_env.engine.jit import kernel
-from lmaas_env.engine.math import pick
-from lmaas_env.engine.period import LaneState
-from lmaas_env.market import Market, MarketState, Settlement
+from lmaas_env.engine.observation import CLIP, View, actions_from_prices, observe, prices_from_actions
+from lmaas_env.market import Market
 from lmaas_env.population import Population
+from lmaas_env.state import State
 from lmaas_env.types import FloatArray, IntArray
 
-CLIP = 10.0  # observations are clipped to [-CLIP, CLIP]
 ASSUMED_CHARGE = 0.4  # of capacity, where the charge cannot be observed
 
 # Where customers change, an observation shows their constants: the logarithm of value / scale, or value / scale.
@@ -38,22 +35,6 @@ LEAST_TASK_VALUE = 1e-4  # $, shown for less
 Float32Array = NDArray[np.float32]
 
 
-class Sale(NamedTuple):
-    """What a seller with public information remembers of the last period (zeros before the first sale).
-
-    Attributes
-    ----------
-    action : (M,), the prices it posted, as an action
-    hours, customers : (M,), rented hours and customers per model, divided by N
-    profit : seller's profit divided by N, $
-    """
-
-    action: FloatArray
-    hours: FloatArray
-    customers: FloatArray
-    profit: FloatArray
-
-
 def action_space(market: Market) -> spaces.Box:
     """Return the space of actions: one number in [-1, 1] per model, from price floor to price cap."""
     return spaces.Box(-1.0, 1.0, (market.catalogue.size,), np.float32)
@@ -68,104 +49,50 @@ def observation_size(market: Market) -> int:
     """Return the length D of an observation."""
     if market.scenario.observation == "public":
         return 3 * market.catalogue.size + 4
-    shown = len(CONSTANTS) + market.scenario.slots if market.scenario.turnover == "daily" else 0
+    shown = len(CONSTANTS) + market.scenario.slots if market.scenario.resample_population == "episode" else 0
     return (3 + shown) * market.population.size + 3
 
 
-@kernel
-def prices_of(actions: FloatArray, floor: float, cap: float) -> tuple[FloatArray, FloatArray]:
-    """Return prices (K, M), log-linear from floor (-1) to cap (1), both exactly, and the share of actions beyond."""
-    prices, clipped = np.empty(actions.shape), np.zeros(actions.shape[0])
-    for k in range(actions.shape[0]):
-        for m in range(actions.shape[1]):
-            share = 0.5 * (min(max(actions[k, m], -1.0), 1.0) + 1.0)
-            price = floor * (cap / floor) ** share
-            prices[k, m] = cap if share == 1.0 else min(max(price, floor), cap)
-            clipped[k] += abs(actions[k, m]) > 1.0
-        clipped[k] /= actions.shape[1]
-    return prices, clipped
-
-
-def posted(market: Market, actions: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return the prices of actions (K, M), as `prices_from_action` does, and the share of each row that was clipped."""
-    return prices_of(actions, market.scenario.price_floor, market.scenario.price_cap)
-
-
-def prices_from_action(market: Market, action: ArrayLike) -> FloatArray:
-    """Return prices in $/h: log-linear in the action, which is clipped to [-1, 1]."""
-    given = np.ascontiguousarray(action, dtype=np.float64)
-    return posted(market, given.reshape(1, -1))[0].reshape(given.shape)
-
-
-def action_from_prices(market: Market, prices: ArrayLike) -> Float32Array:
-    """Return the action that posts these prices (clipped to floor and cap), up to float32."""
-    floor, cap = market.scenario.price_floor, market.scenario.price_cap
-    share = np.log(np.clip(np.asarray(prices, dtype=np.float64), floor, cap) / floor) / np.log(cap / floor)
-    return (2.0 * share - 1.0).astype(np.float32)
-
-
-def first_sale(market: Market, lanes: tuple[int, ...] = ()) -> Sale | None:
-    """Return what a seller remembers before its first sale: zeros, or None where it sees the state in full."""
-    if market.scenario.observation == "full":
-        return None
-    per_model = np.zeros((*lanes, market.catalogue.size))
-    return Sale(per_model, per_model, per_model, np.zeros(lanes))
-
-
-def sale_of(market: Market, settlement: Settlement) -> Sale | None:
-    """Return what a seller with public information remembers of a settlement; None where it sees the state in full."""
-    if market.scenario.observation == "full":
-        return None
-    n = market.population.size
-    return Sale(
-        action=action_from_prices(market, settlement.prices).astype(np.float64),
-        hours=settlement.hours_per_model / n,
-        customers=settlement.customers_per_model / n,
-        profit=settlement.profit / n,
+def view_of(market: Market) -> View:
+    """Return what a seller sees of the market beside its state, as kernels take it."""
+    scenario = market.scenario
+    is_public = scenario.observation == "public"
+    if scenario.resample_population == "episode" and not is_public:
+        constants = np.atleast_2d(shown_constants(market.population))
+    else:
+        constants = np.empty((1, 0), dtype=np.float32)
+    return View(
+        is_public=is_public,
+        periods=scenario.periods,
+        price_floor=float(scenario.price_floor),
+        price_cap=float(scenario.price_cap),
+        shadowing_sigma=float(scenario.shadowing_sigma),
+        demand_sigma=float(scenario.demand_sigma),
+        capacity=market.constants.customers.capacity,
+        constants=constants,
     )
 
 
-@kernel
-def _clipped(value: float) -> float:
-    value = pick(value < -CLIP, -CLIP, value)  # NaN stays
-    return pick(value > CLIP, CLIP, value)
+def prices_from_action(market: Market, action: ArrayLike) -> FloatArray:
+    """Return prices in $/h, (M,) or (K, M): log-linear in the action, which is clipped to [-1, 1]."""
+    given = np.ascontiguousarray(action, dtype=np.float64)
+    rows = given.reshape(-1, given.shape[-1])
+    limits = market.scenario.price_floor, market.scenario.price_cap
+    return prices_from_actions(rows, *limits)[0].reshape(given.shape)
 
 
-@kernel
-def lay_out(
-    state: LaneState,
-    capacity: FloatArray,
-    shadowing_sigma: float,
-    demand_sigma: float,
-    periods: int,
-    sale: FloatArray,
-    first: int,
-    last: int,
-    seen: Float32Array,
-) -> None:
-    """Fill ``seen`` (K, D) for the lanes first, ..., last - 1.
+def action_from_prices(market: Market, prices: ArrayLike) -> Float32Array:
+    """Return the action, (M,) or (K, M), that posts these prices (clipped to floor and cap), up to float32."""
+    given = np.ascontiguousarray(prices, dtype=np.float64)
+    rows = given.reshape(-1, given.shape[-1])
+    limits = market.scenario.price_floor, market.scenario.price_cap
+    return actions_from_prices(rows, *limits).astype(np.float32).reshape(given.shape)
 
-    With the state in full and the clock, or with the clock and the last ``sale`` (K, 3 M + 1) if that is not empty.
-    """
-    hour, shadowing, demand, charge = state
-    customers, public = charge.shape[1], sale.shape[1]
-    for k in range(first, last):
-        clock = 0 if public else 3 * customers
-        angle = 2.0 * math.pi * hour[k] / 24.0
-        seen[k, clock], seen[k, clock + 1] = math.sin(angle), math.cos(angle)
-        seen[k, clock + 2] = 1.0 - hour[k] / periods
-        for j in range(public):
-            seen[k, 3 + j] = _clipped(sale[k, j])
-        if public:
-            continue
-        own = k * customers % capacity.shape[0]
-        mine = seen[k, : 3 * customers].reshape(3, customers)
-        for n in range(customers):  # a loop per row, as those that fill several do not vectorise
-            mine[0, n] = _clipped(shadowing[k, n] / shadowing_sigma) if shadowing_sigma > 0.0 else 0.0
-        for n in range(customers):
-            mine[1, n] = _clipped(2.0 * charge[k, n] / capacity[own + n] - 1.0)
-        for n in range(customers):
-            mine[2, n] = _clipped(demand[k, n] / demand_sigma) if demand_sigma > 0.0 else 0.0
+
+def first_sale(market: Market, lanes: int) -> FloatArray:
+    """Return what sellers remember before their first sale: zeros (K, 3 M + 1), or (K, 0) if they see the state."""
+    is_public = market.scenario.observation == "public"
+    return np.zeros((lanes, 3 * market.catalogue.size + 1 if is_public else 0))
 
 
 def shown_constants(population: Population) -> Float32Array:
@@ -200,7 +127,7 @@ def observed_market(market: Market, observation: ArrayLike) -> Market:
     ValueError
         If the observation's length fits no number of customers.
     """
-    if market.scenario.turnover == "none" or market.scenario.observation == "public":
+    if market.scenario.resample_population == "never" or market.scenario.observation == "public":
         return market
     seen = np.asarray(observation, dtype=np.float64)
     shown = len(CONSTANTS) + market.scenario.slots
@@ -212,31 +139,23 @@ def observed_market(market: Market, observation: ArrayLike) -> Market:
     return Market(scenario, population=population)
 
 
-def observation_from_state(market: Market, state: MarketState, sale: Sale | None) -> Float32Array:
-    """Return what a seller sees: the state in full, or the clock and its own last sale (scenario ``observation``)."""
-    seen = observation_of_lanes(market, market.lanes(state), sale)
+def observation_from_state(market: Market, state: State, sale: FloatArray | None = None) -> Float32Array:
+    """Return what a seller sees: the state in full, or the clock and its own last sale (scenario ``observation``).
+
+    Parameters
+    ----------
+    market : Market
+    state : State
+        Of one market or of K lanes.
+    sale : (K, 3 M + 1), optional
+        What sellers with public information remember of the last period; by default nothing (`first_sale`).
+    """
+    batch = market.as_batch(state)
+    seen = observe(view_of(market), batch, first_sale(market, len(batch.hour)) if sale is None else sale)
     return seen if np.ndim(state.charge) > 1 else seen[0]
 
 
-def observation_of_lanes(market: Market, lanes: LaneState, sale: Sale | None) -> Float32Array:
-    """As `observation_from_state`, for states in the form of kernels: (K, D)."""
-    scenario = market.scenario
-    if sale is None:
-        remembered = np.empty((len(lanes.hour), 0))
-    else:
-        parts = [np.reshape(part, (len(lanes.hour), -1)) for part in sale]
-        remembered = np.concatenate(parts, axis=1, dtype=np.float64)
-    known = np.ravel(market.population.capacity), scenario.shadowing_sigma, scenario.demand_sigma, scenario.periods
-    size = 3 + remembered.shape[1] if remembered.size else 3 * market.population.size + 3
-    seen = np.empty((len(lanes.hour), size), dtype=np.float32)
-    lay_out(lanes, *known, remembered, 0, len(seen), seen)
-    if scenario.turnover == "none" or scenario.observation == "public":
-        return seen
-    constants = shown_constants(market.population)
-    return np.concatenate([seen, np.broadcast_to(constants, (len(seen), constants.shape[-1]))], axis=1)
-
-
-def state_from_observation(market: Market, observation: ArrayLike) -> MarketState:
+def state_from_observation(market: Market, observation: ArrayLike) -> State:
     """Return the state that an observation shows, up to float32 and clipping.
 
     A public observation shows only the hour; the rest is then assumed (`assumed_state`).
@@ -257,7 +176,7 @@ def state_from_observation(market: Market, observation: ArrayLike) -> MarketStat
     if scenario.observation == "public":
         return assumed_state(market, hour)
     charge = 0.5 * (seen[..., n : 2 * n] + 1.0) * market.population.capacity
-    return MarketState(
+    return State(
         hour=hour,
         shadowing=seen[..., :n] * scenario.shadowing_sigma,
         demand=seen[..., 2 * n : 3 * n] * scenario.demand_sigma,
@@ -265,10 +184,10 @@ def state_from_observation(market: Market, observation: ArrayLike) -> MarketStat
     )
 
 
-def assumed_state(market: Market, hour: int | IntArray) -> MarketState:
+def assumed_state(market: Market, hour: int | IntArray) -> State:
     """Return the state to assume when only the hour is known: mean shadowing and demand, batteries at 40 %."""
     zeros = np.zeros((*np.shape(hour), market.population.size))
-    return MarketState(hour, zeros, zeros, zeros + ASSUMED_CHARGE * market.population.capacity)
+    return State(hour, zeros, zeros, zeros + ASSUMED_CHARGE * market.population.capacity)
 
 
 def checked_observation(market: Market, observation: ArrayLike) -> FloatArray:

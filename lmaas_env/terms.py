@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from lmaas_env.engine.recourse import TermArrays, first_offence
+from lmaas_env.engine.terms import LEAST, Terms, first_unpayable, first_violation, price_per_customer
 from lmaas_env.types import FloatArray, IntArray
 
 _SHAPES = {
@@ -20,23 +21,26 @@ _SHAPES = {
     "power": "NM2",
     "max_hours": "NM2",
 }
+_LARGEST = 1e15
 
-# Codes of kernels.first_offence: the field, the fade state shown (None: not by state) and the rule that it breaks.
-_RULES: dict[int, tuple[str, str]] = {
-    1: ("fade_budget", "must be >= 0"),
-    2: ("saturation", "must be finite, > 0 and <= 1e15 (1/h)"),
-    3: ("energy", "must be finite, >= 0 and <= 1e15 (Wh)"),
-    4: ("task_value", "must be finite, >= 0 and <= 1e15 ($)"),
-    5: ("task_value", "must be sorted descending along the slots"),
-    6: ("setup_cost", "must be finite, >= 0 and <= 1e15 ($)"),
-    7: ("quality", "must be finite, > 0 and <= 1e15"),
-    8: ("airtime_cost", "must be finite, within -1e15 and 1e15 ($/h)"),
-    9: ("power", "must be finite, > 0 and <= 1e15 (W)"),
-    10: ("max_hours", "must be finite, >= 0 and <= 1e15 (h)"),
-    11: ("quality", "must not rise in a fade (nominal, faded)"),
-    12: ("airtime_cost", "must not fall in a fade (nominal, faded)"),
-    13: ("power", "must not fall in a fade (nominal, faded)"),
-    14: ("max_hours", "must not rise in a fade (nominal, faded)"),
+# The range of each field, in words and as numbers, and what its order along slots or fade states must be.
+_RANGES = {
+    "task_value": ("finite, >= 0 and <= 1e15 ($)", 0.0),
+    "fade_budget": (">= 0", 0),
+    "saturation": ("finite, > 0 and <= 1e15 (1/h)", LEAST),
+    "energy": ("finite, >= 0 and <= 1e15 (Wh)", 0.0),
+    "setup_cost": ("finite, >= 0 and <= 1e15 ($)", 0.0),
+    "quality": ("finite, > 0 and <= 1e15", LEAST),
+    "airtime_cost": ("finite, within -1e15 and 1e15 ($/h)", -_LARGEST),
+    "power": ("finite, > 0 and <= 1e15 (W)", LEAST),
+    "max_hours": ("finite, >= 0 and <= 1e15 (h)", 0.0),
+}
+_ORDERS = {
+    "task_value": "must be sorted descending along the slots",
+    "quality": "must not rise in a fade (nominal, faded)",
+    "airtime_cost": "must not fall in a fade (nominal, faded)",
+    "power": "must not fall in a fade (nominal, faded)",
+    "max_hours": "must not rise in a fade (nominal, faded)",
 }
 
 
@@ -57,7 +61,7 @@ class RentalTerms:
     airtime_cost : (N, M, 2), c in $ per rented hour
     power : (N, M, 2), g in W while renting
     max_hours : (N, M, 2), longest useful rental of one slot, h
-    arrays : all of these in the form that kernels take
+    arrays : the same numbers as kernels take them, customers along the last axis
 
     Raises
     ------
@@ -74,28 +78,42 @@ class RentalTerms:
     airtime_cost: FloatArray
     power: FloatArray
     max_hours: FloatArray
-    arrays: TermArrays = dataclasses.field(init=False, repr=False)
+    arrays: Terms = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        arrays: list[np.ndarray] = []
+        given: list[np.ndarray] = []
         for name, axes in _SHAPES.items():
             array = _array(name, getattr(self, name))
             if array.ndim != len(axes):
                 raise ValueError(f"{name} has shape {array.shape}, it must have the axes ({', '.join(axes)})")
-            object.__setattr__(self, name, array)
-            arrays.append(array)
-        n, slots = self.task_value.shape
-        sizes = {"N": n, "L": slots, "M": self.setup_cost.shape[1], "2": 2}
-        for (name, axes), array in zip(_SHAPES.items(), arrays, strict=True):
+            given.append(array)
+        n, slots = given[0].shape
+        sizes = {"N": n, "L": slots, "M": given[4].shape[1], "2": 2}
+        for (name, axes), array in zip(_SHAPES.items(), given, strict=True):
             expected = tuple(sizes[axis] for axis in axes)
             if array.shape != expected or not array.size:
                 raise ValueError(f"{name} has shape {array.shape}, it must be {expected} and not empty")
-        object.__setattr__(self, "arrays", TermArrays(*arrays))
-        code, row, column = first_offence(self.arrays)
-        if code:
-            name, rule = _RULES[code]
-            index = (row,) if len(_SHAPES[name]) == 1 else (row, column)
-            raise ValueError(f"{name}[{', '.join(map(str, index))}] = {getattr(self, name)[index]} {rule}")
+        self._take(Terms(*(np.ascontiguousarray(array.T) for array in given)))
+
+    @classmethod
+    def from_arrays(cls, arrays: Terms) -> RentalTerms:
+        """Return the terms that these arrays hold, customers along the last axis, without a copy.
+
+        Raises
+        ------
+        ValueError
+            If a number is out of range, or a fade helps.
+        """
+        terms = cls.__new__(cls)
+        terms._take(arrays)
+        return terms
+
+    def _take(self, arrays: Terms) -> None:
+        """Check the arrays and set the fields as views of them."""
+        check_terms(arrays)
+        object.__setattr__(self, "arrays", arrays)
+        for name, array in zip(_SHAPES, arrays, strict=True):
+            object.__setattr__(self, name, array.T)
 
     @property
     def size(self) -> int:
@@ -103,9 +121,66 @@ class RentalTerms:
         return self.task_value.shape[0]
 
 
+def check_terms(terms: Terms) -> None:
+    """Raise ValueError, with field and index, if a number is out of range or a fade helps."""
+    field, row, n = first_violation(terms)
+    if field < 0:
+        return
+    name = Terms._fields[field]
+    values = terms[field].T[(n,) if len(_SHAPES[name]) == 1 else (n, row)]
+    words, low = _RANGES[name]
+    is_in_range = bool(np.all((np.asarray(values) >= low) & (np.asarray(values) <= _LARGEST)))
+    rule = _ORDERS[name] if is_in_range else f"must be {words}"
+    index = f"{n}" if len(_SHAPES[name]) == 1 else f"{n}, {row}"
+    raise ValueError(f"{name}[{index}] = {values} {rule}")
+
+
+def checked_prices(terms: Terms, prices: ArrayLike) -> FloatArray:
+    """Return prices (M,) or (K, M) of K markets of R / K customers each as each customer sees them, (M, R).
+
+    Raises
+    ------
+    ValueError
+        If prices have another shape, are not finite, or a price plus its airtime cost is not positive.
+    """
+    try:
+        given = np.ascontiguousarray(prices, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"prices cannot be read as an array of numbers: {error}") from error
+    models, customers = terms.setup_cost.shape
+    if given.ndim not in (1, 2) or given.shape[-1] != models:
+        raise ValueError(f"prices have shape {given.shape}, they must be ({models},) or (markets, {models})")
+    rows = given.reshape(-1, models)
+    if not rows.shape[0] or customers % rows.shape[0]:
+        raise ValueError(f"prices have {rows.shape[0]} rows, which do not divide the {customers} customers")
+    return check_payable(terms, given)
+
+
+def check_payable(terms: Terms, prices: FloatArray) -> FloatArray:
+    """Return prices (M,) or (K, M) as each customer sees them, (M, R).
+
+    Raises
+    ------
+    ValueError
+        If a price is not finite, or not positive together with its airtime cost.
+    """
+    rows = prices.reshape(-1, prices.shape[-1])
+    per_market = terms.energy.shape[0] // len(rows)
+    price = price_per_customer(rows, per_market)
+    m, n = first_unpayable(terms, price)
+    if m >= 0:
+        place = f"{m}" if prices.ndim == 1 else f"{n // per_market}, {m}"
+        value = price[m, n]
+        rule = (
+            "plus the airtime cost must be > 0 $/h for every customer" if np.isfinite(value) else "must be finite ($/h)"
+        )
+        raise ValueError(f"prices[{place}] = {value} {rule}")
+    return price
+
+
 def _array(name: str, value: object) -> np.ndarray:
     try:
-        array = np.ascontiguousarray(value)
+        array = np.asarray(value)
         if array.dtype.kind == "c":
             raise TypeError("it holds complex numbers")
         if name != "fade_budget":

@@ -12,22 +12,22 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike, NDArray
 
-from lmaas_env.engine.period import LaneState, state_in
 from lmaas_env.env import market_of
-from lmaas_env.market import Draws, Market, MarketState
+from lmaas_env.market import Market
 from lmaas_env.population import Population
 from lmaas_env.scenario import Scenario
-from lmaas_env.seeds import new_customers
+from lmaas_env.seeds import resampled
 from lmaas_env.spaces import (
     Float32Array,
-    Sale,
     action_space,
     checked_action,
     first_sale,
-    observation_of_lanes,
+    observation_from_state,
     observation_space,
+    view_of,
 )
-from lmaas_env.transition import info_of, play
+from lmaas_env.state import Draws, State
+from lmaas_env.transition import info_of, transition
 from lmaas_env.types import BoolArray, FloatArray
 
 
@@ -51,7 +51,7 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
 
     Attributes
     ----------
-    state : MarketState or None
+    state : State or None
         Of all lanes, None before the first reset; to be read, not set.
 
     Raises
@@ -87,8 +87,10 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.render_mode = None
-        self.state: MarketState | None = None
+        self._view = view_of(self.market)
+        self.state: State | None = None
         self._day: Draws
+        self._sale = first_sale(self.market, num_envs)
         self.rngs = [np.random.default_rng() for _ in range(num_envs)]
 
     def reset(
@@ -130,21 +132,21 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
         checked = checked_action(actions, (self.num_envs, self.market.catalogue.size))
         if self.state is None:
             raise gym.error.ResetNeeded("Call reset() before step()")
-        lanes = self._lanes
-        over = lanes.hour >= self.market.scenario.periods  # only in NextStep: these lanes start their next day
+        periods = self.market.scenario.periods
+        over = self.state.hour >= periods  # only in NextStep: these lanes start their next day
         if over.all():
             self._start_days(over)
             nothing = np.zeros(self.num_envs, dtype=np.bool_)
             return self._observe(), np.zeros(self.num_envs), nothing, nothing.copy(), {}
-        turn = play(self.market, checked, lanes, self._draws())
-        self.state = MarketState(*state_in(lanes.hour + 1, turn.booked.per_customer))
-        self._sale, seen, entries = turn.sale, turn.seen, info_of(turn)
+        result = transition(self.market, self._view, checked, self.state, self._draws())
+        self.state, self._sale = result.state, result.sale
+        seen, entries = result.observation, info_of(result)
         reward = entries["profit"] / self.market.population.size
         if over.any():
             reward = np.where(over, 0.0, reward)
             self._start_days(over)
             seen = self._observe()
-        terminated = self._lanes.hour >= self.market.scenario.periods
+        terminated = self.state.hour >= periods
         if self.autoreset_mode is AutoresetMode.SAME_STEP and terminated.any():
             final = {
                 "final_obs": _per_lane(seen, terminated),
@@ -157,17 +159,14 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
             info = _with_masks(entries, ~over)
         return seen, reward, terminated, np.zeros(self.num_envs, dtype=np.bool_), info
 
-    @property
-    def _lanes(self) -> LaneState:
-        assert self.state is not None
-        return LaneState(np.asarray(self.state.hour), *self.state[1:])
-
     def _observe(self) -> Float32Array:
-        return observation_of_lanes(self.market, self._lanes, self._sale)
+        assert self.state is not None
+        return observation_from_state(self.market, self.state, self._sale)
 
     def _draws(self) -> Draws:
         """Return this period's draws: a view where all lanes are at one hour, else a copy."""
-        hours = np.minimum(self._lanes.hour, self.market.scenario.periods - 1)
+        assert self.state is not None
+        hours = np.minimum(self.state.hour, self.market.scenario.periods - 1)
         if (hours == hours[0]).all():
             return self._day.at(hours[0])
         return self._day.at((hours, np.arange(self.num_envs)))
@@ -175,32 +174,22 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
     def _start_days(self, lanes: BoolArray) -> None:
         """Draw a new day for some lanes; the others keep theirs."""
         rngs = [self.rngs[lane] for lane in np.flatnonzero(lanes)]
-        opened = new_customers(self.market, rngs)
+        opened = resampled(self.market, rngs)
         state, day = opened.days(rngs)
-        self.market = self._with_customers(opened, lanes)
-        sale = first_sale(self.market, (len(day.harvest[0]),))
-        if not lanes.all():
+        sale = first_sale(opened, len(rngs))
+        if lanes.all():
+            self.market, self.state, self._day, self._sale = opened, state, day, sale
+        else:
             assert self.state is not None
+            if opened is not self.market:
+                customers = zip(self.market.population, opened.population, strict=True)
+                population = Population(*(_with_lanes(own, new, lanes) for own, new in customers))
+                self.market = self.market.with_population(population)
             for own, new in zip(self._day, day, strict=True):
                 own[:, lanes] = new
-            day = self._day
-            before = self.state
-            state = MarketState(
-                _with_lanes(before.hour, state.hour, lanes),
-                _with_lanes(before.shadowing, state.shadowing, lanes),
-                _with_lanes(before.demand, state.demand, lanes),
-                _with_lanes(before.charge, state.charge, lanes),
-            )
-            if sale is not None and self._sale is not None:
-                sale = Sale(*(_with_lanes(own, new, lanes) for own, new in zip(self._sale, sale, strict=True)))
-        self.state, self._day, self._sale = state, day, sale
-
-    def _with_customers(self, opened: Market, lanes: BoolArray) -> Market:
-        """Return the market of all lanes once those of some have the customers of a market of their own."""
-        if self.market.scenario.turnover == "none" or lanes.all():
-            return opened
-        columns = zip(self.market.population, opened.population, strict=True)
-        return self.market.with_population(Population(*(_with_lanes(own, new, lanes) for own, new in columns)))
+            self.state = State(*(_with_lanes(own, new, lanes) for own, new in zip(self.state, state, strict=True)))
+            self._sale = _with_lanes(self._sale, sale, lanes)
+        self._view = view_of(self.market)
 
 
 def _with_lanes(values: ArrayLike, new: ArrayLike, lanes: BoolArray) -> NDArray[Any]:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lmaas_env.scenario import close_match
+from lmaas_env.fields import close_match
 
 COMMANDS = {
     "price": ("lmaas_train.cli.price", "Price", "which prices to post in a market, what they bring, how sure that is"),

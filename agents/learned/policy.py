@@ -27,7 +27,8 @@ from safetensors.numpy import load, save
 
 from lmaas_env.market import Market, MarketState
 from lmaas_env.population import Population
-from lmaas_env.scenario import Scenario, close_match
+from lmaas_env.fields import close_match
+from lmaas_env.scenario import Scenario
 from lmaas_env.spaces import (
     Float32Array,
     action_from_prices,

@@ -44,7 +44,8 @@ from typing import NamedTuple
 import numpy as np
 
 from lmaas_env.engine.jit import kernel
-from lmaas_env.engine.recourse import TermArrays, fade_patterns, recourse, serve, slot_hours, worst_fades
+from lmaas_env.engine.recourse import fade_patterns, recourse, serve, slot_hours, worst_fades
+from lmaas_env.engine.terms import Terms
 from lmaas_env.types import BoolArray, FloatArray, IntArray
 
 TOLERANCE = 1e-9  # a plan is certified when bound - value <= TOLERANCE max(1, |W|)
@@ -57,17 +58,17 @@ _FULL, _CUT, _FREE, _LINEAR = 0, 1, 2, 3
 
 
 class RobustPlans(NamedTuple):
-    """Static-robust plans of N customers for M models.
+    """Static-robust plans of R customers for M models.
 
     Attributes
     ----------
-    worst : (N, M), $, the least profit of the plan over the fade patterns, exactly
-    plan : (N, M, L), booked hours
-    bound : (N, M), $, no plan does better
+    worst : (M, R), $, the least profit of the plan over the fade patterns, exactly
+    hours : (L, M, R), booked hours
+    bound : (M, R), $, no plan does better
     """
 
     worst: FloatArray
-    plan: FloatArray
+    hours: FloatArray
     bound: FloatArray
 
 
@@ -99,7 +100,7 @@ class _Relaxation(NamedTuple):
 
 @kernel
 def _worst(
-    terms: TermArrays, n: int, m: int, price: float, tau: FloatArray, patterns: BoolArray, profits: FloatArray
+    terms: Terms, n: int, m: int, price: float, tau: FloatArray, patterns: BoolArray, profits: FloatArray
 ) -> int:
     """Fill ``profits`` (P,) of a plan and return the index of the smallest."""
     for p in range(patterns.shape[0]):
@@ -412,14 +413,17 @@ def _assemble(rental: _Rental, served: FloatArray, node: IntArray, cuts: IntArra
 
 
 @kernel
-def _rental(terms: TermArrays, n: int, m: int, price: float, unit: float) -> _Rental:
+def _rental(terms: Terms, n: int, m: int, price: float, unit: float) -> _Rental:
     """Return one problem by slot and state, the hours bounded by top where the theorem applies, else by the cap."""
-    slots = terms.task_value.shape[1]
-    state = np.repeat(np.arange(2), slots)
-    value = np.concatenate((terms.task_value[n], terms.task_value[n]))
-    kappa_q = terms.saturation[n] * terms.quality[n, m][state]
-    cost, power = terms.airtime_cost[n, m][state], terms.power[n, m][state]
-    nominal, faded = terms.max_hours[n, m, 0], terms.max_hours[n, m, 1]
+    slots = terms.task_value.shape[0]
+    task_value = terms.task_value[:, n].copy()
+    value = np.concatenate((task_value, task_value))
+    kappa_q, cost, power = np.empty(2 * slots), np.empty(2 * slots), np.empty(2 * slots)
+    for s in range(2):
+        kappa_q[s * slots : (s + 1) * slots] = terms.saturation[n] * terms.quality[s, m, n]
+        cost[s * slots : (s + 1) * slots] = terms.airtime_cost[s, m, n]
+        power[s * slots : (s + 1) * slots] = terms.power[s, m, n]
+    nominal, faded = terms.max_hours[0, m, n], terms.max_hours[1, m, n]
     top = np.minimum(np.maximum(value / (price + cost[0]) - 1.0 / kappa_q[0], 0.0), nominal)
     most, rises = top, np.zeros(2 * slots, dtype=np.bool_)
     for wide in range(2):
@@ -433,13 +437,13 @@ def _rental(terms: TermArrays, n: int, m: int, price: float, unit: float) -> _Re
 
 @kernel
 def _solve(
-    terms: TermArrays, n: int, m: int, price: float, patterns: BoolArray, floor: float, plan: FloatArray
+    terms: Terms, n: int, m: int, price: float, patterns: BoolArray, floor: float, plan: FloatArray
 ) -> tuple[float, float, int]:
     """Fill ``plan`` (L,) and return its least profit, the upper bound and the number of relaxations solved.
 
     Plans that promise at most ``floor`` need not be told apart.
     """
-    slots, setup = plan.shape[0], terms.setup_cost[n, m]
+    slots, setup = plan.shape[0], terms.setup_cost[m, n]
     profits = np.empty(patterns.shape[0])
     upper = recourse(terms, n, m, price, worst_fades(terms.fade_budget[n], slots), plan)[0]
     pending = _worst(terms, n, m, price, plan, patterns, profits)
@@ -504,57 +508,50 @@ def _solve(
 
 
 @kernel
-def solve_rows(
-    terms: TermArrays, prices: FloatArray, every_model: bool
+def solve_plans(
+    terms: Terms, price: FloatArray, every_model: bool
 ) -> tuple[FloatArray, FloatArray, FloatArray, IntArray]:
-    """Return worst, plan and bound as `plan_rows`, and the number of relaxations (N, M) that it took."""
-    rows, slots = terms.task_value.shape
-    models = terms.setup_cost.shape[1]
-    rows_per_market = rows // prices.shape[0]
-    worst, bound = np.empty((rows, models)), np.empty((rows, models))
-    plan = np.empty((rows, models, slots))
-    solved = np.empty((rows, models), dtype=np.int64)
-    for n in range(rows):
+    """Return worst, hours and bound as `robust_plans`, and the number of relaxations (M, R) that it took."""
+    (models, customers), slots = price.shape, terms.task_value.shape[0]
+    worst, bound = np.empty((models, customers)), np.empty((models, customers))
+    hours = np.empty((slots, models, customers))
+    solved = np.empty((models, customers), dtype=np.int64)
+    plan = np.empty(slots)
+    for n in range(customers):
         patterns = fade_patterns(terms.fade_budget[n], slots)
         faded = worst_fades(terms.fade_budget[n], slots)
         for m in range(models):
-            price = prices[n // rows_per_market, m]
-            bound[n, m] = recourse(terms, n, m, price, faded, plan[n, m])[0]
+            bound[m, n] = recourse(terms, n, m, price[m, n], faded, plan)[0]
         floor = -math.inf if every_model else 0.0
-        for m in np.argsort(-bound[n]):
-            price = float(prices[n // rows_per_market, m])
-            worst[n, m], bound[n, m], solved[n, m] = _solve(terms, n, m, price, patterns, floor, plan[n, m])
+        for m in np.argsort(-bound[:, n]):
+            worst[m, n], bound[m, n], solved[m, n] = _solve(terms, n, m, price[m, n], patterns, floor, plan)
+            hours[:, m, n] = plan
             if not every_model:
-                floor = max(floor, worst[n, m])
-    return worst, plan, bound, solved
+                floor = max(floor, worst[m, n])
+    return worst, hours, bound, solved
 
 
-def plan_rows(terms: TermArrays, prices: FloatArray, every_model: bool = False) -> RobustPlans:
+def robust_plans(terms: Terms, price: FloatArray, every_model: bool = False) -> RobustPlans:
     """Solve the static-robust customer's problem for every customer and model.
 
     Parameters
     ----------
-    terms : TermArrays
-        The period's terms, `RentalTerms.arrays`.
-    prices : (K, M), $ per rented hour, >= 0
-        Customer n pays prices[n // (N / K)].
+    terms : Terms
+        Of R customers.
+    price : (M, R), $ per rented hour, >= 0
+        What each customer pays.
     every_model : bool
         Solve every model to `TOLERANCE`. Otherwise a model is dropped once its bound shows that it earns nothing or
-        no more than the customer's best model: its ``worst`` and ``plan`` are those of some plan, and
+        no more than the customer's best model: its ``worst`` and ``hours`` are those of some plan, and
         worst <= the optimum <= bound still holds. The best model, if it earns anything, is solved all the same, so
-        that `kernels.select` on ``worst`` selects it.
-
-    Returns
-    -------
-    RobustPlans
-        worst (N, M), plan (N, M, L) and bound (N, M).
+        that `lmaas_env.engine.rsr.select` on ``worst`` selects it.
 
     Raises
     ------
     ValueError
         If a price is negative (hours would be booked for their own sake), or there are too many fade patterns.
     """
-    if prices.min() < 0.0:
-        raise ValueError(f"prices hold {prices.min()}, a customer that books in advance needs prices >= 0 $/h")
-    worst, plan, bound, _ = solve_rows(terms, prices, every_model)
-    return RobustPlans(worst, plan, bound)
+    if price.min() < 0.0:
+        raise ValueError(f"prices hold {price.min()}, a customer that books in advance needs prices >= 0 $/h")
+    worst, hours, bound, _ = solve_plans(terms, price, every_model)
+    return RobustPlans(worst, hours, bound)

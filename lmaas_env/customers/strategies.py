@@ -14,23 +14,25 @@ from typing import NamedTuple
 import numpy as np
 
 from lmaas_env.customers import static_robust
-from lmaas_env.engine import recourse as kernels
-from lmaas_env.engine import recourse_simd as waterfilling
-from lmaas_env.engine.recourse import SELECTION_THRESHOLD, TermArrays
-from lmaas_env.scenario import close_match
+from lmaas_env.engine import rsr
+from lmaas_env.engine.jit import kernel
+from lmaas_env.engine.recourse import fade_patterns, serve
+from lmaas_env.engine.recourse_simd import solve_recourse
+from lmaas_env.engine.terms import Terms
+from lmaas_env.fields import close_match
 from lmaas_env.types import BoolArray, FloatArray, IntArray
 
 PATTERNS = 64  # fade patterns that the stochastic customer averages over
 
 
 class Selection(NamedTuple):
-    """What customers commit to before the fades are known.
+    """What R customers commit to before the fades are known.
 
     Attributes
     ----------
-    choice : (N,) int, the selected model, -1 for none
-    worst_case_profit : (N,), $, the least that the commitment can bring over all fade patterns of the budget, exactly
-    planned_hours : (N, L), hours booked, or planned for the worst case by those that rent with recourse
+    choice : (R,) int, the selected model, -1 for none
+    worst_case_profit : (R,), $, the least that the commitment can bring over all fade patterns of the budget, exactly
+    planned_hours : (L, R), hours booked, or planned for the worst case by those that rent with recourse
     """
 
     choice: IntArray
@@ -38,15 +40,15 @@ class Selection(NamedTuple):
     planned_hours: FloatArray
 
 
-class Outcome(NamedTuple):
-    """What customers do once the fades are known.
+class Rented(NamedTuple):
+    """What R customers do once the fades are known.
 
     Attributes
     ----------
-    choice : (N,) int, the model that is rented
-    hours : (N, L), hours that are paid
-    profit : (N,), $, net of the setup cost
-    energy : (N,), Wh
+    choice : (R,) int, the model that is rented
+    hours : (L, R), hours that are paid
+    profit : (R,), $, net of the setup cost
+    energy : (R,), Wh
     """
 
     choice: IntArray
@@ -57,60 +59,60 @@ class Outcome(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Strategy(ABC):
-    """How customers select and rent; rows of ``prices`` (K, M) price N / K consecutive customers each."""
+    """How R customers select and rent, at prices (M, R) that each of them sees."""
 
     @abstractmethod
-    def select(self, terms: TermArrays, prices: FloatArray, taste: FloatArray) -> Selection:
-        """Select models; ``taste`` (N,) in [0, 1) is what customers that choose at random go by."""
+    def select(self, terms: Terms, price: FloatArray, choice_uniform: FloatArray) -> Selection:
+        """Select models; ``choice_uniform`` (R,) in [0, 1) is for customers that choose at random."""
 
-    def rent(self, terms: TermArrays, prices: FloatArray, selection: Selection, faded: BoolArray) -> Outcome:
-        """Rent when the fades (N, L) are known: RSR's recourse, unless a strategy says otherwise."""
-        return Outcome(selection.choice, *waterfilling.rent_rows(terms, selection.choice, prices, faded))
+    def rent(self, terms: Terms, price: FloatArray, selection: Selection, faded: BoolArray) -> Rented:
+        """Rent when the fades (L, R) are known: RSR's recourse, unless a strategy says otherwise."""
+        return Rented(selection.choice, *rsr.rent(terms, selection.choice, price, faded))
 
 
 class RSR(Strategy):
     """Select by the worst case, rent with recourse."""
 
-    def select(self, terms: TermArrays, prices: FloatArray, taste: FloatArray) -> Selection:
+    def select(self, terms: Terms, price: FloatArray, choice_uniform: FloatArray) -> Selection:
         """Select the model of largest worst-case profit."""
-        choice, worst_case_profit, planned_hours = waterfilling.solve_rows(terms, prices)
-        return Selection(choice, _chosen(worst_case_profit, choice), _chosen(planned_hours, choice))
+        worst, planned = _plans(terms, price)
+        return _selection(rsr.select(worst), worst, planned)
 
 
 class NominalRecourse(Strategy):
     """Select as if no slot faded, rent with recourse."""
 
-    def select(self, terms: TermArrays, prices: FloatArray, taste: FloatArray) -> Selection:
+    def select(self, terms: Terms, price: FloatArray, choice_uniform: FloatArray) -> Selection:
         """Select the model of largest profit without fades."""
-        return _with_recourse(terms, prices, _nominal(terms, prices)[0])
+        return _with_recourse(terms, price, rsr.select(_nominal(terms, price)[0]))
 
 
 class Nominal(Strategy):
     """Plan model and hours as if no slot faded, and keep the plan."""
 
-    def select(self, terms: TermArrays, prices: FloatArray, taste: FloatArray) -> Selection:
+    def select(self, terms: Terms, price: FloatArray, choice_uniform: FloatArray) -> Selection:
         """Select the model of largest profit without fades and book its hours."""
-        choice, planned_hours = _nominal(terms, prices)
-        booked = _chosen(planned_hours, choice)
-        return Selection(choice, kernels.worst_of_plan_rows(terms, choice, prices, booked), booked)
+        profit, planned = _nominal(terms, price)
+        choice = rsr.select(profit)
+        booked = _chosen_hours(planned, choice)
+        return Selection(choice, _worst_of_plans(terms, choice, price, booked), booked)
 
-    def rent(self, terms: TermArrays, prices: FloatArray, selection: Selection, faded: BoolArray) -> Outcome:
+    def rent(self, terms: Terms, price: FloatArray, selection: Selection, faded: BoolArray) -> Rented:
         """Pay the booked hours, use what fades and battery leave of them."""
-        return keep_plan(terms, prices, selection, faded)
+        return keep_plan(terms, price, selection, faded)
 
 
 class StaticRobust(Strategy):
     """Fix model and hours in advance so that the worst case is best, and keep the plan."""
 
-    def select(self, terms: TermArrays, prices: FloatArray, taste: FloatArray) -> Selection:
+    def select(self, terms: Terms, price: FloatArray, choice_uniform: FloatArray) -> Selection:
         """Select the model whose best plan promises most, and book that plan."""
-        plans = static_robust.plan_rows(terms, prices)
-        choice = _best(plans.worst)
-        return Selection(choice, _chosen(plans.worst, choice), _chosen(plans.plan, choice))
+        plans = static_robust.robust_plans(terms, price)
+        return _selection(rsr.select(plans.worst), plans.worst, plans.hours)
 
-    def rent(self, terms: TermArrays, prices: FloatArray, selection: Selection, faded: BoolArray) -> Outcome:
+    def rent(self, terms: Terms, price: FloatArray, selection: Selection, faded: BoolArray) -> Rented:
         """Pay the booked hours, use what fades and battery leave of them."""
-        return keep_plan(terms, prices, selection, faded)
+        return keep_plan(terms, price, selection, faded)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,49 +127,50 @@ class Stochastic(Strategy):
 
     fade_probability: float
 
-    def select(self, terms: TermArrays, prices: FloatArray, taste: FloatArray) -> Selection:
-        """Select the model of largest mean profit; all customers go by the same patterns."""
-        rows, slots = terms.task_value.shape
-        drawn = np.random.default_rng(0).random((PATTERNS, 1, slots)) < self.fade_probability
-        patterns = np.repeat(drawn, rows, axis=1)
-        return _with_recourse(terms, prices, _best(kernels.mean_profit_rows(terms, prices, patterns)))
+    def select(self, terms: Terms, price: FloatArray, choice_uniform: FloatArray) -> Selection:
+        """Select the model of largest mean profit; all customers average over the same patterns."""
+        slots = len(terms.task_value)
+        drawn = np.random.default_rng(0).random((PATTERNS, slots)) < self.fade_probability
+        patterns = (np.repeat(pattern[:, None], price.shape[1], axis=1) for pattern in drawn)
+        mean: FloatArray = np.mean([_profit_under(terms, price, pattern) for pattern in patterns], axis=0)
+        return _with_recourse(terms, price, rsr.select(mean))
 
 
 class GreedyQuality(Strategy):
     """Select the model of best nominal quality, whatever it costs; rent with recourse."""
 
-    def select(self, terms: TermArrays, prices: FloatArray, taste: FloatArray) -> Selection:
+    def select(self, terms: Terms, price: FloatArray, choice_uniform: FloatArray) -> Selection:
         """Select by quality."""
-        return _with_recourse(terms, prices, terms.quality[:, :, 0].argmax(axis=1))
+        return _with_recourse(terms, price, terms.quality[0].argmax(axis=0))
 
 
 class Cheapest(Strategy):
     """Select the model of lowest price, whatever it brings; rent with recourse."""
 
-    def select(self, terms: TermArrays, prices: FloatArray, taste: FloatArray) -> Selection:
+    def select(self, terms: Terms, price: FloatArray, choice_uniform: FloatArray) -> Selection:
         """Select by price."""
-        return _with_recourse(terms, prices, np.repeat(prices.argmin(axis=1), len(terms.energy) // len(prices)))
+        return _with_recourse(terms, price, price.argmin(axis=0))
 
 
 class Random(Strategy):
     """Select any model, each as likely; rent with recourse."""
 
-    def select(self, terms: TermArrays, prices: FloatArray, taste: FloatArray) -> Selection:
-        """Select by taste."""
-        return _with_recourse(terms, prices, (taste * prices.shape[1]).astype(np.int64))
+    def select(self, terms: Terms, price: FloatArray, choice_uniform: FloatArray) -> Selection:
+        """Select by the uniform draw."""
+        return _with_recourse(terms, price, (choice_uniform * len(price)).astype(np.int64))
 
 
 class PerfectForesight(Strategy):
     """Know the fades before selecting: an upper reference, with exactly RSR's worst case (Corollary v)."""
 
-    def select(self, terms: TermArrays, prices: FloatArray, taste: FloatArray) -> Selection:
+    def select(self, terms: Terms, price: FloatArray, choice_uniform: FloatArray) -> Selection:
         """Guarantee what RSR guarantees; the choice may still change."""
-        return RSR().select(terms, prices, taste)
+        return RSR().select(terms, price, choice_uniform)
 
-    def rent(self, terms: TermArrays, prices: FloatArray, selection: Selection, faded: BoolArray) -> Outcome:
+    def rent(self, terms: Terms, price: FloatArray, selection: Selection, faded: BoolArray) -> Rented:
         """Select the best model for the fades that come, and rent it."""
-        choice = _best(kernels.mean_profit_rows(terms, prices, faded[None]))
-        return Outcome(choice, *waterfilling.rent_rows(terms, choice, prices, faded))
+        choice = rsr.select(_profit_under(terms, price, faded))
+        return Rented(choice, *rsr.rent(terms, choice, price, faded))
 
 
 STRATEGIES: dict[str, Callable[[float], Strategy]] = {
@@ -192,31 +195,66 @@ def strategy(name: str, fade_probability: float) -> Strategy:
     return STRATEGIES[name](fade_probability)
 
 
-def keep_plan(terms: TermArrays, prices: FloatArray, selection: Selection, faded: BoolArray) -> Outcome:
+def keep_plan(terms: Terms, price: FloatArray, selection: Selection, faded: BoolArray) -> Rented:
     """Pay the planned hours and use min(planned, useful) of them, in slot order until the battery is empty."""
-    profit, energy = kernels.serve_rows(terms, selection.choice, prices, selection.planned_hours, faded)
-    return Outcome(selection.choice, selection.planned_hours, profit, energy)
+    profit, energy = _serve_plans(terms, selection.choice, price, selection.planned_hours, faded)
+    return Rented(selection.choice, selection.planned_hours, profit, energy)
 
 
-def _nominal(terms: TermArrays, prices: FloatArray) -> tuple[IntArray, FloatArray]:
-    """Choice (N,) and planned hours (N, M, L) of customers that expect no fade."""
-    choice, _, planned_hours = waterfilling.solve_rows(terms._replace(fade_budget=0 * terms.fade_budget), prices)
-    return choice, planned_hours
+def _plans(terms: Terms, price: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Worst-case profit (M, R) and the hours planned for the worst case (L, M, R)."""
+    hours = np.empty((len(terms.task_value), *price.shape))
+    return rsr.worst_case(terms, np.arange(len(price)), price, hours), hours
 
 
-def _with_recourse(terms: TermArrays, prices: FloatArray, choice: IntArray) -> Selection:
+def _nominal(terms: Terms, price: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Profit (M, R) and planned hours (L, M, R) of customers that expect no fade."""
+    return _plans(terms._replace(fade_budget=0 * terms.fade_budget), price)
+
+
+def _profit_under(terms: Terms, price: FloatArray, faded: BoolArray) -> FloatArray:
+    """Profit (M, R) of renting each model with recourse under one fade pattern per customer (L, R)."""
+    return solve_recourse(terms, np.arange(len(price)), price, faded, np.empty((0, *price.shape)))[0]
+
+
+def _with_recourse(terms: Terms, price: FloatArray, choice: IntArray) -> Selection:
     """Complete a choice whose hours are rented with recourse: its worst case is that of RSR for the same model."""
-    _, worst_case_profit, planned_hours = waterfilling.solve_rows(terms, prices)
-    return Selection(choice, _chosen(worst_case_profit, choice), _chosen(planned_hours, choice))
+    return _selection(choice, *_plans(terms, price))
 
 
-def _best(profit: FloatArray) -> IntArray:
-    """Return the model of largest profit (N, M), the first of equals, -1 where none is positive."""
-    return np.where(profit.max(axis=1) > SELECTION_THRESHOLD, profit.argmax(axis=1), -1)
+def _selection(choice: IntArray, worst_case_profit: FloatArray, hours: FloatArray) -> Selection:
+    """Return a choice with its entries of worst-case profits (M, R) and hours (L, M, R)."""
+    return Selection(choice, rsr.chosen(worst_case_profit, choice), _chosen_hours(hours, choice))
 
 
-def _chosen(values: FloatArray, choice: IntArray) -> FloatArray:
-    """Return each customer's entry of its choice, (N, M, ...) to (N, ...), 0 for none."""
-    picked = values[np.arange(len(choice)), choice]
-    picked[choice < 0] = 0.0
-    return picked
+def _chosen_hours(hours: FloatArray, choice: IntArray) -> FloatArray:
+    """Return each customer's hours (L, R) of its choice in hours (L, M, R), 0 for none."""
+    return np.where(choice < 0, 0.0, hours[:, choice, np.arange(len(choice))])
+
+
+@kernel
+def _serve_plans(
+    terms: Terms, choice: IntArray, price: FloatArray, booked: FloatArray, faded: BoolArray
+) -> tuple[FloatArray, FloatArray]:
+    """Profit (R,) and energy (R,) of booked hours (L, R) once the fades (L, R) are known."""
+    profit, energy = np.zeros(choice.shape[0]), np.zeros(choice.shape[0])
+    for n in range(choice.shape[0]):
+        m = choice[n]
+        if m >= 0:
+            profit[n], energy[n] = serve(terms, n, m, price[m, n], booked[:, n].copy(), faded[:, n].copy())
+    return profit, energy
+
+
+@kernel
+def _worst_of_plans(terms: Terms, choice: IntArray, price: FloatArray, booked: FloatArray) -> FloatArray:
+    """Least profit (R,) of booked hours (L, R) over the fade patterns that the budget allows."""
+    worst = np.zeros(choice.shape[0])
+    for n in range(choice.shape[0]):
+        m = choice[n]
+        if m >= 0:
+            worst[n] = np.inf
+            patterns = fade_patterns(terms.fade_budget[n], booked.shape[0])
+            plan = booked[:, n].copy()
+            for p in range(patterns.shape[0]):
+                worst[n] = min(worst[n], serve(terms, n, m, price[m, n], plan, patterns[p])[0])
+    return worst

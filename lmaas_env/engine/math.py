@@ -20,7 +20,7 @@ _ROUND = 6755399441055744.0  # 1.5 2^52: adding it rounds to an integer, which s
 
 
 @kernel
-def pick(condition: bool, if_true: Any, if_false: Any) -> Any:
+def where(condition: bool, if_true: Any, if_false: Any) -> Any:
     """Select without a branch: both arguments are evaluated before the call."""
     return if_true if condition else if_false
 
@@ -53,7 +53,7 @@ def logarithm_of_one_plus(y: float) -> float:
     """
     u = 1.0 + y
     rounded = u - 1.0
-    return pick(rounded == 0.0, y, logarithm(u) * (y / pick(rounded == 0.0, 1.0, rounded)))
+    return where(rounded == 0.0, y, logarithm(u) * (y / where(rounded == 0.0, 1.0, rounded)))
 
 
 @kernel
@@ -62,8 +62,8 @@ def exponential(x: float) -> float:
 
     x = power log 2 + r with |r| <= log 2 / 2; e^r = 1 + r + r c / (2 - c), c = r - r^2 P(r^2).
     """
-    x = pick(x < -708.0, -708.0, x)  # NaN stays NaN
-    x = pick(x > 709.0, 709.0, x)
+    x = where(x < -708.0, -708.0, x)  # NaN stays NaN
+    x = where(x > 709.0, 709.0, x)
     shifted = x * 1.44269504088896338700 + _ROUND
     power = shifted - _ROUND
     high, low = x - power * _LOG2_HIGH, power * _LOG2_LOW

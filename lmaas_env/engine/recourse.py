@@ -1,58 +1,25 @@
-"""Compiled inner loops: free functions on arrays, nothing else.
+"""The recourse of one customer, model and fade pattern (water-filling), and the service of hours booked in advance.
 
-Symbols are those of the market's definition: V task value, kappa saturation, q quality, c airtime cost, g device
-power, beta price, tau hours, mu the shadow price of energy, E the charge, W the worst-case profit. The last axis of q,
-c, g and cap is the fade state (0 nominal, 1 faded). Rows are customers; a batch of K markets is a market of K * N
-customers whose prices have K rows.
+For searches that must look at one problem before the next; `lmaas_env.engine.recourse_simd` solves batches. Symbols are
+those of docs/market.md: V task value, kappa saturation, q quality, c airtime cost, g device power, beta price, tau
+hours, mu the multiplier of the energy constraint, E the charge, W the worst-case profit.
 """
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 
 from lmaas_env.engine.jit import kernel
-from lmaas_env.types import BoolArray, FloatArray, IntArray
+from lmaas_env.engine.terms import Terms
+from lmaas_env.types import BoolArray, FloatArray
 
-LARGEST = 1e15  # bound on every number of the terms, so that no product of them overflows
 LARGEST_ENUMERATION = 200_000  # fade patterns, for customers that keep a plan
-SELECTION_THRESHOLD = 1e-12  # $; a customer selects a model only if it promises more
-
-
-class TermArrays(NamedTuple):
-    """The arrays of `RentalTerms`, in the form that kernels take."""
-
-    task_value: FloatArray
-    fade_budget: IntArray
-    saturation: FloatArray
-    energy: FloatArray
-    setup_cost: FloatArray
-    quality: FloatArray
-    airtime_cost: FloatArray
-    power: FloatArray
-    max_hours: FloatArray
 
 
 @kernel
-def some(terms: TermArrays, first: int, end: int) -> TermArrays:
-    """Return the terms of the customers first, ..., end - 1."""
-    return TermArrays(
-        terms.task_value[first:end],
-        terms.fade_budget[first:end],
-        terms.saturation[first:end],
-        terms.energy[first:end],
-        terms.setup_cost[first:end],
-        terms.quality[first:end],
-        terms.airtime_cost[first:end],
-        terms.power[first:end],
-        terms.max_hours[first:end],
-    )
-
-
-@kernel
-def energy_price(terms: TermArrays, n: int, m: int, price: float, faded: BoolArray) -> float:
+def energy_price(terms: Terms, n: int, m: int, price: float, faded: BoolArray) -> float:
     """Return mu >= 0 ($/Wh), the multiplier of customer n's energy constraint when renting model m, up to rounding.
 
     With x_s = mu + r_s and r_s = (beta + c_s) / g_s, a slot of fade state s rents
@@ -64,37 +31,39 @@ def energy_price(terms: TermArrays, n: int, m: int, price: float, faded: BoolArr
     the root is that of a quadratic. Each pass solves the piece at mu, and either the root lies inside or one end of
     the bracket moves to the end of the piece; there are at most 2 L pieces.
     """
-    value, energy = terms.task_value[n], terms.energy[n]
-    power, max_hours = terms.power[n, m], terms.max_hours[n, m]
-    kappa_q = (terms.saturation[n] * terms.quality[n, m, 0], terms.saturation[n] * terms.quality[n, m, 1])
-    r = ((price + terms.airtime_cost[n, m, 0]) / power[0], (price + terms.airtime_cost[n, m, 1]) / power[1])
+    slots, energy = terms.task_value.shape[0], terms.energy[n]
+    power = (terms.power[0, m, n], terms.power[1, m, n])
+    max_hours = (terms.max_hours[0, m, n], terms.max_hours[1, m, n])
+    kappa_q = (terms.saturation[n] * terms.quality[0, m, n], terms.saturation[n] * terms.quality[1, m, n])
+    r = ((price + terms.airtime_cost[0, m, n]) / power[0], (price + terms.airtime_cost[1, m, n]) / power[1])
     ratio_open = (kappa_q[0] / power[0], kappa_q[1] / power[1])
     ratio_full = (ratio_open[0] / (1.0 + kappa_q[0] * max_hours[0]), ratio_open[1] / (1.0 + kappa_q[1] * max_hours[1]))
     near = 0 if r[0] <= r[1] else 1  # the fade state of the smaller x_s
     distance = abs(r[0] - r[1])
 
     low, high = 0.0, 0.0
-    for slot in range(value.shape[0]):
+    for slot in range(slots):
         s = 1 if faded[slot] else 0
-        high = max(high, value[slot] * ratio_open[s] - r[s])
+        high = max(high, terms.task_value[slot, n] * ratio_open[s] - r[s])
     mu = 0.0
-    for _ in range(4 * value.shape[0] + 16):  # twice the pieces; what is left then is rounding
+    for _ in range(4 * slots + 16):  # twice the pieces; what is left then is rounding
         left, right = low, high
         fixed = 0.0
         s_near, s_far = 0.0, 0.0
-        for slot in range(value.shape[0]):
+        for slot in range(slots):
             s = 1 if faded[slot] else 0
-            fills = value[slot] * ratio_full[s] - r[s]
-            closes = value[slot] * ratio_open[s] - r[s]
+            value = terms.task_value[slot, n]
+            fills = value * ratio_full[s] - r[s]
+            closes = value * ratio_open[s] - r[s]
             if fills > mu:
                 fixed += power[s] * max_hours[s]
                 right = min(right, fills)
             elif closes > mu:
                 fixed -= 1.0 / ratio_open[s]
                 if s == near:
-                    s_near += value[slot]
+                    s_near += value
                 else:
-                    s_far += value[slot]
+                    s_far += value
                 left = max(left, fills)
                 right = min(right, closes)
             else:
@@ -138,20 +107,20 @@ def slot_hours(value: float, kappa_q: float, slope: float, max_hours: float) -> 
 
 @kernel
 def recourse(
-    terms: TermArrays, n: int, m: int, price: float, faded: BoolArray, hours: FloatArray
+    terms: Terms, n: int, m: int, price: float, faded: BoolArray, hours: FloatArray
 ) -> tuple[float, float, float]:
-    """Fill ``hours`` (L,) with customer n's best rental of model m for one fade pattern (water-filling).
+    """Fill ``hours`` (L,) with customer n's best rental of model m for one fade pattern (L,).
 
     Returns the profit in $ net of the setup cost, the hours and the energy in Wh.
     """
     mu = energy_price(terms, n, m, price, faded)
-    profit, rented, used = -terms.setup_cost[n, m], 0.0, 0.0
+    profit, rented, used = -terms.setup_cost[m, n], 0.0, 0.0
     for slot in range(hours.shape[0]):
         s = 1 if faded[slot] else 0
-        value, power = terms.task_value[n, slot], terms.power[n, m, s]
-        kappa_q = terms.saturation[n] * terms.quality[n, m, s]
-        cost = price + terms.airtime_cost[n, m, s]
-        tau = slot_hours(value, kappa_q, cost + mu * power, terms.max_hours[n, m, s])
+        value, power = terms.task_value[slot, n], terms.power[s, m, n]
+        kappa_q = terms.saturation[n] * terms.quality[s, m, n]
+        cost = price + terms.airtime_cost[s, m, n]
+        tau = slot_hours(value, kappa_q, cost + mu * power, terms.max_hours[s, m, n])
         hours[slot] = tau
         profit += value * math.log1p(kappa_q * tau) - cost * tau
         rented += tau
@@ -161,72 +130,29 @@ def recourse(
 
 @kernel
 def worst_fades(fade_budget: int, slots: int) -> BoolArray:
-    """Return the fade pattern (L,) that hurts most: the budget on the most valuable slots (Theorem 1)."""
+    """Return the worst fade pattern (L,): the budget on the most valuable slots (Theorem 1)."""
     faded = np.zeros(slots, dtype=np.bool_)
     faded[: min(fade_budget, slots)] = True
     return faded
 
 
 @kernel
-def select(worst_case_profit: FloatArray) -> int:
-    """Return the model (M,) of largest worst-case profit, the first of equals, or -1 if none promises a profit."""
-    best = 0
-    for m in range(1, worst_case_profit.shape[0]):
-        if worst_case_profit[m] > worst_case_profit[best]:
-            best = m
-    return best if worst_case_profit[best] > SELECTION_THRESHOLD else -1
-
-
-@kernel
-def mean_profit_rows(terms: TermArrays, prices: FloatArray, patterns: BoolArray) -> FloatArray:
-    """Mean profit (N, M) of renting each model with recourse, over fade patterns (P, N, L)."""
-    rows, slots = terms.task_value.shape
-    models = terms.setup_cost.shape[1]
-    rows_per_market = rows // prices.shape[0]
-    mean = np.zeros((rows, models))
-    scratch = np.empty(slots)
-    for n in range(rows):
-        for m in range(models):
-            price = prices[n // rows_per_market, m]
-            for p in range(patterns.shape[0]):
-                mean[n, m] += recourse(terms, n, m, price, patterns[p, n], scratch)[0]
-    return mean / patterns.shape[0]
-
-
-@kernel
-def serve(terms: TermArrays, n: int, m: int, price: float, booked: FloatArray, faded: BoolArray) -> tuple[float, float]:
-    """Profit net of the setup cost and energy of hours booked in advance (L,).
+def serve(terms: Terms, n: int, m: int, price: float, booked: FloatArray, faded: BoolArray) -> tuple[float, float]:
+    """Return the profit net of the setup cost and the energy of hours booked in advance (L,).
 
     All booked hours are paid; min(booked, cap) of them are used, in slot order until the battery is empty.
     """
     rest = terms.energy[n]
-    profit = -terms.setup_cost[n, m]
+    profit = -terms.setup_cost[m, n]
     for slot in range(booked.shape[0]):
         s = 1 if faded[slot] else 0
-        power = terms.power[n, m, s]
-        used = min(booked[slot], terms.max_hours[n, m, s], rest / power)
+        power = terms.power[s, m, n]
+        used = min(booked[slot], terms.max_hours[s, m, n], rest / power)
         rest = max(rest - power * used, 0.0)
-        kappa_q = terms.saturation[n] * terms.quality[n, m, s]
-        profit += terms.task_value[n, slot] * math.log1p(kappa_q * used) - terms.airtime_cost[n, m, s] * used
+        kappa_q = terms.saturation[n] * terms.quality[s, m, n]
+        profit += terms.task_value[slot, n] * math.log1p(kappa_q * used) - terms.airtime_cost[s, m, n] * used
         profit -= price * booked[slot]
     return profit, terms.energy[n] - rest
-
-
-@kernel
-def serve_rows(
-    terms: TermArrays, choice: IntArray, prices: FloatArray, booked: FloatArray, faded: BoolArray
-) -> tuple[FloatArray, FloatArray]:
-    """Profit (N,) and energy (N,) of booked hours (N, L) once the fades are known."""
-    rows = choice.shape[0]
-    rows_per_market = rows // prices.shape[0]
-    profit = np.zeros(rows)
-    energy = np.zeros(rows)
-    for n in range(rows):
-        m = choice[n]
-        if m >= 0:
-            price = float(prices[n // rows_per_market, m])
-            profit[n], energy[n] = serve(terms, n, m, price, booked[n], faded[n])
-    return profit, energy
 
 
 @kernel
@@ -251,60 +177,3 @@ def fade_patterns(budget: int, slots: int) -> BoolArray:
                 row += 1
         first, last = last, row
     return patterns
-
-
-@kernel
-def worst_of_plan_rows(terms: TermArrays, choice: IntArray, prices: FloatArray, booked: FloatArray) -> FloatArray:
-    """Least profit (N,) of booked hours (N, L) over the fade patterns that the budget allows."""
-    rows = choice.shape[0]
-    rows_per_market = rows // prices.shape[0]
-    worst = np.zeros(rows)
-    for n in range(rows):
-        m = choice[n]
-        if m >= 0:
-            price = float(prices[n // rows_per_market, m])
-            worst[n] = np.inf
-            patterns = fade_patterns(terms.fade_budget[n], booked.shape[1])
-            for p in range(patterns.shape[0]):
-                worst[n] = min(worst[n], serve(terms, n, m, price, booked[n], patterns[p])[0])
-    return worst
-
-
-@kernel
-def first_offence(terms: TermArrays) -> tuple[int, int, int]:
-    """Return (code, customer, slot or model) of the first broken rule of rental terms, code 0 if none is broken."""
-    rows, slots = terms.task_value.shape
-    models = terms.quality.shape[1]
-    for n in range(rows):
-        if terms.fade_budget[n] < 0:
-            return 1, n, 0
-        if not (0.0 < terms.saturation[n] <= LARGEST):
-            return 2, n, 0
-        if not (0.0 <= terms.energy[n] <= LARGEST):
-            return 3, n, 0
-        for slot in range(slots):
-            if not (0.0 <= terms.task_value[n, slot] <= LARGEST):
-                return 4, n, slot
-            if slot > 0 and terms.task_value[n, slot] > terms.task_value[n, slot - 1]:
-                return 5, n, slot
-        for m in range(models):
-            if not (0.0 <= terms.setup_cost[n, m] <= LARGEST):
-                return 6, n, m
-            for s in range(2):
-                if not (0.0 < terms.quality[n, m, s] <= LARGEST):
-                    return 7, n, m
-                if not (-LARGEST <= terms.airtime_cost[n, m, s] <= LARGEST):
-                    return 8, n, m
-                if not (0.0 < terms.power[n, m, s] <= LARGEST):
-                    return 9, n, m
-                if not (0.0 <= terms.max_hours[n, m, s] <= LARGEST):
-                    return 10, n, m
-            if terms.quality[n, m, 1] > terms.quality[n, m, 0]:
-                return 11, n, m
-            if terms.airtime_cost[n, m, 1] < terms.airtime_cost[n, m, 0]:
-                return 12, n, m
-            if terms.power[n, m, 1] < terms.power[n, m, 0]:
-                return 13, n, m
-            if terms.max_hours[n, m, 1] > terms.max_hours[n, m, 0]:
-                return 14, n, m
-    return 0, 0, 0

@@ -1,76 +1,75 @@
-"""Water-filling for many problems at once: the recourse of market.md, section 3, one problem per SIMD lane.
+"""Water-filling for a batch of problems: the recourse of docs/market.md, section 3, one problem per SIMD lane.
 
-A problem is a customer n, a model m, a price beta and a fade pattern z. Up to LANES of them share a chunk: every field
-of `CHUNK` and `SLOT` holds one number per lane, and every inner loop runs over the lanes without a branch, so that LLVM
-vectorises it. Symbols are those of the market's definition: V task value, kappa saturation, q quality, p = beta + c the
-cost of an hour, g device power, tau hours, mu the shadow price of energy, E the charge. A leading axis of length 2 is
-the fade state (0 nominal, 1 faded).
+A problem is a customer n, a model m, a price beta and a fade pattern z. Up to `WIDTH` of them share a chunk: every
+field of `CHUNK` and `SLOT` holds one number per SIMD lane, and every inner loop runs over the SIMD lanes without a
+branch, so that LLVM vectorises it. Symbols are those of docs/market.md: V task value, kappa saturation, q quality,
+p = beta + c the cost of an hour, g device power, tau hours, mu the multiplier of the energy constraint, E the charge.
+A leading axis of length 2 is the fade state (0 nominal, 1 faded).
 
-`kernels.recourse` solves one problem at a time, for searches that must look at one customer before the next; batches
-take a quarter to a fifth of its time here (`lmaas bench kernel`).
+`lmaas_env.engine.recourse` solves one problem at a time; per problem a batch takes a quarter to a fifth of its time
+(`lmaas bench kernel`).
 """
 
 from __future__ import annotations
 
-import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from lmaas_env.engine.jit import kernel
-from lmaas_env.engine.math import logarithm, pick
-from lmaas_env.engine.recourse import TermArrays, select
+from lmaas_env.engine.math import logarithm, where
+from lmaas_env.engine.terms import Terms
 from lmaas_env.types import BoolArray, FloatArray, IntArray
 
-LANES = 32  # problems per chunk: few enough for scratch in L1, many enough for full vectors
-CROWD = 12  # problems short of energy from which on a chunk is searched where it is: moving them would cost more
+WIDTH = 32  # problems per chunk: few enough for scratch in L1, many enough for full vectors
+DENSE_THRESHOLD = 12  # energy-constrained problems from which on a chunk is searched as a whole, not deferred
 
-_LANE, _STATES = (LANES,), (2, LANES)
+_ONE, _STATES = (WIDTH,), (2, WIDTH)
 CHUNK = np.dtype(
     [
-        # The problem. A lane without one has energy inf: its numbers mean nothing and hold up nobody.
-        ("energy", np.float64, _LANE),  # E
-        ("setup_cost", np.float64, _LANE),  # f
+        # The problem. A SIMD lane without one has energy inf; its other numbers mean nothing.
+        ("energy", np.float64, _ONE),  # E
+        ("setup_cost", np.float64, _ONE),  # f
         ("cost", np.float64, _STATES),  # p = beta + c
         ("power", np.float64, _STATES),  # g
         ("kappa_q", np.float64, _STATES),
         ("max_hours", np.float64, _STATES),  # cap
-        ("problem", np.int64, _LANE),  # where the caller wants the answer
+        ("problem", np.int64, _ONE),  # the place of the answer
         # The answer.
-        ("mu", np.float64, _LANE),
-        ("profit", np.float64, _LANE),
-        ("used", np.float64, _LANE),  # Wh
+        ("mu", np.float64, _ONE),
+        ("profit", np.float64, _ONE),
+        ("used", np.float64, _ONE),  # Wh
         # Scratch of `fill_hours`: 1 / (p + mu g) and 1 / (kappa q).
         ("per_cost", np.float64, _STATES),
         ("per_kappa_q", np.float64, _STATES),
-        # Scratch of `find_shadow_prices`: r = p / g, the V at which a slot opens and is full per x = mu + r, inverted.
+        # Scratch of `find_energy_prices`: r = p / g, the V at which a slot opens and is full per x = mu + r, inverted.
         ("r", np.float64, _STATES),
         ("opens", np.float64, _STATES),
         ("fills", np.float64, _STATES),
         ("whole", np.float64, _STATES),  # the fixed energy of a full slot, g cap
         ("open", np.float64, _STATES),  # that of an open one, -g / (kappa q)
-        ("near", np.int64, _LANE),  # the fade state with the smaller r
-        ("r_near", np.float64, _LANE),
-        ("distance", np.float64, _LANE),  # |r_1 - r_0|
-        ("low", np.float64, _LANE),  # low <= mu <= high
-        ("high", np.float64, _LANE),
-        ("left", np.float64, _LANE),  # the piece that holds mu
-        ("right", np.float64, _LANE),
-        ("fixed", np.float64, _LANE),  # on that piece the energy is fixed + s_near / x_near + (s_all - s_near) / x_far
-        ("s_near", np.float64, _LANE),
-        ("s_all", np.float64, _LANE),
+        ("near", np.int64, _ONE),  # the fade state with the smaller r
+        ("r_near", np.float64, _ONE),
+        ("distance", np.float64, _ONE),  # |r_1 - r_0|
+        ("low", np.float64, _ONE),  # low <= mu <= high
+        ("high", np.float64, _ONE),
+        ("left", np.float64, _ONE),  # the piece that holds mu
+        ("right", np.float64, _ONE),
+        ("fixed", np.float64, _ONE),  # on that piece the energy is fixed + s_near / x_near + (s_all - s_near) / x_far
+        ("s_near", np.float64, _ONE),
+        ("s_all", np.float64, _ONE),
     ]
 )
 SLOT = np.dtype(
     [
-        ("value", np.float64, _LANE),  # V
-        ("faded", np.int64, _LANE),  # its fade state
-        ("hours", np.float64, _LANE),  # tau
-        ("fills", np.float64, _LANE),  # the mu at which the slot stops being full
-        ("closes", np.float64, _LANE),  # the mu at which it closes
-        ("whole", np.float64, _LANE),  # its fixed energy while full
-        ("open", np.float64, _LANE),  # its fixed energy while open
-        ("value_near", np.float64, _LANE),  # V if its fade state is the one with the smaller r, else 0
+        ("value", np.float64, _ONE),  # V
+        ("faded", np.int64, _ONE),  # its fade state
+        ("hours", np.float64, _ONE),  # tau
+        ("fills", np.float64, _ONE),  # the mu at which the slot stops being full
+        ("closes", np.float64, _ONE),  # the mu at which it closes
+        ("whole", np.float64, _ONE),  # its fixed energy while full
+        ("open", np.float64, _ONE),  # its fixed energy while open
+        ("value_near", np.float64, _ONE),  # V if its fade state is the one with the smaller r, else 0
     ]
 )
 
@@ -79,98 +78,111 @@ SLOT = np.dtype(
 def new_slots(slots: int) -> Any:
     """Return scratch for a chunk's slots; an odd number gets one more, worth nothing, as they are scanned in pairs."""
     scratch = np.empty(slots + slots % 2, SLOT)
-    for i in range(LANES):
-        scratch[-1].value[i], scratch[-1].faded[i] = 0.0, 0
+    for i in range(WIDTH):
+        scratch[-1]["value"][i], scratch[-1]["faded"][i] = 0.0, 0
     return scratch
 
 
 @kernel
 def load(
-    chunks: Any, slots: Any, lane: int, terms: TermArrays, n: int, m: int, price: float, faded: BoolArray, problem: int
-) -> None:
-    """Put one problem into a lane. Unsigned indices spare numba's test for negative ones, here 25 ns per problem."""
-    chunk, i, row, column = chunks[0], np.uint64(lane), np.uint64(n), np.uint64(m)
-    chunk.problem[i] = problem
-    chunk.energy[i] = terms.energy[row]
-    chunk.setup_cost[i] = terms.setup_cost[row, column]
+    chunks: Any, slots: Any, at: int, terms: Terms, m: int, first: int, price: FloatArray, faded: BoolArray
+) -> int:
+    """Put the problems of customers from ``first`` on, all with model m, into the SIMD lanes from ``at`` on.
+
+    Prices (R,) and fades (L, R) are those of all customers. Returns how many problems the chunk then holds. Unsigned
+    indices spare numba's test for negative ones, and every loop fills one array, so that it vectorises.
+    """
+    chunk, to, row, model = chunks[0], np.uint64(at), np.uint64(first), np.uint64(m)
+    count = np.uint64(min(WIDTH - at, price.shape[0] - first))
+    for i in range(count):
+        chunk["energy"][to + i] = terms.energy[row + i]
+    for i in range(count):
+        chunk["setup_cost"][to + i] = terms.setup_cost[model, row + i]
     for s in range(2):
-        chunk.cost[s, i] = price + terms.airtime_cost[row, column, s]
-        chunk.power[s, i] = terms.power[row, column, s]
-        chunk.kappa_q[s, i] = terms.saturation[row] * terms.quality[row, column, s]
-        chunk.max_hours[s, i] = terms.max_hours[row, column, s]
-    for k in range(terms.task_value.shape[1]):
-        slots[k].value[i] = terms.task_value[row, k]
-        slots[k].faded[i] = faded[k]
+        for i in range(count):
+            chunk["cost"][s, to + i] = price[row + i] + terms.airtime_cost[s, model, row + i]
+        for i in range(count):
+            chunk["power"][s, to + i] = terms.power[s, model, row + i]
+        for i in range(count):
+            chunk["kappa_q"][s, to + i] = terms.saturation[row + i] * terms.quality[s, model, row + i]
+        for i in range(count):
+            chunk["max_hours"][s, to + i] = terms.max_hours[s, model, row + i]
+    for k in range(terms.task_value.shape[0]):
+        for i in range(count):
+            slots[k]["value"][to + i] = terms.task_value[k, row + i]
+        for i in range(count):
+            slots[k]["faded"][to + i] = where(faded[k, row + i], 1, 0)
+    return at + int(count)
 
 
 @kernel
-def move(chunks: Any, slots: Any, lane: int, targets: Any, target_slots: Any, target_lane: int) -> None:
-    """Copy the problem of a lane into a lane of another chunk."""
-    chunk, target, i, j = chunks[0], targets[0], np.uint64(lane), np.uint64(target_lane)
-    target.problem[j] = chunk.problem[i]
-    target.energy[j] = chunk.energy[i]
-    target.setup_cost[j] = chunk.setup_cost[i]
+def move(chunks: Any, slots: Any, source: int, targets: Any, target_slots: Any, destination: int) -> None:
+    """Copy the problem of a SIMD lane into one of another chunk."""
+    chunk, target, i, j = chunks[0], targets[0], np.uint64(source), np.uint64(destination)
+    target["problem"][j] = chunk["problem"][i]
+    target["energy"][j] = chunk["energy"][i]
+    target["setup_cost"][j] = chunk["setup_cost"][i]
     for s in range(2):
-        target.cost[s, j] = chunk.cost[s, i]
-        target.power[s, j] = chunk.power[s, i]
-        target.kappa_q[s, j] = chunk.kappa_q[s, i]
-        target.max_hours[s, j] = chunk.max_hours[s, i]
+        target["cost"][s, j] = chunk["cost"][s, i]
+        target["power"][s, j] = chunk["power"][s, i]
+        target["kappa_q"][s, j] = chunk["kappa_q"][s, i]
+        target["max_hours"][s, j] = chunk["max_hours"][s, i]
     for k in range(slots.shape[0]):
-        target_slots[k].value[j] = slots[k].value[i]
-        target_slots[k].faded[j] = slots[k].faded[i]
+        target_slots[k]["value"][j] = slots[k]["value"][i]
+        target_slots[k]["faded"][j] = slots[k]["faded"][i]
 
 
 @kernel
-def fill_slack(chunks: Any, slots: Any, size: int, count: int) -> int:
-    """Fill hours as if energy were free, in the first ``count`` lanes; returns how many of them lack energy."""
+def fill_slack(chunks: Any, slots: Any, count: int) -> int:
+    """Fill hours as if energy were free, in the first ``count`` SIMD lanes; returns how many of them lack energy."""
     chunk = chunks[0]
-    for i in range(LANES):
-        chunk.energy[i] = pick(i < count, chunk.energy[i], np.inf)
-        chunk.per_kappa_q[0, i] = 1.0 / chunk.kappa_q[0, i]
-        chunk.per_kappa_q[1, i] = 1.0 / chunk.kappa_q[1, i]
-        chunk.mu[i] = 0.0
-    fill_hours(chunks, slots, size)
+    for i in range(WIDTH):
+        chunk["energy"][i] = where(i < count, chunk["energy"][i], np.inf)
+        chunk["per_kappa_q"][0, i] = 1.0 / chunk["kappa_q"][0, i]
+        chunk["per_kappa_q"][1, i] = 1.0 / chunk["kappa_q"][1, i]
+        chunk["mu"][i] = 0.0
+    fill_hours(chunks, slots)
     lacking = 0
-    for i in range(LANES):
-        lacking += pick(chunk.used[i] > chunk.energy[i], 1, 0)
+    for i in range(WIDTH):
+        lacking += where(chunk["used"][i] > chunk["energy"][i], 1, 0)
     return lacking
 
 
 @kernel
-def fill_hours(chunks: Any, slots: Any, size: int) -> None:
+def fill_hours(chunks: Any, slots: Any) -> None:
     """Fill tau = clip(V / (p + mu g) - 1 / (kappa q), 0, cap) and the energy used."""
     chunk = chunks[0]
-    for i in range(LANES):
-        chunk.per_cost[0, i] = 1.0 / (chunk.cost[0, i] + chunk.mu[i] * chunk.power[0, i])
-        chunk.per_cost[1, i] = 1.0 / (chunk.cost[1, i] + chunk.mu[i] * chunk.power[1, i])
-        chunk.used[i] = 0.0
-    for k in range(size):
+    for i in range(WIDTH):
+        chunk["per_cost"][0, i] = 1.0 / (chunk["cost"][0, i] + chunk["mu"][i] * chunk["power"][0, i])
+        chunk["per_cost"][1, i] = 1.0 / (chunk["cost"][1, i] + chunk["mu"][i] * chunk["power"][1, i])
+        chunk["used"][i] = 0.0
+    for k in range(slots.shape[0]):
         slot = slots[k]
-        for i in range(LANES):
-            faded = slot.faded[i] != 0
-            per_cost = pick(faded, chunk.per_cost[1, i], chunk.per_cost[0, i])
-            cap = pick(faded, chunk.max_hours[1, i], chunk.max_hours[0, i])
-            tau = slot.value[i] * per_cost - pick(faded, chunk.per_kappa_q[1, i], chunk.per_kappa_q[0, i])
-            tau = pick(tau > 0.0, tau, 0.0)
-            tau = pick(tau < cap, tau, cap)
-            slot.hours[i] = tau
-            chunk.used[i] += tau * pick(faded, chunk.power[1, i], chunk.power[0, i])
+        for i in range(WIDTH):
+            faded = slot["faded"][i] != 0
+            per_cost = where(faded, chunk["per_cost"][1, i], chunk["per_cost"][0, i])
+            cap = where(faded, chunk["max_hours"][1, i], chunk["max_hours"][0, i])
+            tau = slot["value"][i] * per_cost - where(faded, chunk["per_kappa_q"][1, i], chunk["per_kappa_q"][0, i])
+            tau = where(tau > 0.0, tau, 0.0)
+            tau = where(tau < cap, tau, cap)
+            slot["hours"][i] = tau
+            chunk["used"][i] += tau * where(faded, chunk["power"][1, i], chunk["power"][0, i])
 
 
 @kernel
-def settle(chunks: Any, slots: Any, size: int) -> None:
+def sum_profit(chunks: Any, slots: Any) -> None:
     """Sum the profit, sum_l V log(1 + kappa q tau) - p tau, less the setup cost."""
     chunk = chunks[0]
-    for i in range(LANES):
-        chunk.profit[i] = -chunk.setup_cost[i]
-    for k in range(size):
+    for i in range(WIDTH):
+        chunk["profit"][i] = -chunk["setup_cost"][i]
+    for k in range(slots.shape[0]):
         slot = slots[k]
-        for i in range(LANES):
-            faded = slot.faded[i] != 0
-            kappa_q = pick(faded, chunk.kappa_q[1, i], chunk.kappa_q[0, i])
-            cost = pick(faded, chunk.cost[1, i], chunk.cost[0, i])
-            tau = slot.hours[i]
-            chunk.profit[i] += slot.value[i] * logarithm(1.0 + kappa_q * tau) - cost * tau
+        for i in range(WIDTH):
+            faded = slot["faded"][i] != 0
+            kappa_q = where(faded, chunk["kappa_q"][1, i], chunk["kappa_q"][0, i])
+            cost = where(faded, chunk["cost"][1, i], chunk["cost"][0, i])
+            tau = slot["hours"][i]
+            chunk["profit"][i] += slot["value"][i] * logarithm(1.0 + kappa_q * tau) - cost * tau
 
 
 @kernel
@@ -178,24 +190,24 @@ def piece_root(rest: float, s_all: float, s_near: float, distance: float) -> flo
     """Return the x > 0 with s_near / x + (s_all - s_near) / (x + distance) = rest; inf or -inf if there is none."""
     b = s_all - rest * distance
     product = 2.0 * s_near * distance
-    root = math.sqrt(b * b + 2.0 * rest * product)
-    x = pick(b >= 0.0, b + root, product) / pick(b >= 0.0, 2.0 * rest, root - b)  # neither form cancels
-    return pick(rest > 0.0, x, pick((rest < 0.0) | (s_all > 0.0), np.inf, -np.inf))
+    root = np.sqrt(b * b + 2.0 * rest * product)
+    x = where(b >= 0.0, b + root, product) / where(b >= 0.0, 2.0 * rest, root - b)  # neither form cancels
+    return where(rest > 0.0, x, where((rest < 0.0) | (s_all > 0.0), np.inf, -np.inf))
 
 
 @kernel
 def scan(slot: Any, i: int, mu: float, piece: tuple[float, float, float, float, float]) -> Any:
     """Add one slot to the piece that holds mu: (fixed, s_all, s_near, left, right)."""
     fixed, s_all, s_near, left, right = piece
-    fills, closes = slot.fills[i], slot.closes[i]
+    fills, closes = slot["fills"][i], slot["closes"][i]
     full, rents = fills > mu, closes > mu
     is_open = rents & (not full)
-    fixed += pick(full, slot.whole[i], pick(rents, slot.open[i], 0.0))
-    s_all += pick(is_open, slot.value[i], 0.0)
-    s_near += pick(is_open, slot.value_near[i], 0.0)
-    below = pick(rents, pick(full, left, fills), closes)
-    above = pick(full, fills, pick(rents, closes, right))
-    return fixed, s_all, s_near, pick(below > left, below, left), pick(above < right, above, right)
+    fixed += where(full, slot["whole"][i], where(rents, slot["open"][i], 0.0))
+    s_all += where(is_open, slot["value"][i], 0.0)
+    s_near += where(is_open, slot["value_near"][i], 0.0)
+    below = where(rents, where(full, left, fills), closes)
+    above = where(full, fills, where(rents, closes, right))
+    return fixed, s_all, s_near, where(below > left, below, left), where(above < right, above, right)
 
 
 @kernel
@@ -206,207 +218,184 @@ def prepare_search(chunks: Any, slots: Any) -> None:
     V fills_s > x_s, so these are breakpoints of the energy in mu.
     """
     chunk = chunks[0]
-    for i in range(LANES):
+    for i in range(WIDTH):
         for s in range(2):
-            per_power = 1.0 / chunk.power[s, i]
-            chunk.r[s, i] = chunk.cost[s, i] * per_power
-            chunk.opens[s, i] = chunk.kappa_q[s, i] * per_power
-            chunk.fills[s, i] = chunk.opens[s, i] / (1.0 + chunk.kappa_q[s, i] * chunk.max_hours[s, i])
-            chunk.whole[s, i] = chunk.power[s, i] * chunk.max_hours[s, i]
-            chunk.open[s, i] = -chunk.power[s, i] * chunk.per_kappa_q[s, i]
-        nominal, faded = chunk.r[0, i], chunk.r[1, i]
-        chunk.r_near[i] = pick(nominal <= faded, nominal, faded)
-        chunk.distance[i] = abs(nominal - faded)
-        chunk.near[i] = pick(nominal <= faded, 0, 1)
-        chunk.high[i] = 0.0
-        chunk.fixed[i], chunk.s_all[i], chunk.s_near[i] = 0.0, 0.0, 0.0
+            per_power = 1.0 / chunk["power"][s, i]
+            chunk["r"][s, i] = chunk["cost"][s, i] * per_power
+            chunk["opens"][s, i] = chunk["kappa_q"][s, i] * per_power
+            chunk["fills"][s, i] = chunk["opens"][s, i] / (1.0 + chunk["kappa_q"][s, i] * chunk["max_hours"][s, i])
+            chunk["whole"][s, i] = chunk["power"][s, i] * chunk["max_hours"][s, i]
+            chunk["open"][s, i] = -chunk["power"][s, i] * chunk["per_kappa_q"][s, i]
+        nominal, faded = chunk["r"][0, i], chunk["r"][1, i]
+        chunk["r_near"][i] = where(nominal <= faded, nominal, faded)
+        chunk["distance"][i] = abs(nominal - faded)
+        chunk["near"][i] = where(nominal <= faded, 0, 1)
+        chunk["high"][i] = 0.0
+        chunk["fixed"][i], chunk["s_all"][i], chunk["s_near"][i] = 0.0, 0.0, 0.0
     for k in range(slots.shape[0]):
         slot = slots[k]
-        for i in range(LANES):
-            faded = slot.faded[i] != 0
-            value, high = slot.value[i], chunk.high[i]
-            r = pick(faded, chunk.r[1, i], chunk.r[0, i])
-            closes = value * pick(faded, chunk.opens[1, i], chunk.opens[0, i]) - r
-            is_open = pick(faded, chunk.open[1, i], chunk.open[0, i])
-            value_near = pick(slot.faded[i] == chunk.near[i], value, 0.0)
-            slot.fills[i] = value * pick(faded, chunk.fills[1, i], chunk.fills[0, i]) - r
-            slot.closes[i] = closes
-            slot.whole[i] = pick(faded, chunk.whole[1, i], chunk.whole[0, i])
-            slot.open[i] = is_open
-            slot.value_near[i] = value_near
-            chunk.high[i] = pick(closes > high, closes, high)
-            chunk.fixed[i] += is_open
-            chunk.s_all[i] += value
-            chunk.s_near[i] += value_near
-    for i in range(LANES):
-        high = pick(chunk.used[i] > chunk.energy[i], chunk.high[i], 0.0)  # mu = 0 where energy suffices
-        rest = chunk.energy[i] - chunk.fixed[i]
-        mu = piece_root(rest, chunk.s_all[i], chunk.s_near[i], chunk.distance[i]) - chunk.r_near[i]
-        chunk.low[i] = 0.0
-        chunk.high[i] = high
-        chunk.mu[i] = pick((mu > 0.0) & (mu < high), mu, 0.5 * high)
+        for i in range(WIDTH):
+            faded = slot["faded"][i] != 0
+            value, high = slot["value"][i], chunk["high"][i]
+            r = where(faded, chunk["r"][1, i], chunk["r"][0, i])
+            closes = value * where(faded, chunk["opens"][1, i], chunk["opens"][0, i]) - r
+            is_open = where(faded, chunk["open"][1, i], chunk["open"][0, i])
+            value_near = where(slot["faded"][i] == chunk["near"][i], value, 0.0)
+            slot["fills"][i] = value * where(faded, chunk["fills"][1, i], chunk["fills"][0, i]) - r
+            slot["closes"][i] = closes
+            slot["whole"][i] = where(faded, chunk["whole"][1, i], chunk["whole"][0, i])
+            slot["open"][i] = is_open
+            slot["value_near"][i] = value_near
+            chunk["high"][i] = where(closes > high, closes, high)
+            chunk["fixed"][i] += is_open
+            chunk["s_all"][i] += value
+            chunk["s_near"][i] += value_near
+    for i in range(WIDTH):
+        high = where(chunk["used"][i] > chunk["energy"][i], chunk["high"][i], 0.0)  # mu = 0 where energy suffices
+        rest = chunk["energy"][i] - chunk["fixed"][i]
+        mu = piece_root(rest, chunk["s_all"][i], chunk["s_near"][i], chunk["distance"][i]) - chunk["r_near"][i]
+        chunk["low"][i] = 0.0
+        chunk["high"][i] = high
+        chunk["mu"][i] = where((mu > 0.0) & (mu < high), mu, 0.5 * high)
 
 
 @kernel
-def find_shadow_prices(chunks: Any, slots: Any) -> None:
-    """Find mu >= 0, the multiplier of the energy constraint, of every lane whose energy is short; up to rounding.
+def find_energy_prices(chunks: Any, slots: Any) -> None:
+    """Find mu >= 0, the multiplier of the energy constraint, of every SIMD lane whose energy is short; up to rounding.
 
     Between breakpoints the energy is fixed + s_near / x_near + s_far / x_far, so the root is that of a quadratic. Each
     pass solves the piece at mu: either the root lies inside, or one end of the bracket moves to the end of the piece,
-    of which there are at most 2 L + 1. A lane whose bracket has closed keeps its mu.
+    of which there are at most 2 L + 1. A SIMD lane whose bracket has closed keeps its mu.
     """
     chunk = chunks[0]
     prepare_search(chunks, slots)
     for _ in range(2 * slots.shape[0] + 2):
-        for i in range(LANES):
-            chunk.fixed[i], chunk.s_all[i], chunk.s_near[i] = 0.0, 0.0, 0.0
-            chunk.left[i], chunk.right[i] = chunk.low[i], chunk.high[i]
+        for i in range(WIDTH):
+            chunk["fixed"][i], chunk["s_all"][i], chunk["s_near"][i] = 0.0, 0.0, 0.0
+            chunk["left"][i], chunk["right"][i] = chunk["low"][i], chunk["high"][i]
         for k in range(0, slots.shape[0], 2):  # in pairs: half the loads and stores of the sums
             one, two = slots[k], slots[k + 1]
-            for i in range(LANES):
-                mu = chunk.mu[i]
-                piece = (chunk.fixed[i], chunk.s_all[i], chunk.s_near[i], chunk.left[i], chunk.right[i])
+            for i in range(WIDTH):
+                mu = chunk["mu"][i]
+                piece = (chunk["fixed"][i], chunk["s_all"][i], chunk["s_near"][i], chunk["left"][i], chunk["right"][i])
                 piece = scan(two, i, mu, scan(one, i, mu, piece))
-                chunk.fixed[i], chunk.s_all[i], chunk.s_near[i], chunk.left[i], chunk.right[i] = piece
+                chunk["fixed"][i], chunk["s_all"][i], chunk["s_near"][i], chunk["left"][i], chunk["right"][i] = piece
         searching = 0
-        for i in range(LANES):
-            low, high, left, right, mu = chunk.low[i], chunk.high[i], chunk.left[i], chunk.right[i], chunk.mu[i]
-            rest = chunk.energy[i] - chunk.fixed[i]
-            root = piece_root(rest, chunk.s_all[i], chunk.s_near[i], chunk.distance[i]) - chunk.r_near[i]
+        for i in range(WIDTH):
+            low, high, mu = chunk["low"][i], chunk["high"][i], chunk["mu"][i]
+            left, right = chunk["left"][i], chunk["right"][i]
+            rest = chunk["energy"][i] - chunk["fixed"][i]
+            root = piece_root(rest, chunk["s_all"][i], chunk["s_near"][i], chunk["distance"][i]) - chunk["r_near"][i]
             active = low < high
-            new_low = pick(root > right, right, pick(root < left, low, root))
-            new_high = pick(root < left, left, pick(root > right, high, root))
-            middle = pick(new_low < new_high, 0.5 * (new_low + new_high), new_low)
-            chunk.low[i] = pick(active, new_low, low)
-            chunk.high[i] = pick(active, new_high, high)
-            chunk.mu[i] = pick(active, pick((new_low <= root) & (root < new_high), root, middle), mu)
-            searching += pick(active & (new_low < new_high), 1, 0)
+            new_low = where(root > right, right, where(root < left, low, root))
+            new_high = where(root < left, left, where(root > right, high, root))
+            middle = where(new_low < new_high, 0.5 * (new_low + new_high), new_low)
+            chunk["low"][i] = where(active, new_low, low)
+            chunk["high"][i] = where(active, new_high, high)
+            chunk["mu"][i] = where(active, where((new_low <= root) & (root < new_high), root, middle), mu)
+            searching += where(active & (new_low < new_high), 1, 0)
         if searching == 0:
             break
 
 
 @kernel
-def water_fill(chunks: Any, slots: Any, size: int, count: int) -> None:
+def water_fill(chunks: Any, slots: Any, count: int) -> None:
     """Solve the problems of the first ``count`` lanes: hours, profit net of the setup cost, energy used."""
-    if fill_slack(chunks, slots, size, count) > 0:
-        find_shadow_prices(chunks, slots)
-        fill_hours(chunks, slots, size)
-    settle(chunks, slots, size)
+    if fill_slack(chunks, slots, count) > 0:
+        find_energy_prices(chunks, slots)
+        fill_hours(chunks, slots)
+    sum_profit(chunks, slots)
+
+
+class Answers(NamedTuple):
+    """Where the answers of B problems go; no hours are written if ``hours`` has no slots."""
+
+    profit: FloatArray  # (B,), $, net of the setup cost
+    energy: FloatArray  # (B,), Wh used
+    hours: FloatArray  # (L or 0, B)
 
 
 @kernel
-def write_back(chunks: Any, slots: Any, count: int, profit: FloatArray, hours: FloatArray) -> None:
-    """Copy profit (B,) and hours (B, L) of the first ``count`` lanes to the problems' places; no hours if (B, 0)."""
+def write_back(chunks: Any, slots: Any, count: int, answers: Answers) -> None:
+    """Copy the answers of the first ``count`` SIMD lanes to their places."""
     chunk = chunks[0]
     for i in range(count):
-        problem = np.uint64(chunk.problem[i])
-        profit[problem] = chunk.profit[i]
-        for k in range(hours.shape[1]):
-            hours[problem, k] = slots[k].hours[i]
+        problem = np.uint64(chunk["problem"][i])
+        answers.profit[problem] = chunk["profit"][i]
+        answers.energy[problem] = min(chunk["used"][i], chunk["energy"][i])
+        for k in range(answers.hours.shape[0]):
+            answers.hours[k, problem] = slots[k]["hours"][i]
 
 
 @kernel
-def sort_out(
-    chunk: Any,
-    slots: Any,
-    size: int,
-    loaded: int,
-    short: Any,
-    short_slots: Any,
-    waiting: int,
-    profit: FloatArray,
-    hours: FloatArray,
+def solve_or_defer(
+    chunk: Any, slots: Any, count: int, deferred: Any, deferred_slots: Any, waiting: int, answers: Answers
 ) -> int:
-    """Solve the ``loaded`` problems of a chunk, but for a few that lack energy: they join the ``waiting`` of another.
+    """Solve a chunk of ``count`` problems; defer those short of energy to a second chunk when there are few of them.
 
-    Where most customers have energy enough, those that lack it are searched for mu in chunks of their own. Returns how
-    many wait then.
+    Returns how many problems then wait in the second chunk.
     """
-    lacking = fill_slack(chunk, slots, size, loaded)
-    is_crowd = lacking >= CROWD
-    if is_crowd:
-        find_shadow_prices(chunk, slots)
-        fill_hours(chunk, slots, size)
-    if is_crowd or lacking < loaded:
-        settle(chunk, slots, size)
-        write_back(chunk, slots, loaded, profit, hours)
-    if lacking > 0 and not is_crowd:
-        for i in range(loaded):
-            if chunk[0].used[i] > chunk[0].energy[i]:
-                move(chunk, slots, i, short, short_slots, waiting)
+    lacking = fill_slack(chunk, slots, count)
+    is_dense = lacking >= DENSE_THRESHOLD
+    if is_dense:
+        find_energy_prices(chunk, slots)
+        fill_hours(chunk, slots)
+    if is_dense or lacking < count:
+        sum_profit(chunk, slots)
+        write_back(chunk, slots, count, answers)
+    if lacking > 0 and not is_dense:
+        for i in range(count):
+            if chunk[0]["used"][i] > chunk[0]["energy"][i]:
+                move(chunk, slots, i, deferred, deferred_slots, waiting)
                 waiting += 1
-                if waiting == LANES:
-                    water_fill(short, short_slots, size, waiting)
-                    write_back(short, short_slots, waiting, profit, hours)
+                if waiting == WIDTH:
+                    water_fill(deferred, deferred_slots, waiting)
+                    write_back(deferred, deferred_slots, waiting, answers)
                     waiting = 0
     return waiting
 
 
 @kernel
-def solve_grid(terms: TermArrays, prices: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Worst-case profit (K * N, J, M) and planned hours (K * N, J, M, L) at J prices of every model, (K, J, M)."""
-    rows, size = terms.task_value.shape
-    models, cells = terms.setup_cost.shape[1], prices.shape[1]
-    rows_per_market = rows // prices.shape[0]
-    worst_case_profit = np.empty((rows, cells, models))
-    planned_hours = np.empty((rows, cells, models, size))
-    profit, hours = worst_case_profit.reshape(-1), planned_hours.reshape(-1, size)
+def solve_recourse(
+    terms: Terms, models: IntArray, price: FloatArray, faded: BoolArray, hours: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Solve the recourse of every customer for several models and prices.
+
+    Parameters
+    ----------
+    terms : Terms
+        Of R customers.
+    models : (B,) int
+        The model of each row of prices.
+    price : (B, R), $/h
+    faded : (L, R) bool
+        The fade pattern of every customer.
+    hours : (L or 0, B, R)
+        Filled with the rented hours, unless it has no slots.
+
+    Returns
+    -------
+    profit (B, R) in $, net of the setup cost, and the energy used (B, R) in Wh.
+    """
+    size, (rows, customers) = terms.task_value.shape[0], price.shape
+    profit, energy = np.empty((rows, customers)), np.empty((rows, customers))
+    count = rows * customers
+    answers = Answers(profit.reshape(count), energy.reshape(count), hours.reshape((hours.shape[0], count)))
     chunk, slots = np.empty(1, CHUNK), new_slots(size)
-    short, short_slots = np.empty(1, CHUNK), new_slots(size)
-    worst = np.empty(size, dtype=np.bool_)
-    loaded, waiting, problem = 0, 0, 0
-    for n in range(rows):
-        for k in range(size):
-            worst[k] = k < terms.fade_budget[n]  # the most valuable slots fade (Theorem 1)
-        market = n // rows_per_market
-        for j in range(cells):
-            for m in range(models):
-                load(chunk, slots, loaded, terms, n, m, float(prices[market, j, m]), worst, problem)
-                loaded += 1
-                problem += 1
-                if loaded == LANES or problem == profit.shape[0]:
-                    waiting = sort_out(chunk, slots, size, loaded, short, short_slots, waiting, profit, hours)
-                    loaded = 0
+    deferred, deferred_slots = np.empty(1, CHUNK), new_slots(size)
+    loaded, waiting = 0, 0
+    for row in range(rows):
+        first = 0
+        while first < customers:
+            before = loaded
+            loaded = load(chunk, slots, before, terms, models[row], first, price[row], faded)
+            for i in range(before, loaded):
+                chunk[0]["problem"][i] = row * customers + first + i - before
+            first += loaded - before
+            if loaded == WIDTH or (row == rows - 1 and first == customers):
+                waiting = solve_or_defer(chunk, slots, loaded, deferred, deferred_slots, waiting, answers)
+                loaded = 0
     if waiting > 0:
-        water_fill(short, short_slots, size, waiting)
-        write_back(short, short_slots, waiting, profit, hours)
-    return worst_case_profit, planned_hours
-
-
-@kernel
-def solve_rows(terms: TermArrays, prices: FloatArray) -> tuple[IntArray, FloatArray, FloatArray]:
-    """RSR's first stage for every customer: choice (N,), worst-case profit (N, M) and planned hours (N, M, L)."""
-    rows, models = terms.setup_cost.shape
-    profit, hours = solve_grid(terms, prices.reshape(prices.shape[0], 1, models))
-    worst_case_profit, planned_hours = profit.reshape(rows, models), hours.reshape(rows, models, hours.shape[3])
-    choice = np.empty(rows, dtype=np.int64)
-    for n in range(rows):
-        choice[n] = select(worst_case_profit[n])
-    return choice, worst_case_profit, planned_hours
-
-
-@kernel
-def rent_rows(
-    terms: TermArrays, choice: IntArray, prices: FloatArray, faded: BoolArray
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """RSR's second stage: hours (N, L), profit (N,) and energy (N,) once the fades are known."""
-    rows, size = terms.task_value.shape
-    rows_per_market = rows // prices.shape[0]
-    hours = np.zeros((rows, size))
-    profit = np.zeros(rows)
-    used = np.zeros(rows)
-    chunk, slots = np.empty(1, CHUNK), new_slots(size)
-    waiting = 0
-    for n in range(rows):
-        m = choice[n]
-        if m >= 0:
-            price = float(prices[n // rows_per_market, m])
-            load(chunk, slots, waiting, terms, n, m, price, faded[n], n)
-            waiting += 1
-        if waiting == LANES or (waiting > 0 and n == rows - 1):
-            water_fill(chunk, slots, size, waiting)
-            write_back(chunk, slots, waiting, profit, hours)
-            for i in range(waiting):
-                used[chunk[0].problem[i]] = min(chunk[0].used[i], chunk[0].energy[i])
-            waiting = 0
-    return hours, profit, used
+        water_fill(deferred, deferred_slots, waiting)
+        write_back(deferred, deferred_slots, waiting, answers)
+    return profit, energy

@@ -29,7 +29,7 @@ from rich.progress import TaskID
 from rich.table import Table
 
 from lmaas_env import Market
-from lmaas_env.scenario import close_match
+from lmaas_env.fields import close_match
 from lmaas_env.seeds import held_out_seeds
 
 SELLERS: dict[str, Callable[[Market], Seller]] = {

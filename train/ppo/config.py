@@ -10,7 +10,8 @@ from typing import Any
 import yaml
 from lmaas_agents.learned.policy import POLICIES
 
-from lmaas_env.scenario import Scenario, close_match
+from lmaas_env.fields import close_match
+from lmaas_env.scenario import Scenario
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 ACTIVATIONS = ("tanh", "relu")

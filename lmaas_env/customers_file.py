@@ -1,0 +1,85 @@
+"""CSV files of customers: one line per customer, units in the header."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from lmaas_env.types import FloatArray
+
+COLUMNS = ("distance_m", "bandwidth_hz", "capacity_wh", "saturation_per_h", "fade_depth_db", "fade_budget_slots")
+_VALUE_COLUMN = "task_value_{}_usd"
+
+
+def read(path: str | os.PathLike[str]) -> FloatArray:
+    """Return the numbers of a customers' file, (N, 6 + L): `COLUMNS`, then the L task values.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing or a value is not a number in its range; the message names file, line and column.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise ValueError(f"customers file {os.fspath(path)!r} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"customers file {os.fspath(path)!r} is not UTF-8 text: {error.reason}") from error
+    return parse(text, os.fspath(path))
+
+
+def parse(text: str, source: str) -> FloatArray:
+    """As `read`, of a file's text; ``source`` is its name in messages."""
+    rows = list(csv.reader(io.StringIO(text)))
+    header = rows[0] if rows else []
+    expected = _header(max(len(header) - len(COLUMNS), 1))
+    if header != expected:
+        raise ValueError(f"customers file {source!r}, line 1: the columns must be {','.join(expected)}")
+    if len(rows) < 2:
+        raise ValueError(f"customers file {source!r} has no customers")
+    numbers = np.empty((len(rows) - 1, len(expected)))
+    for i, row in enumerate(rows[1:]):
+        if len(row) != len(expected):
+            raise ValueError(f"customers file {source!r}, line {i + 2}: {len(row)} values, {len(expected)} columns")
+        for j, entry in enumerate(row):
+            numbers[i, j] = _parsed(entry, expected[j], f"customers file {source!r}, line {i + 2}")
+    return numbers
+
+
+def text_of(slots: int, rows: Iterable[Sequence[int | float]]) -> str:
+    """Return a customers' file as text; reading it back gives the same numbers."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(_header(slots))
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def sizes(path: str | os.PathLike[str]) -> dict[str, int]:
+    """Return the numbers of customers and slots that a file holds, by their names in a scenario."""
+    customers, columns = read(path).shape
+    return {"customers": customers, "slots": columns - len(COLUMNS)}
+
+
+def _header(slots: int) -> list[str]:
+    return [*COLUMNS, *(_VALUE_COLUMN.format(i + 1) for i in range(slots))]
+
+
+def _parsed(entry: str, column: str, where: str) -> float:
+    whole = column == "fade_budget_slots"
+    zero_allowed = whole or column == "fade_depth_db" or column.startswith("task_value")
+    try:
+        number = float(entry)
+    except ValueError:
+        number = np.nan
+    valid = np.isfinite(number) and (number >= 0 if zero_allowed else number > 0)
+    valid = valid and (not whole or (number <= 1e6 and number == int(number)))
+    if not valid:
+        allowed = f"a {'whole number' if whole else 'number'} {'>= 0' if zero_allowed else '> 0'}"
+        raise ValueError(f"{where}: {column} = {entry!r} must be {allowed}")
+    return number

@@ -1,0 +1,98 @@
+"""RSR, robust selecting and renting, for a batch of customers: the two stages of docs/market.md, section 3.
+
+`lmaas_env.rsr`, the environments, IMP and the price tables all select by `select` and rent by `rent`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lmaas_env.engine.jit import kernel
+from lmaas_env.engine.math import where
+from lmaas_env.engine.recourse_simd import solve_recourse
+from lmaas_env.engine.terms import Terms, gather_terms
+from lmaas_env.types import BoolArray, FloatArray, IntArray
+
+SELECTION_THRESHOLD = 1e-12  # $; a customer selects a model only if it promises more
+
+
+@kernel
+def worst_case(terms: Terms, models: IntArray, price: FloatArray, hours: FloatArray) -> FloatArray:
+    """Return W, the worst-case profit (B, R) of rows of prices (B, R), each of one model (B,).
+
+    The most valuable slots fade, as many as the budget allows (Theorem 1). ``hours`` (L or 0, B, R) is filled with the
+    hours planned for that pattern, unless it has no slots.
+    """
+    slots, customers = terms.task_value.shape
+    faded = np.empty((slots, customers), dtype=np.bool_)
+    for slot in range(slots):
+        for n in range(customers):
+            faded[slot, n] = slot < terms.fade_budget[n]
+    return solve_recourse(terms, models, price, faded, hours)[0]
+
+
+@kernel
+def worst_case_of_all(terms: Terms, price: FloatArray) -> FloatArray:
+    """Return W (M, R) at one price per model and customer (M, R)."""
+    return worst_case(terms, np.arange(price.shape[0]), price, np.empty((0, *price.shape)))
+
+
+@kernel
+def select(worst_case_profit: FloatArray) -> IntArray:
+    """Return the model (R,) of largest worst-case profit (M, R), the first of equals, -1 if none promises a profit."""
+    models, customers = worst_case_profit.shape
+    choice, best = np.full(customers, -1), np.full(customers, SELECTION_THRESHOLD)
+    for m in range(models):  # a loop per array, without a branch, so that it vectorises
+        promised = worst_case_profit[m]
+        for n in range(customers):
+            choice[n] = where(promised[n] > best[n], m, choice[n])
+        for n in range(customers):
+            best[n] = where(promised[n] > best[n], promised[n], best[n])
+    return choice
+
+
+@kernel
+def chosen(values: FloatArray, choice: IntArray) -> FloatArray:
+    """Return each customer's entry (R,) of its choice in values (M, R), 0 for none."""
+    found = np.zeros(choice.shape[0])
+    for n in range(choice.shape[0]):
+        if choice[n] >= 0:
+            found[n] = values[choice[n], n]
+    return found
+
+
+@kernel
+def rent(
+    terms: Terms, choice: IntArray, price: FloatArray, faded: BoolArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return hours (L, R), profit (R,) in $ and energy (R,) in Wh of the selected models once the fades are known.
+
+    Parameters
+    ----------
+    terms : Terms
+        Of R customers.
+    choice : (R,) int
+        The selected model, -1 for none.
+    price : (M, R), $/h
+    faded : (L, R) bool
+    """
+    slots, customers = terms.task_value.shape
+    hours, profit, energy = np.zeros((slots, customers)), np.zeros(customers), np.zeros(customers)
+    renting = np.flatnonzero(choice >= 0)
+    count = renting.shape[0]
+    if count == 0:
+        return hours, profit, energy
+    own_price, own_fades = np.empty((1, count)), np.empty((slots, count), dtype=np.bool_)
+    for i in range(count):
+        own_price[0, i] = price[choice[renting[i]], renting[i]]
+        for slot in range(slots):
+            own_fades[slot, i] = faded[slot, renting[i]]
+    own = gather_terms(terms, renting, choice[renting])
+    rented = np.empty((slots, 1, count))
+    own_profit, own_energy = solve_recourse(own, np.zeros(1, dtype=np.int64), own_price, own_fades, rented)
+    for i in range(count):
+        n = renting[i]
+        profit[n], energy[n] = own_profit[0, i], own_energy[0, i]
+        for slot in range(slots):
+            hours[slot, n] = rented[slot, 0, i]
+    return hours, profit, energy

@@ -1,0 +1,84 @@
+"""Dataclass fields that know their unit, range and meaning: declaring them, and checking values against them."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+
+def number(default: Any, unit: str, low: float, high: float, meaning: str, *, customers: bool = False) -> Any:
+    """Declare a field with its unit and valid range (``customers``: it shapes the drawn population)."""
+    metadata = {"unit": unit, "low": low, "high": high, "meaning": meaning, "customers": customers}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def option(default: str, options: tuple[str, ...], meaning: str) -> Any:
+    """Declare a field that takes one of several words."""
+    return dataclasses.field(default=default, metadata={"options": options, "meaning": meaning, "customers": False})
+
+
+def text(default: str, meaning: str, *, customers: bool = False) -> Any:
+    """Declare a field that takes any text."""
+    return dataclasses.field(default=default, metadata={"meaning": meaning, "customers": customers})
+
+
+def close_match(name: str, known: Iterable[str]) -> str:
+    """Return ", did you mean 'x'?" for the known name closest to a misspelt one, or nothing."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f", did you mean {close[0]!r}?" if close else ""
+
+
+def checked(field: dataclasses.Field[Any], value: Any) -> Any:
+    """Return the value in the type of the field.
+
+    Raises
+    ------
+    ValueError
+        If it has another type or lies outside the field's range; the message names field, value and range.
+    """
+    if "options" in field.metadata:
+        if value not in field.metadata["options"]:
+            raise ValueError(f"{field.name} = {value!r} must be one of {', '.join(field.metadata['options'])}")
+        return value
+    if field.type == "str":
+        return value if value == field.default else _text(field.name, value)
+    if field.type == "tuple[str, ...]":
+        return _each(field.name, value, _text)
+    kind = int if "int" in str(field.type) else float
+    low, high, unit = field.metadata["low"], field.metadata["high"], field.metadata["unit"]
+
+    def number(name: str, entry: Any) -> int | float:
+        return in_range(name, entry, kind, low, high, unit)
+
+    return _each(field.name, value, number) if str(field.type).startswith("tuple") else number(field.name, value)
+
+
+def _each(name: str, values: Any, check: Callable[[str, Any], Any]) -> tuple[Any, ...]:
+    entries = () if isinstance(values, str) or not hasattr(values, "__iter__") else tuple(values)
+    if not entries:
+        raise ValueError(f"{name} = {values!r} must be a list with at least one entry")
+    return tuple(check(f"{name}[{i}]", entry) for i, entry in enumerate(entries))
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"{name} = {value!r} must be a text that is not empty")
+    return value
+
+
+def in_range(name: str, value: Any, kind: type, low: float, high: float, unit: str) -> int | float:
+    """Return a number of a kind (int or float) within a range; raise ValueError otherwise."""
+    kinds = "a whole number" if kind is int else "a number"
+    expected = f"{name} = {value!r} must be {kinds} in [{low:g}, {high:g}] {'' if unit == '1' else unit}".rstrip()
+    if isinstance(value, bool) or not hasattr(value, "__float__"):
+        raise ValueError(expected)
+    try:
+        number = float(value)
+    except OverflowError:
+        raise ValueError(expected) from None
+    if not math.isfinite(number) or not low <= number <= high or (kind is int and number != int(number)):
+        raise ValueError(expected)
+    return kind(number)

@@ -1,0 +1,86 @@
+"""What a market remembers, what nature draws and what one period brings: plain arrays.
+
+Shapes are for one market of N customers, M models and L slots. A batch of K markets has a leading axis of K.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from lmaas_env.types import BoolArray, FloatArray, IntArray
+
+
+class State(NamedTuple):
+    """What the market remembers from one period to the next.
+
+    Attributes
+    ----------
+    hour : int, periods since the start of the day; an int array (K,) for a batch
+    shadowing : (N,), dB
+    demand : (N,), logarithm of the demand factor
+    charge : (N,), energy in the battery, Wh
+    """
+
+    hour: Any
+    shadowing: FloatArray
+    demand: FloatArray
+    charge: FloatArray
+
+
+class Draws(NamedTuple):
+    """The randomness of one period, or of the H periods of a day with a leading axis of H; independent of prices.
+
+    Attributes
+    ----------
+    faded : (N, L) bool, slots in deep fade
+    shadowing, demand : (N,), standard normal innovations
+    harvest : (N,), factor on the mean harvest
+    choice_uniform : (N,), uniform on [0, 1), used by customers that choose at random
+    """
+
+    faded: BoolArray
+    shadowing: FloatArray
+    demand: FloatArray
+    harvest: FloatArray
+    choice_uniform: FloatArray
+
+    def at(self, index: Any) -> Draws:
+        """Return the draws at an index of the leading axes, such as the hour of a day's draws."""
+        return Draws(
+            self.faded[index],
+            self.shadowing[index],
+            self.demand[index],
+            self.harvest[index],
+            self.choice_uniform[index],
+        )
+
+
+class Settlement(NamedTuple):
+    """What one period brought; money in $.
+
+    Attributes
+    ----------
+    prices : (M,), posted, $/h
+    choice : (N,) int, selected model, -1 for none
+    hours : (N, L), rented
+    revenue, cost, profit : the seller's
+    customer_profit : (N,), realised
+    worst_case_profit : (N,), what each customer's selection guaranteed
+    energy_used, spilled : (N,), Wh drained by the rental, and harvested but not stored
+    faded : (N, L) bool
+    customers_per_model, hours_per_model : (M,), the first int
+    """
+
+    prices: FloatArray
+    choice: IntArray
+    hours: FloatArray
+    revenue: FloatArray
+    cost: FloatArray
+    profit: FloatArray
+    customer_profit: FloatArray
+    worst_case_profit: FloatArray
+    energy_used: FloatArray
+    spilled: FloatArray
+    faded: BoolArray
+    customers_per_model: IntArray
+    hours_per_model: FloatArray
