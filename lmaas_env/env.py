@@ -174,7 +174,7 @@ class LMaaSEnv(gym.Env[Any, Any]):
         draws = self._day.at(self._state.hour[0])
         self._last = transition(self.market, self._view, checked[None], self._state, draws)
         self._state = self._last.state
-        info = {name: entry[0] if entry.ndim > 1 else entry[0].item() for name, entry in info_of(self._last).items()}
+        info = info_of(self._last, 0)
         self._show()
         terminated = bool(self._state.hour[0] >= self.market.scenario.periods)
         return self._last.observation[0], info["profit"] / self.market.population.size, terminated, False, info

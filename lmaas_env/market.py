@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 
 from lmaas_env.catalogue import Catalogue
 from lmaas_env.customers.strategies import RSR, keep_plan, strategy
+from lmaas_env.engine import period
 from lmaas_env.engine.channel import mean_snr
 from lmaas_env.engine.parallel import in_threads
 from lmaas_env.engine.period import (
@@ -22,9 +23,10 @@ from lmaas_env.engine.period import (
     CustomerConstants,
     ModelConstants,
     Numbers,
+    Record,
     Rentals,
     draw_days,
-    record_settlement,
+    record_lanes,
     settle_lanes,
     terms_of_lanes,
 )
@@ -33,7 +35,7 @@ from lmaas_env.population import Population
 from lmaas_env.scenario import Scenario
 from lmaas_env.state import Draws, Settlement, State
 from lmaas_env.terms import RentalTerms, check_payable, check_terms
-from lmaas_env.types import FloatArray, IntArray
+from lmaas_env.types import BoolArray, FloatArray, IntArray
 
 LEAST_LANES = 32  # per thread: 0.2 ms of work, several times what handing it over takes
 DRAWN_AT_ONCE = 8  # lanes per call: unboxing a generator needs the interpreter's lock, for which threads would compete
@@ -186,14 +188,13 @@ class Market:
             faded if lead else faded[None], *(_batch_of(f"draws: {name}", array, shape) for name, array in rest)
         )
         rows = np.ascontiguousarray(posted) if lead else posted[None]
-        settlement, after = self.settle_batch(rows, self.as_batch(state), batch)
+        record = self.settle_batch(rows, self.as_batch(state), batch)
+        settlement, after = settlement_of(rows, batch.faded, record), state_after(state.hour, record)
         if lead:
             return settlement, after
-        return Settlement(*(array[0] for array in settlement)), State(
-            state.hour + 1, *(array[0] for array in after[1:])
-        )
+        return Settlement(*(array[0] for array in settlement)), State(after.hour, *(array[0] for array in after[1:]))
 
-    def settle_batch(self, prices: FloatArray, state: State, draws: Draws) -> tuple[Settlement, State]:
+    def settle_batch(self, prices: FloatArray, state: State, draws: Draws) -> Record:
         """As `settle` for K lanes, every array with a leading lane axis; shapes are not checked.
 
         Raises
@@ -202,36 +203,24 @@ class Market:
             As in `settle`, but for shapes.
         """
         (lanes, models), (customers, slots) = prices.shape, draws.faded.shape[1:]
-        customer_profit, worst_case_profit, energy_used, spilled, shadowing, demand, charge = np.empty(
-            (7, lanes, customers)
-        )
-        revenue, cost, profit = np.empty((3, lanes))
-        settlement = Settlement(
-            prices,
+        record = Record(
             np.empty((lanes, customers), dtype=np.int64),
             np.empty((lanes, customers, slots)),
-            revenue,
-            cost,
-            profit,
-            customer_profit,
-            worst_case_profit,
-            energy_used,
-            spilled,
-            draws.faded,
+            np.empty((7, lanes, customers)),
+            np.empty((6, lanes)),
             np.empty((lanes, models), dtype=np.int64),
             np.empty((lanes, models)),
         )
-        after = State(np.empty(lanes, dtype=np.int64), shadowing, demand, charge)
 
         def settle_some(first: int, last: int) -> bool:
-            return settle_lanes(self.constants, prices, state, draws, first, last, settlement, after)
+            return settle_lanes(self.constants, prices, state, draws, first, last, record)
 
-        if isinstance(self.customers, RSR) and self.scenario.settlement == "recourse":
+        if type(self.customers) is RSR and self.scenario.settlement == "recourse":
             if all(in_threads(settle_some, lanes, LEAST_LANES)):
-                return settlement, after
+                return record
             self._check(prices, state)
-        self._settle_by_strategy(state, draws, settlement, after)
-        return settlement, after
+        self._settle_by_strategy(prices, state, draws, record)
+        return record
 
     def _check(self, prices: FloatArray, state: State) -> None:
         """Raise ValueError if a price or a number of the terms breaks a rule."""
@@ -239,17 +228,43 @@ class Market:
         check_terms(terms)
         check_payable(terms, prices)
 
-    def _settle_by_strategy(self, state: State, draws: Draws, settlement: Settlement, after: State) -> None:
-        """Fill the settlement and the next state for customers of any strategy."""
-        self._check(settlement.prices, state)
-        terms = terms_of_lanes(self.constants, state, 0, len(settlement.prices))
-        price = price_per_customer(settlement.prices, self.population.size)
+    def _settle_by_strategy(self, prices: FloatArray, state: State, draws: Draws, record: Record) -> None:
+        """Fill the record for customers of any strategy."""
+        self._check(prices, state)
+        terms = terms_of_lanes(self.constants, state, 0, len(prices))
+        price = price_per_customer(prices, self.population.size)
         selection = self.customers.select(terms, price, draws.choice_uniform.reshape(-1))
         faded = np.ascontiguousarray(draws.faded.reshape(-1, self.scenario.slots).T)
         rent = self.customers.rent if self.scenario.settlement == "recourse" else keep_plan
         choice, hours, profit, energy = rent(terms, price, selection, faded)
         rentals = Rentals(choice, hours, profit, selection.worst_case_profit, energy)
-        record_settlement(self.constants, state, draws, 0, rentals, settlement, after)
+        record_lanes(self.constants, prices, state, draws, 0, rentals, record)
+
+
+def settlement_of(prices: FloatArray, faded: BoolArray, record: Record) -> Settlement:
+    """Return what a record says of the period of K lanes."""
+    mine, of_lane = record.per_customer, record.per_lane
+    return Settlement(
+        prices=prices,
+        choice=record.choice,
+        hours=record.hours,
+        revenue=of_lane[period.REVENUE],
+        cost=of_lane[period.COST],
+        profit=of_lane[period.PROFIT],
+        customer_profit=mine[period.CUSTOMER_PROFIT],
+        worst_case_profit=mine[period.WORST_CASE_PROFIT],
+        energy_used=mine[period.ENERGY_USED],
+        spilled=mine[period.SPILLED],
+        faded=faded,
+        customers_per_model=record.customers_per_model,
+        hours_per_model=record.hours_per_model,
+    )
+
+
+def state_after(hour: IntArray, record: Record) -> State:
+    """Return the state of K lanes after the period of an hour, as a record holds it."""
+    mine = record.per_customer
+    return State(hour + 1, mine[period.SHADOWING], mine[period.DEMAND], mine[period.CHARGE])
 
 
 def _constants(scenario: Scenario, population: Population, catalogue: Catalogue) -> Constants:
@@ -262,19 +277,21 @@ def _constants(scenario: Scenario, population: Population, catalogue: Catalogue)
     wave = np.sin(2.0 * np.pi * (np.arange(24) - scenario.demand_rise) / 24.0)
     distance, bandwidth = np.ravel(population.distance), np.ravel(population.bandwidth)
     links = zip(distance, bandwidth, strict=True)
+    snr = [mean_snr(metres, width, scenario.transmit_power) for metres, width in links]
+    customers = CustomerConstants(
+        mean_snr=np.array(snr),
+        bandwidth=bandwidth,
+        fade_depth=np.ravel(population.fade_depth),
+        capacity=np.ravel(population.capacity),
+        saturation=np.ravel(population.saturation),
+    )
     return Constants(
-        CustomerConstants(
-            mean_snr=np.array([mean_snr(metres, width, scenario.transmit_power) for metres, width in links]),
-            bandwidth=bandwidth,
-            fade_depth=np.ravel(population.fade_depth),
-            capacity=np.ravel(population.capacity),
-            saturation=np.ravel(population.saturation),
-            fade_budget=np.ravel(population.fade_budget),
-            task_value=np.ascontiguousarray(population.task_value.reshape(-1, scenario.slots).T),
-        ),
-        ModelConstants(*catalogue[1:]),
-        Numbers(*(float(getattr(scenario, name)) for name in Numbers._fields)),
-        np.maximum(scenario.demand_trough, 1.0 + scenario.demand_peak * wave),
+        customers=np.array(customers),
+        fade_budget=np.ravel(population.fade_budget),
+        task_value=np.ascontiguousarray(population.task_value.reshape(-1, scenario.slots).T),
+        models=np.array(ModelConstants(*catalogue[1:])),
+        demand_factor=np.maximum(scenario.demand_trough, 1.0 + scenario.demand_peak * wave),
+        numbers=Numbers(*(float(getattr(scenario, name)) for name in Numbers._fields)),
     )
 
 

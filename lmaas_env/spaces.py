@@ -68,7 +68,7 @@ def view_of(market: Market) -> View:
         price_cap=float(scenario.price_cap),
         shadowing_sigma=float(scenario.shadowing_sigma),
         demand_sigma=float(scenario.demand_sigma),
-        capacity=market.constants.customers.capacity,
+        capacity=np.ravel(market.population.capacity),
         constants=constants,
     )
 

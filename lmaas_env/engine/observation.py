@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from lmaas_env.engine.jit import kernel
 from lmaas_env.engine.math import where
-from lmaas_env.state import Settlement, State
+from lmaas_env.engine.period import PROFIT, Record
+from lmaas_env.state import State
 from lmaas_env.types import FloatArray
 
 CLIP = 10.0  # observations are clipped to [-CLIP, CLIP]
@@ -56,20 +57,17 @@ def actions_from_prices(prices: FloatArray, floor: float, cap: float) -> FloatAr
 
 
 @kernel
-def last_sale_of(view: View, settlement: Settlement) -> FloatArray:
-    """Return what a seller with public information remembers of a settlement, (K, 3 M + 1); (K, 0) if it sees all.
+def last_sale_of(view: View, prices: FloatArray, record: Record) -> FloatArray:
+    """Return what a seller with public information remembers of a period, (K, 3 M + 1).
 
     The posted prices as an action, then hours and customers per model and the profit, over N.
     """
-    lanes, customers = settlement.choice.shape
-    models = settlement.prices.shape[1]
-    if not view.is_public:
-        return np.empty((lanes, 0))
-    sale = np.empty((lanes, 3 * models + 1))
-    sale[:, :models] = actions_from_prices(settlement.prices, view.price_floor, view.price_cap)
-    sale[:, models : 2 * models] = settlement.hours_per_model / customers
-    sale[:, 2 * models : 3 * models] = settlement.customers_per_model / customers
-    sale[:, 3 * models] = settlement.profit / customers
+    models, customers = prices.shape[1], record.choice.shape[1]
+    sale = np.empty((prices.shape[0], 3 * models + 1))
+    sale[:, :models] = actions_from_prices(prices, view.price_floor, view.price_cap)
+    sale[:, models : 2 * models] = record.hours_per_model / customers
+    sale[:, 2 * models : 3 * models] = record.customers_per_model / customers
+    sale[:, 3 * models] = record.per_lane[PROFIT] / customers
     return sale
 
 

@@ -15,7 +15,7 @@ from lmaas_env.engine.jit import kernel
 from lmaas_env.engine.math import exponential, where
 from lmaas_env.engine.rsr import chosen, rent, select, worst_case_of_all
 from lmaas_env.engine.terms import Terms, first_unpayable, first_violation, price_per_customer
-from lmaas_env.state import Draws, Settlement, State
+from lmaas_env.state import Draws, State
 from lmaas_env.types import FloatArray, IntArray
 
 BLOCK = 384  # customers whose terms are alive at once: 0.15 MB with the default models, so that they stay in the cache
@@ -29,8 +29,6 @@ class CustomerConstants(NamedTuple):
     fade_depth: FloatArray
     capacity: FloatArray
     saturation: FloatArray
-    fade_budget: IntArray
-    task_value: FloatArray  # (L, C)
 
 
 class ModelConstants(NamedTuple):
@@ -65,12 +63,31 @@ class Numbers(NamedTuple):
 
 
 class Constants(NamedTuple):
-    """Everything about a market that does not change from period to period."""
+    """Everything about a market that does not change from period to period.
 
-    customers: CustomerConstants
-    models: ModelConstants
-    numbers: Numbers
+    Few arrays, as each one that a kernel is called with costs 0.2 us: `customers_of` and `models_of` name the rows.
+    """
+
+    customers: FloatArray  # (5, C), rows as in `CustomerConstants`
+    fade_budget: IntArray  # (C,)
+    task_value: FloatArray  # (L, C)
+    models: FloatArray  # (10, M), rows as in `ModelConstants`
     demand_factor: FloatArray  # (24,), by hour of day
+    numbers: Numbers
+
+
+@kernel
+def customers_of(constants: Constants) -> CustomerConstants:
+    """Return the customers' constants by name."""
+    rows = constants.customers
+    return CustomerConstants(rows[0], rows[1], rows[2], rows[3], rows[4])
+
+
+@kernel
+def models_of(constants: Constants) -> ModelConstants:
+    """Return the models' constants by name."""
+    rows = constants.models
+    return ModelConstants(rows[0], rows[1], rows[2], rows[3], rows[4], rows[5], rows[6], rows[7], rows[8], rows[9])
 
 
 @kernel
@@ -109,8 +126,8 @@ def draw_days(
 @kernel
 def terms_of_lanes(constants: Constants, state: State, first: int, last: int) -> Terms:
     """Return the rental terms of the customers of the lanes first, ..., last - 1, lane after lane."""
-    known, models = constants.customers, constants.models
-    customers, slots, count = state.charge.shape[1], known.task_value.shape[0], models.bit_rate.shape[0]
+    known, models = customers_of(constants), models_of(constants)
+    customers, slots, count = state.charge.shape[1], constants.task_value.shape[0], models.bit_rate.shape[0]
     rows = (last - first) * customers
     task_value, energy, snr = np.empty((slots, rows)), np.empty(rows), np.empty(rows)
     bandwidth, fade_depth, factor = np.empty(rows), np.empty(rows), np.empty(customers)
@@ -121,7 +138,7 @@ def terms_of_lanes(constants: Constants, state: State, first: int, last: int) ->
         bandwidth[start:end] = known.bandwidth[own : own + customers]
         fade_depth[start:end] = known.fade_depth[own : own + customers]
         saturation[start:end] = known.saturation[own : own + customers]
-        fade_budget[start:end] = known.fade_budget[own : own + customers]
+        fade_budget[start:end] = constants.fade_budget[own : own + customers]
         energy[start:end] = state.charge[lane]
         by_hour = constants.demand_factor[state.hour[lane] % 24]
         for n in range(customers):
@@ -130,7 +147,7 @@ def terms_of_lanes(constants: Constants, state: State, first: int, last: int) ->
             factor[n] = by_hour * exponential(state.demand[lane, n])
         for slot in range(slots):
             for n in range(customers):
-                task_value[slot, start + n] = known.task_value[slot, own + n] * factor[n]
+                task_value[slot, start + n] = constants.task_value[slot, own + n] * factor[n]
     setup_cost = np.empty((count, rows))
     for m in range(count):
         setup_cost[m] = models.setup_cost[m]
@@ -143,7 +160,7 @@ def _links(
     constants: Constants, snr: FloatArray, bandwidth: FloatArray, fade_depth: FloatArray, slots: int
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Return q, c ($/h), g (W) and cap (h), each (2, M, R), from each customer's nominal SNR (R,) in dB."""
-    models, numbers = constants.models, constants.numbers
+    models, numbers = models_of(constants), constants.numbers
     count, customers = models.bit_rate.shape[0], snr.shape[0]
     shape = (2, count, customers)
     quality, airtime_cost, power, max_hours = np.empty(shape), np.empty(shape), np.empty(shape), np.empty(shape)
@@ -181,21 +198,29 @@ class Rentals(NamedTuple):
     energy: FloatArray  # (R,), Wh
 
 
+class Record(NamedTuple):
+    """What a period of K lanes brought, and the state after it, in few arrays; `lmaas_env.market` names its parts."""
+
+    choice: IntArray  # (K, N)
+    hours: FloatArray  # (K, N, L)
+    per_customer: FloatArray  # (7, K, N), rows as numbered below
+    per_lane: FloatArray  # (6, K), rows as numbered below
+    customers_per_model: IntArray  # (K, M)
+    hours_per_model: FloatArray  # (K, M)
+
+
+CUSTOMER_PROFIT, WORST_CASE_PROFIT, ENERGY_USED, SPILLED, SHADOWING, DEMAND, CHARGE = range(7)  # of per_customer
+PROFIT, REVENUE, COST, CUSTOMERS_PROFIT, CUSTOMERS_WORST_CASE, FADED_SHARE = range(6)  # of per_lane
+
+
 @kernel
 def settle_lanes(
-    constants: Constants,
-    prices: FloatArray,
-    state: State,
-    draws: Draws,
-    first: int,
-    last: int,
-    settlement: Settlement,
-    after: State,
+    constants: Constants, prices: FloatArray, state: State, draws: Draws, first: int, last: int, record: Record
 ) -> bool:
     """Settle a period of the lanes first, ..., last - 1 for customers that follow RSR and rent with recourse.
 
-    Prices (K, M), state, draws and what is filled, the settlement and the state ``after``, are those of all lanes.
-    Returns False if terms or prices break a rule (`first_violation`, `first_unpayable`).
+    Prices (K, M), state, draws and the record that is filled are those of all lanes. Returns False if terms or prices
+    break a rule (`first_violation`, `first_unpayable`).
     """
     customers, slots = state.charge.shape[1], draws.faded.shape[2]
     at_once = max(1, BLOCK // customers)
@@ -210,61 +235,60 @@ def settle_lanes(
         faded = draws.faded[low:high].reshape((high - low) * customers, slots).T.copy()
         hours, profit, energy = rent(terms, choice, price, faded)
         rentals = Rentals(choice, hours, profit, chosen(worst, choice), energy)
-        record_settlement(constants, state, draws, low, rentals, settlement, after)
+        record_lanes(constants, prices, state, draws, low, rentals, record)
     return True
 
 
 @kernel
-def record_settlement(
+def record_lanes(
     constants: Constants,
+    prices: FloatArray,
     state: State,
     draws: Draws,
     first: int,
     rentals: Rentals,
-    settlement: Settlement,
-    after: State,
+    record: Record,
 ) -> None:
-    """Fill the settlement and the state ``after`` of the lanes from ``first`` on whose customers rented.
-
-    ``settlement.prices`` are given.
-    """
-    known, models, numbers = constants.customers, constants.models, constants.numbers
+    """Record what the customers of the lanes from ``first`` on rented, who pays what, and the state after it."""
+    known, models, numbers = customers_of(constants), models_of(constants), constants.numbers
     customers, slots = state.charge.shape[1], rentals.hours.shape[0]
-    training = models.training_cost.sum()
+    training, mine, of_lane = models.training_cost.sum(), record.per_customer, record.per_lane
     for lane in range(first, first + rentals.choice.shape[0] // customers):
-        revenue, cost = 0.0, training
-        settlement.customers_per_model[lane] = 0
-        settlement.hours_per_model[lane] = 0.0
+        revenue, cost, profits, worst, fades = 0.0, training, 0.0, 0.0, 0
+        record.customers_per_model[lane] = 0
+        record.hours_per_model[lane] = 0.0
         own = lane * customers % known.capacity.shape[0]
         for n in range(customers):
             row = (lane - first) * customers + n
             m, rented = rentals.choice[row], 0.0
             for slot in range(slots):
-                settlement.hours[lane, n, slot] = rentals.hours[slot, row]
+                record.hours[lane, n, slot] = rentals.hours[slot, row]
                 rented += rentals.hours[slot, row]
+                fades += draws.faded[lane, n, slot]
             if m >= 0:
-                settlement.customers_per_model[lane, m] += 1
-                settlement.hours_per_model[lane, m] += rented
-                revenue += settlement.prices[lane, m] * rented
+                record.customers_per_model[lane, m] += 1
+                record.hours_per_model[lane, m] += rented
+                revenue += prices[lane, m] * rented
                 cost += models.serving_cost[m] * rented + models.adaptation_cost[m]
-            settlement.choice[lane, n] = m
-            settlement.customer_profit[lane, n] = rentals.profit[row]
-            settlement.worst_case_profit[lane, n] = rentals.worst_case_profit[row]
-            settlement.energy_used[lane, n] = rentals.energy[row]
+            record.choice[lane, n] = m
+            profits += rentals.profit[row]
+            worst += rentals.worst_case_profit[row]
+            mine[CUSTOMER_PROFIT, lane, n] = rentals.profit[row]
+            mine[WORST_CASE_PROFIT, lane, n] = rentals.worst_case_profit[row]
+            mine[ENERGY_USED, lane, n] = rentals.energy[row]
             capacity = known.capacity[own + n]
             charge = state.charge[lane, n] - rentals.energy[row] + numbers.harvest * capacity * draws.harvest[lane, n]
             stored = min(max(charge, 0.0), capacity)
-            settlement.spilled[lane, n] = max(charge - stored, 0.0)
-            after.charge[lane, n] = stored
-            after.shadowing[lane, n] = _autoregressive(
+            mine[SPILLED, lane, n], mine[CHARGE, lane, n] = max(charge - stored, 0.0), stored
+            mine[SHADOWING, lane, n] = _autoregressive(
                 state.shadowing[lane, n], numbers.shadowing_memory, numbers.shadowing_sigma, draws.shadowing[lane, n]
             )
-            after.demand[lane, n] = _autoregressive(
+            mine[DEMAND, lane, n] = _autoregressive(
                 state.demand[lane, n], numbers.demand_memory, numbers.demand_sigma, draws.demand[lane, n]
             )
-        settlement.revenue[lane], settlement.cost[lane] = revenue, cost
-        settlement.profit[lane] = revenue - cost
-        after.hour[lane] = state.hour[lane] + 1
+        of_lane[PROFIT, lane], of_lane[REVENUE, lane], of_lane[COST, lane] = revenue - cost, revenue, cost
+        of_lane[CUSTOMERS_PROFIT, lane], of_lane[CUSTOMERS_WORST_CASE, lane] = profits, worst
+        of_lane[FADED_SHARE, lane] = fades / (customers * slots)
 
 
 @kernel
