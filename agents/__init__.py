@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lmaas_agents.fixed import CostPlus, FixedPrice, RandomPrice
 from lmaas_agents.imp.imp import IMP, PublicIMP
-from lmaas_agents.learned.policy import load_policy
+from lmaas_agents.learned.policy_file import load_policy
 from lmaas_agents.lookahead import LookaheadIMP, PublicLookaheadIMP
 from lmaas_agents.seller import PricingSeller, SearchResult, Seller
 

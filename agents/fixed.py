@@ -10,9 +10,10 @@ from lmaas_agents.seller import PricingSeller
 from numpy.typing import ArrayLike
 from scipy.optimize import minimize, minimize_scalar
 
-from lmaas_env.market import Draws, Market, MarketState
+from lmaas_env.market import Market
 from lmaas_env.seeds import draw_days, tuning_seeds
 from lmaas_env.spaces import Float32Array, checked_observation
+from lmaas_env.state import Draws, State
 from lmaas_env.types import FloatArray
 
 TUNING_DAYS = 48
@@ -69,7 +70,7 @@ class FixedPrice(PricingSeller):
         if self._prices.shape != (market.catalogue.size,) or not inside.all():
             raise ValueError(f"prices = {self._prices.tolist()} must be {market.catalogue.size} in [{low}, {high}] $/h")
 
-    def prices(self, state: MarketState) -> FloatArray:
+    def prices(self, state: State) -> FloatArray:
         """Return the prices, whatever the state."""
         return self._prices.copy()
 
@@ -102,12 +103,12 @@ def cost_plus_prices(market: Market, markup: float) -> FloatArray:
     return np.clip(market.catalogue.serving_cost + markup, scenario.price_floor, scenario.price_cap)
 
 
-def mean_day_profit(market: Market, prices: FloatArray, state: MarketState, draws: list[Draws]) -> float:
-    """Return the seller's mean profit per day, $, of fixed prices on the days of `draw_days`."""
+def mean_day_profit(market: Market, prices: FloatArray, state: State, draws: Draws) -> float:
+    """Return the seller's mean profit per day, $, of fixed prices on the days of `lmaas_env.seeds.draw_days`."""
     posted = np.broadcast_to(prices, (len(state.charge), market.catalogue.size))
     total = 0.0
-    for period in draws:
-        settlement, state = market.settle(posted, state, period)
+    for hour in range(market.scenario.periods):
+        settlement, state = market.settle(posted, state, draws.at(hour))
         total += settlement.profit.mean()
     return float(total)
 

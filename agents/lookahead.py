@@ -1,9 +1,10 @@
 """Look-ahead IMP: IMP that charges each Wh a rental drains, since an empty battery buys nothing at the evening peak.
 
 A Wh costs the seller what it expects to earn with it later. Given the prices of the hours to come, customers do not
-affect each other, so that what one of them will bring is a function of its battery alone, found backwards hour by hour
-over drawn states (`worth_of_charge`). The prices come from a `Plan`: one price vector per hour, each the best for the
-mean of sampled days as they stand then, with the same charge. Plan and worth are found in turn, a few times.
+affect each other, so what the seller will earn from one of them is a function of that customer's battery alone, found
+by backward induction over drawn states (`energy_value`). The prices come from a `Plan`: one price vector per hour,
+each the best for the mean of sampled days as they stand then, with the same charge on energy. Plan and energy value are
+found in turn, a few times.
 """
 
 from __future__ import annotations
@@ -15,32 +16,34 @@ from lmaas_agents.imp.imp import IMP
 from lmaas_agents.imp.line_search import Anticipation, SellerConstants
 
 from lmaas_env.engine.jit import kernel
-from lmaas_env.engine.period import LaneState, Packed, unpack
-from lmaas_env.market import Draws, Market, MarketState, Settlement, stack
+from lmaas_env.engine.period import Constants, customers_of
+from lmaas_env.engine.terms import Terms
+from lmaas_env.market import Market
 from lmaas_env.seeds import draw_days, tuning_seeds
+from lmaas_env.state import Draws, Settlement, State
 from lmaas_env.terms import RentalTerms
 from lmaas_env.types import FloatArray, IntArray
 
-ROUNDS = 4  # of plan and worth in turn; the fourth adds up to 0.5 % to the plan's day profit, nothing to look-ahead IMP
+ROUNDS = 4  # of plan and energy value in turn; the fourth adds up to 0.5 % to the plan's profit, 0 to look-ahead IMP
 SOLD_CUSTOMERS = 384  # sampled days times customers, over which a plan's prices are the best in the mean
-WORTH_DRAWS = 64  # states and draws per hour and battery level of the worth of charge
-SHARES = np.linspace(0.0, 1.0, 9) ** 1.5  # of the capacity, at which the worth of charge is known
-TYPICAL_HOURS = 0.5  # of one rental: a Wh is charged at the mean worth of those that so long a rental drains
+VALUE_DRAWS = 64  # states and draws per hour and battery level of the energy value
+SHARES = np.linspace(0.0, 1.0, 9) ** 1.5  # of the capacity, at which the energy value is known
+TYPICAL_HOURS = 0.5  # of one rental: a Wh is charged at the mean value of those that so long a rental drains
 LEAST_USE = 1e-3  # Wh, of the slope at an empty battery
 
 
 class Plan(NamedTuple):
-    """A day's prices, and what charge is worth if they are posted.
+    """A day's prices, and the value of energy if they are posted.
 
     Attributes
     ----------
     prices : (H, M), $/h
-    worth : (H + 1, N, K), $, the seller's expected profit from a customer from an hour on, by charge at its start, as a
-        share of capacity (`SHARES`)
+    energy_value : (H + 1, N, K), $, the seller's expected profit from a customer from an hour on, by charge at its
+        start, as a share of capacity (`SHARES`)
     """
 
     prices: FloatArray
-    worth: FloatArray
+    energy_value: FloatArray
 
 
 class LookaheadIMP(IMP):
@@ -59,21 +62,21 @@ class LookaheadIMP(IMP):
         super().__init__(market, anticipate)
         self.plan = plan_day(market, anticipate) if plan is None else plan
 
-    def shadow_price(self, state: MarketState) -> FloatArray:
+    def shadow_price(self, state: State) -> FloatArray:
         """Return what a Wh costs the seller, by customer and model, (N, M) $/Wh."""
-        power = self.market.terms(state).power[:, :, 0]
-        return shadow_prices(self.market.packed, self.market.lanes(state), self.plan.worth, power)
+        power = self.market.terms(state).arrays.power[0]
+        return shadow_prices(self.market.constants, self.market.as_batch(state), self.plan.energy_value, power).T
 
-    def _period(self, state: MarketState) -> tuple[RentalTerms, SellerConstants]:
+    def _period(self, state: State) -> tuple[RentalTerms, SellerConstants]:
         """Return the terms, and constants whose serving costs hold the charge on energy: profits are net of it."""
         terms = self.market.terms(state)
-        return terms, _charged(self.constants, terms, self.market, self.plan.worth, state)
+        return terms, charged_costs(self.constants, terms.arrays, self.market, self.plan.energy_value, state)
 
 
 class PublicLookaheadIMP(LookaheadIMP):
-    """Look-ahead IMP that sees only the clock: it posts its plan."""
+    """The open-loop form of look-ahead IMP: it sees only the clock and posts its plan."""
 
-    def prices(self, state: MarketState) -> FloatArray:
+    def prices(self, state: State) -> FloatArray:
         """Return the plan's prices for the hour of the state, (M,) $/h."""
         return self.plan.prices[int(state.hour)].copy()
 
@@ -88,20 +91,20 @@ def plan_day(market: Market, anticipate: str | None = None, rounds: int = ROUNDS
     days = max(2, SOLD_CUSTOMERS // customers)
     first, draws = draw_days(market, tuning_seeds(days))
     pooled = _PooledIMP(market, anticipate, days)
-    worth = np.zeros((periods + 1, customers, SHARES.size))
+    values = np.zeros((periods + 1, customers, SHARES.size))
     prices = np.empty((periods, market.catalogue.size))
     for _ in range(rounds):
         state = first
-        for hour, period in enumerate(draws):
+        for hour in range(periods):
             terms = market.terms(state)
-            charged = _charged(pooled.constants, terms, market, worth, state)
+            charged = charged_costs(pooled.constants, terms.arrays, market, values, state)
             prices[hour] = pooled.best_prices(terms, charged)
-            state = market.settle(np.tile(prices[hour], (days, 1)), state, period)[1]
-        worth = worth_of_charge(market, prices)
-    return Plan(prices, worth)
+            state = market.settle(np.tile(prices[hour], (days, 1)), state, draws.at(hour))[1]
+        values = energy_value(market, prices)
+    return Plan(prices, values)
 
 
-def worth_of_charge(market: Market, prices: FloatArray, draws: int = WORTH_DRAWS) -> FloatArray:
+def energy_value(market: Market, prices: FloatArray, draws: int = VALUE_DRAWS) -> FloatArray:
     """Return the seller's expected profit from each customer from each hour on, (H + 1, N, K) $, by charge (`SHARES`).
 
     Parameters
@@ -115,32 +118,31 @@ def worth_of_charge(market: Market, prices: FloatArray, draws: int = WORTH_DRAWS
     scenario, population = market.scenario, market.population
     n, levels = population.size, SHARES.size
     rng = np.random.default_rng(0)
-    worth = np.zeros((len(prices) + 1, n, levels))
+    values = np.zeros((len(prices) + 1, n, levels))
     customer = np.tile(np.arange(n), draws * levels)
     for hour in range(len(prices) - 1, -1, -1):
-        drawn = stack([market.draws(rng) for _ in range(draws)])
-        state = MarketState(
+        drawn = zip(*(market.draws(rng) for _ in range(draws)), strict=True)
+        period = Draws(*(np.repeat(np.stack(column), levels, axis=0) for column in drawn))
+        state = State(
             np.full(draws * levels, hour),
             np.repeat(scenario.shadowing_sigma * rng.standard_normal((draws, n)), levels, axis=0),
             np.repeat(scenario.demand_sigma * rng.standard_normal((draws, n)), levels, axis=0),
             np.tile(SHARES[:, None] * population.capacity, (draws, 1)),
         )
-        period = Draws(
-            np.repeat(drawn.faded, levels, axis=0), *(np.repeat(array, levels, axis=0) for array in drawn[1:])
-        )
-        sale, after = market.settle(np.tile(prices[hour], (draws * levels, 1)), state, period)
-        profit = by_customer(market, sale)
+        settlement, after = market.settle(np.tile(prices[hour], (draws * levels, 1)), state, period)
+        profit = profit_per_customer(market, settlement)
         share = after.charge / population.capacity
-        profit += interpolated(worth[hour + 1], customer, share.reshape(-1)).reshape(profit.shape)
-        worth[hour] = profit.reshape(draws, levels, n).mean(axis=0).T
-    return worth
+        profit += interpolated(values[hour + 1], customer, share.reshape(-1)).reshape(profit.shape)
+        values[hour] = profit.reshape(draws, levels, n).mean(axis=0).T
+    return values
 
 
-def by_customer(market: Market, sale: Settlement) -> FloatArray:
-    """Return the seller's profit from each customer of K lanes, (K, N) $; training is nobody's."""
-    model = np.maximum(sale.choice, 0)
-    margin = np.take_along_axis(sale.prices - market.catalogue.serving_cost, model, axis=1) * sale.hours.sum(axis=-1)
-    return np.where(sale.choice >= 0, margin - market.catalogue.adaptation_cost[model], 0.0)
+def profit_per_customer(market: Market, settlement: Settlement) -> FloatArray:
+    """Return the seller's profit from each customer of K lanes, (K, N) $; training costs are not attributed to them."""
+    model = np.maximum(settlement.choice, 0)
+    margin = np.take_along_axis(settlement.prices - market.catalogue.serving_cost, model, axis=1)
+    earned = margin * settlement.hours.sum(axis=-1) - market.catalogue.adaptation_cost[model]
+    return np.where(settlement.choice >= 0, earned, 0.0)
 
 
 class _PooledIMP(IMP):
@@ -154,7 +156,7 @@ class _PooledIMP(IMP):
         patterns, weights = self.anticipation
         self.anticipation = Anticipation(np.tile(patterns, (1, days, 1)), np.tile(weights, (1, days)))
         self.constants = self.constants._replace(
-            serving_cost=np.tile(self.constants.serving_cost, (days, 1)),
+            serving_cost=np.tile(self.constants.serving_cost, (1, days)),
             training_cost=self.constants.training_cost * days,
         )
 
@@ -162,62 +164,73 @@ class _PooledIMP(IMP):
         return self._search(terms, constants).prices
 
 
-def _charged(
-    constants: SellerConstants, terms: RentalTerms, market: Market, worth: FloatArray, state: MarketState
+def charged_costs(
+    constants: SellerConstants, terms: Terms, market: Market, values: FloatArray, state: State
 ) -> SellerConstants:
-    """Charge energy, at the device's nominal power, to every rented hour."""
-    power = terms.power[:, :, 0]
-    shadow_price = shadow_prices(market.packed, market.lanes(state), worth, power)
+    """Return the seller's constants with the charge on energy added to its serving costs (M, K * N).
+
+    Parameters
+    ----------
+    constants : SellerConstants
+    terms : Terms
+        Of the K * N customers; energy is charged at the device's nominal power.
+    market : Market
+    values : (H + 1, N or 1, K), $
+        The energy value, as in `Plan`.
+    state : State
+        Of one market or K lanes.
+    """
+    power = terms.power[0]
+    shadow_price = shadow_prices(market.constants, market.as_batch(state), values, power)
     return constants._replace(serving_cost=constants.serving_cost + shadow_price * power)
 
 
 @kernel
-def shadow_prices(packed: Packed, state: LaneState, worth: FloatArray, power: FloatArray) -> FloatArray:
-    """Return the mean worth of the Wh that a typical rental drains, per customer of all lanes and model, $/Wh.
+def shadow_prices(constants: Constants, state: State, values: FloatArray, power: FloatArray) -> FloatArray:
+    """Return the mean value of the Wh that a typical rental drains, per model and customer of all lanes, $/Wh.
 
     What would not fit into the battery after the hour's harvest costs nothing.
 
     Parameters
     ----------
-    packed : Packed
-        The market's constants.
-    state : LaneState
+    constants : Constants
+    state : State
         Of K lanes.
-    worth : (H + 1, N or 1, K), $
-        As in `Plan`; with one row it is that of any customer.
-    power : (K * N, M), W
+    values : (H + 1, N or 1, K), $
+        The energy value, as in `Plan`; with one row it is that of any customer.
+    power : (M, K * N), W
         Nominal, of the devices.
     """
-    market = unpack(packed, 0, state.charge.size)
-    customers, known = state.charge.shape[1], market.capacity.shape[0]
+    known, numbers, customers = customers_of(constants), constants.numbers, state.charge.shape[1]
     found = np.empty(power.shape)
-    for row in range(power.shape[0]):
+    for row in range(power.shape[1]):
         k, n = row // customers, row % customers
-        after = min(state.hour[k] + 1, worth.shape[0] - 1)  # after a day's end nothing counts
-        its, capacity, charge = worth[after, n % worth.shape[1]], market.capacity[row % known], state.charge[k, n]
-        before = charge + market.harvest * capacity
-        spared = worth_at(its, float(before / capacity))
-        for m in range(power.shape[1]):
-            use = min(TYPICAL_HOURS * power[row, m], max(charge, LEAST_USE))
-            found[row, m] = max(spared - worth_at(its, (before - use) / capacity), 0.0) / use
+        after = min(state.hour[k] + 1, values.shape[0] - 1)  # after a day's end nothing counts
+        own, charge = values[after, n % values.shape[1]], state.charge[k, n]
+        capacity = known.capacity[row % known.capacity.shape[0]]
+        before = charge + numbers.harvest * capacity
+        spared = value_at(own, before / capacity)
+        for m in range(power.shape[0]):
+            use = min(TYPICAL_HOURS * power[m, row], max(charge, LEAST_USE))
+            found[m, row] = max(spared - value_at(own, (before - use) / capacity), 0.0) / use
     return found
 
 
 @kernel
-def interpolated(worth: FloatArray, rows: IntArray, share: FloatArray) -> FloatArray:
-    """Return, of rows (B,) of the worth of charge (R, K), the worth (B,) at shares of capacity (B,)."""
+def interpolated(values: FloatArray, rows: IntArray, share: FloatArray) -> FloatArray:
+    """Return, of rows (B,) of the energy value (R, K), the value (B,) at shares of capacity (B,)."""
     found = np.empty(share.shape[0])
     for i in range(share.shape[0]):
-        found[i] = worth_at(worth[rows[i]], float(share[i]))
+        found[i] = value_at(values[rows[i]], share[i])
     return found
 
 
 @kernel
-def worth_at(worth: FloatArray, share: float) -> float:
-    """Return the worth of charge (K,) at a share of capacity, clipped to 0..1: linear between `SHARES`."""
+def value_at(values: FloatArray, share: float) -> float:
+    """Return the energy value (K,) at a share of capacity, clipped to 0..1: linear between `SHARES`."""
     share = min(max(share, 0.0), 1.0)
     k = 0
     while k < SHARES.shape[0] - 2 and SHARES[k + 1] <= share:
         k += 1
     part = (share - SHARES[k]) / (SHARES[k + 1] - SHARES[k])
-    return (1.0 - part) * worth[k] + part * worth[k + 1]
+    return (1.0 - part) * values[k] + part * values[k + 1]

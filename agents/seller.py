@@ -8,8 +8,9 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lmaas_env.market import Market, MarketState, unstack
+from lmaas_env.market import Market, unstack
 from lmaas_env.spaces import Float32Array, action_from_prices, state_from_observation
+from lmaas_env.state import State
 from lmaas_env.types import FloatArray
 
 
@@ -30,7 +31,7 @@ class PricingSeller(ABC):
         self.market = market
 
     @abstractmethod
-    def prices(self, state: MarketState) -> FloatArray:
+    def prices(self, state: State) -> FloatArray:
         """Return the prices for one market's state, (M,) $/h."""
 
     def predict(

@@ -9,32 +9,30 @@ rounded up. So the bound holds whatever the number of cells, and falls as there 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from lmaas_env.customers.strategies import RSR
 from lmaas_env.engine.jit import kernel
-from lmaas_env.engine.recourse import TermArrays, recourse, worst_fades
-from lmaas_env.market import Draws, Market, MarketState
+from lmaas_env.engine.recourse import recourse, worst_fades
+from lmaas_env.engine.terms import Terms
+from lmaas_env.market import Market
+from lmaas_env.state import Draws, State
 from lmaas_env.types import BoolArray, FloatArray
 
 LEVELS = 96  # cells of a battery
 CELLS = 64  # of the prices
 
 
-def day_bound(
-    market: Market, state: MarketState, draws: Sequence[Draws], levels: int = LEVELS, cells: int = CELLS
-) -> float:
+def day_bound(market: Market, state: State, draws: Draws, levels: int = LEVELS, cells: int = CELLS) -> float:
     """Return an upper bound on the profit of any seller on one day of customers that select by RSR, $.
 
     Parameters
     ----------
     market : Market
-    state : MarketState
+    state : State
         At the start of the day (one lane).
-    draws : sequence of Draws
-        Of its periods.
+    draws : Draws
+        Of its H periods, with a leading axis of H.
     levels, cells : int
         Of every battery and of the prices; time grows with both.
 
@@ -51,11 +49,11 @@ def day_bound(
     grid = np.geomspace(scenario.price_floor, scenario.price_cap, cells + 1)
     grid[0], grid[-1] = scenario.price_floor, scenario.price_cap
     states = [state]
-    for period in draws[:-1]:  # shadowing and demand move as they will, whatever the prices
-        states.append(market.settle(np.full(catalogue.size, scenario.price_cap), states[-1], period)[1])
+    for hour in range(scenario.periods - 1):  # shadowing and demand move as they will, whatever the prices
+        states.append(market.settle(np.full(catalogue.size, scenario.price_cap), states[-1], draws.at(hour))[1])
     later = np.zeros((population.size, levels + 1))
-    for hour_state, period in zip(reversed(states), reversed(draws), strict=True):
-        terms = market.terms(hour_state).arrays
+    for hour in reversed(range(scenario.periods)):
+        terms, period = market.terms(states[hour]).arrays, draws.at(hour)
         later = _hour(
             terms._replace(energy=np.empty(population.size)),
             period.faded,
@@ -67,12 +65,12 @@ def day_bound(
             later,
         )
     level = np.ceil(np.clip(state.charge / population.capacity, 0.0, 1.0) * levels).astype(int)
-    return float(later[np.arange(population.size), level].sum() - len(draws) * catalogue.training_cost.sum())
+    return float(later[np.arange(population.size), level].sum() - scenario.periods * catalogue.training_cost.sum())
 
 
 @kernel
 def _hour(
-    terms: TermArrays,
+    terms: Terms,
     faded: BoolArray,
     serving_cost: FloatArray,
     adaptation_cost: FloatArray,
@@ -85,8 +83,8 @@ def _hour(
 
     ``terms.energy`` is scratch; ``later`` is the same from the next hour on.
     """
-    customers, models = terms.setup_cost.shape
-    levels, cells, slots = later.shape[1] - 1, grid.shape[0] - 1, terms.task_value.shape[1]
+    models, customers = terms.setup_cost.shape
+    levels, cells, slots = later.shape[1] - 1, grid.shape[0] - 1, terms.task_value.shape[0]
     now = np.empty(later.shape)
     scratch = np.empty(slots)
     hours, used = np.empty((levels + 1, cells + 1)), np.empty((levels + 1, cells + 1))

@@ -1,4 +1,4 @@
-"""What one period brings at given prices, customer by customer, as a seller anticipates it."""
+"""What a seller anticipates of one period at given prices, customer by customer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lmaas_env.terms import RentalTerms
 from lmaas_env.types import FloatArray, IntArray
 
 
-class Outcome(NamedTuple):
+class Forecast(NamedTuple):
     """One period at posted prices; money in $, expectations over the fades that IMP anticipates.
 
     Attributes
@@ -48,7 +48,7 @@ class Outcome(NamedTuple):
         return np.bincount(self.choice[chosen], amounts[chosen], minlength=len(self.prices)).astype(np.float64)
 
 
-def outcome(imp: IMP, terms: RentalTerms, prices: ArrayLike) -> Outcome:
+def forecast(imp: IMP, terms: RentalTerms, prices: ArrayLike) -> Forecast:
     """Return what the period brings at prices (M,), $/h.
 
     Parameters
@@ -72,7 +72,7 @@ def outcome(imp: IMP, terms: RentalTerms, prices: ArrayLike) -> Outcome:
         hours += weight * rental.hours.sum(axis=1)
         customer_profit += weight * rental.profit
     constants, chosen, rows = imp.constants, choice >= 0, np.arange(terms.size)
-    margin = posted[choice] - constants.serving_cost[rows, choice]
+    margin = posted[choice] - constants.serving_cost[choice, rows]
     sale = np.where(chosen, margin * hours - constants.adaptation_cost[choice], 0.0)
     profit = float(sale.sum()) - constants.training_cost
-    return Outcome(posted, choice, hours, customer_profit, selection.worst_case_profit, sale, profit)
+    return Forecast(posted, choice, hours, customer_profit, selection.worst_case_profit, sale, profit)

@@ -1,23 +1,22 @@
-"""IMP, the seller's reference algorithm: iterate prices by reasoning through the customers' choices.
+"""IMP, iterative model pricing: the seller's reference algorithm, which reasons through the customers' choices.
 
 One price moves at a time. With the other prices fixed, customer n selects model m exactly while its price is below
 the threshold theta_n at which W_nm (convex and decreasing in the price) falls to the best other offer. Between sorted
 thresholds the set of buyers is fixed and the profit is continuous and piecewise smooth; at a threshold it jumps: down
 where the seller loses a sale, up where the customer's next choice earns it more. The line search is a branch and bound
-over blocks of prices: it looks at the left and the right of thresholds and inside intervals, wherever its bound does
-not exclude that (see `lmaas_agents.imp.line_search`).
+over blocks of prices: it evaluates the left and the right of thresholds and the inside of intervals, wherever its bound
+does not exclude that (`line_search`).
 
 **Theorem 2.** A price moves only for a gain, and profit is bounded, so IMP stops after finitely many moves, at prices
 that no single price improves by more than the tolerance (plus what the margin beside a threshold costs). Proof:
 docs/theorem-2.md.
 
-At such prices, models that nobody rents may together hold down the price of one that somebody rents, where raising
-either alone changes nothing. So IMP then withdraws them all, at the cap, and goes on if that lets a price gain
-(`lmaas_agents.imp.coordinate_ascent`).
+At such prices, models without customers may together hold down the price of one that has some, where raising either
+alone changes nothing. So IMP then withdraws them all, at the cap, and goes on if that lets a price gain
+(`coordinate_ascent`).
 
 Where few customers make a rugged profit, one start still ends at prices that only a move of several at once would
-improve. So IMP then starts again where climbs over a table of sales end highest (`lmaas_agents.imp.multistart`), and keeps the
-best.
+improve. So IMP starts again where local searches over a table of sales end highest, and keeps the best (`multistart`).
 """
 
 from __future__ import annotations
@@ -25,10 +24,11 @@ from __future__ import annotations
 import time
 
 import numpy as np
-from lmaas_agents.imp.coordinate_ascent import anticipated_profit, iterate
+from lmaas_agents.imp.coordinate_ascent import anticipated_profit, ascend
 from lmaas_agents.imp.line_search import (
     EXACT,
     Anticipation,
+    Problem,
     SellerConstants,
     personalised_bound,
 )
@@ -36,8 +36,9 @@ from lmaas_agents.imp.multistart import starting_prices
 from lmaas_agents.seller import PricingSeller, SearchResult
 
 from lmaas_env.engine.recourse import worst_fades
-from lmaas_env.market import Market, MarketState
+from lmaas_env.market import Market
 from lmaas_env.spaces import assumed_state
+from lmaas_env.state import State
 from lmaas_env.terms import RentalTerms
 from lmaas_env.types import FloatArray
 
@@ -103,18 +104,18 @@ class IMP(PricingSeller):
         scenario, catalogue = market.scenario, market.catalogue
         self._order = np.argsort(catalogue.serving_cost, kind="stable")  # so that the models' order does not matter
         self.constants = SellerConstants(
-            np.tile(catalogue.serving_cost, (n, 1)),
+            np.tile(catalogue.serving_cost[:, None], (1, n)),
             catalogue.adaptation_cost,
             float(catalogue.training_cost.sum()),
             scenario.price_floor,
             scenario.price_cap,
         )
 
-    def prices(self, state: MarketState) -> FloatArray:
+    def prices(self, state: State) -> FloatArray:
         """Return the prices for one market's state, (M,) $/h."""
         return self._search(*self._period(state)).prices
 
-    def solve(self, state: MarketState, start: FloatArray | None = None) -> SearchResult:
+    def solve(self, state: State, start: FloatArray | None = None) -> SearchResult:
         """Search the prices of one period, and bound what any prices could earn.
 
         Starts from the price cap. From a ``start`` (M,), $/h, prices are iterated until none moves alone, and
@@ -122,7 +123,7 @@ class IMP(PricingSeller):
         """
         terms, constants = self._period(state)
         result = self._search(terms, constants, start)
-        return result._replace(bound=float(personalised_bound(terms.arrays, self.anticipation, constants)))
+        return result._replace(bound=float(personalised_bound(Problem(terms.arrays, self.anticipation, constants))))
 
     def solve_terms(self, terms: RentalTerms, start: FloatArray | None = None) -> SearchResult:
         """As `solve`, for rental terms of the market's customers, without the bound."""
@@ -130,31 +131,35 @@ class IMP(PricingSeller):
 
     def profit(self, terms: RentalTerms, prices: FloatArray) -> float:
         """Return the anticipated profit of one period at given prices, $: what IMP maximises."""
-        return float(anticipated_profit(terms.arrays, self.anticipation, self.constants, np.array(prices, float)))
+        return float(anticipated_profit(self.problem(terms), np.array(prices, float)))
 
     def bound(self, terms: RentalTerms) -> float:
         """Return the personalised-price bound, $: what one price per customer and model would earn, an upper bound."""
-        return float(personalised_bound(terms.arrays, self.anticipation, self.constants))
+        return float(personalised_bound(self.problem(terms)))
 
-    def _period(self, state: MarketState) -> tuple[RentalTerms, SellerConstants]:
+    def problem(self, terms: RentalTerms) -> Problem:
+        """Return the pricing problem of one period, as the searches take it."""
+        return Problem(terms.arrays, self.anticipation, self.constants)
+
+    def _period(self, state: State) -> tuple[RentalTerms, SellerConstants]:
         """Return the terms of a period and the constants that the seller counts with."""
         return self.market.terms(state), self.constants
 
     def _search(self, terms: RentalTerms, constants: SellerConstants, start: FloatArray | None = None) -> SearchResult:
         began = time.perf_counter()
+        problem = Problem(terms.arrays, self.anticipation, constants)
 
-        def settle(first: FloatArray) -> tuple[FloatArray, FloatArray, int]:
-            settings = self._order, self.max_sweeps, self._exact
-            return iterate(terms.arrays, self.anticipation, constants, first, *settings)
+        def climb(first: FloatArray) -> tuple[FloatArray, FloatArray, int]:
+            return ascend(problem, first, self._order, self.max_sweeps, self._exact)
 
         first = np.full(self.market.catalogue.size, constants.price_cap) if start is None else np.array(start, float)
-        prices, reached, evaluations = settle(first)
+        prices, reached, evaluations = climb(first)
         # The kernel has no clock: its sweeps are taken to last equally long.
         times = list(np.linspace(0.0, time.perf_counter() - began, len(reached)))
         history, sweeps = list(reached), [len(reached) - 1]
         again = self.restarts if start is None else 0
-        for first in starting_prices(terms.arrays, constants, prices, self._order, again) if again else ():
-            other, reached, looked = settle(first)
+        for first in starting_prices(problem, prices, self._order, again) if again else ():
+            other, reached, looked = climb(first)
             evaluations += looked
             sweeps.append(len(reached) - 1)
             if reached[-1] > history[-1]:
@@ -181,7 +186,7 @@ class PublicIMP(IMP):
         super().__init__(market, anticipate)
         self._by_hour: dict[int, FloatArray] = {}
 
-    def prices(self, state: MarketState) -> FloatArray:
+    def prices(self, state: State) -> FloatArray:
         """Return the prices for the hour of the state, (M,) $/h."""
         hour = int(state.hour)
         if hour not in self._by_hour:

@@ -1,4 +1,4 @@
-"""The line search of IMP: the exact best price of one model while the others stay, compiled (see `lmaas_agents.imp.imp`).
+"""The line search of IMP: the exact best price of one model while the others stay (see `lmaas_agents.imp.imp`).
 
 Branch and bound over the price. A rising price loses the customers one by one, at their thresholds. What a sale of
 model m earns, h(beta) = (beta - s) T(beta) - G, has a second-order bound between two prices because **h is concave
@@ -29,7 +29,9 @@ from typing import NamedTuple
 import numpy as np
 
 from lmaas_env.engine.jit import kernel
-from lmaas_env.engine.recourse import TermArrays, energy_price, recourse, select, slot_hours, worst_fades
+from lmaas_env.engine.recourse import energy_price, recourse, slot_hours, worst_fades
+from lmaas_env.engine.rsr import select, worst_case
+from lmaas_env.engine.terms import Terms
 from lmaas_env.types import BoolArray, FloatArray, IntArray
 
 MARGIN = 1e-6  # relative; a price stays this far from a threshold, so that float32 actions do not lose the customer
@@ -50,7 +52,7 @@ class Anticipation(NamedTuple):
 class SellerConstants(NamedTuple):
     """The seller's constants, as kernels take them.
 
-    ``serving_cost`` (N, M) is what an hour costs, by customer since a seller that looks ahead also charges the battery;
+    ``serving_cost`` (M, N) is what an hour costs, by customer since a seller that looks ahead also charges the battery;
     ``adaptation_cost`` is (M,).
     """
 
@@ -59,6 +61,14 @@ class SellerConstants(NamedTuple):
     training_cost: float
     price_floor: float
     price_cap: float
+
+
+class Problem(NamedTuple):
+    """The seller's problem in one period: prices of M models for N customers."""
+
+    terms: Terms
+    anticipation: Anticipation
+    seller: SellerConstants
 
 
 class Demand(NamedTuple):
@@ -74,7 +84,7 @@ class Demand(NamedTuple):
 
 
 class Known(NamedTuple):
-    """Thresholds found so far, (N, M), and the best other offers that they hold for: most outlive a sweep."""
+    """Thresholds found so far, (M, N), and the best other offers that they hold for: most outlive a sweep."""
 
     offer: FloatArray
     threshold: FloatArray
@@ -103,18 +113,17 @@ class Block(NamedTuple):
 
 
 @kernel
-def _hours(
-    terms: TermArrays, anticipation: Anticipation, n: int, m: int, price: float
-) -> tuple[float, float, int, int]:
+def _hours(terms: Terms, anticipation: Anticipation, n: int, m: int, price: float) -> tuple[float, float, int, int]:
     """Anticipated hours T of customer n renting model m, their slope dT/dbeta, and two counts.
 
     The counts never fall as the price rises. The first rises where (beta - s) T may bend up at prices above s, the
     second where T bends at all (see the module).
     """
-    value, energy = terms.task_value[n], terms.energy[n]
-    power, cap = terms.power[n, m], terms.max_hours[n, m]
-    cost = (price + terms.airtime_cost[n, m, 0], price + terms.airtime_cost[n, m, 1])
-    kappa_q = (terms.saturation[n] * terms.quality[n, m, 0], terms.saturation[n] * terms.quality[n, m, 1])
+    slots, energy = terms.task_value.shape[0], terms.energy[n]
+    power = (terms.power[0, m, n], terms.power[1, m, n])
+    cap = (terms.max_hours[0, m, n], terms.max_hours[1, m, n])
+    cost = (price + terms.airtime_cost[0, m, n], price + terms.airtime_cost[1, m, n])
+    kappa_q = (terms.saturation[n] * terms.quality[0, m, n], terms.saturation[n] * terms.quality[1, m, n])
     total, slope, bends, kinks = 0.0, 0.0, 0, 0
     for p in range(anticipation.weights.shape[0]):
         weight = anticipation.weights[p, n]
@@ -127,13 +136,13 @@ def _hours(
             rented, used, count, others = 0.0, 0.0, 0, 0
             # Of the slots neither closed nor full: sums of V/d^2, g V/d^2 and g^2 V/d^2, d the marginal cost.
             by_price, by_energy, by_both = 0.0, 0.0, 0.0
-            for slot in range(value.shape[0]):
-                s = 1 if faded[slot] else 0
-                tau = slot_hours(value[slot], kappa_q[s], marginal[s], cap[s])
+            for slot in range(slots):
+                s, value = 1 if faded[slot] else 0, terms.task_value[slot, n]
+                tau = slot_hours(value, kappa_q[s], marginal[s], cap[s])
                 rented += tau
                 used += power[s] * tau
                 if 0.0 < tau < cap[s]:
-                    curvature = value[slot] / (marginal[s] * marginal[s])
+                    curvature = value / (marginal[s] * marginal[s])
                     by_price += curvature
                     by_both += power[s] * curvature
                     by_energy += power[s] * power[s] * curvature
@@ -142,8 +151,8 @@ def _hours(
                 others += tau > 0.0 if short and s == 1 else tau < cap[s]
             if not short:
                 if used <= energy:
-                    count += value.shape[0] + 1  # more than each count may fall by when energy ceases to bind
-                    others += value.shape[0] + 1
+                    count += slots + 1  # more than each count may fall by when energy ceases to bind
+                    others += slots + 1
                     break
                 mu = energy_price(terms, n, m, price, faded)
         total += weight * rented
@@ -156,21 +165,13 @@ def _hours(
 
 
 @kernel
-def _threshold(
-    terms: TermArrays,
-    n: int,
-    m: int,
-    faded: BoolArray,
-    offer: float,
-    start: float,
-    floor: float,
-    cap: float,
-    scratch: FloatArray,
-) -> float:
+def _threshold(problem: Problem, n: int, m: int, offer: float, start: float, scratch: FloatArray) -> float:
     """Price at which W_nm falls to the best other offer: inf if it stays above up to the cap, 0 if never above.
 
     Newton's step on a convex decreasing function never passes the root, from whichever side.
     """
+    terms, floor, cap = problem.terms, problem.seller.price_floor, problem.seller.price_cap
+    faded = worst_fades(terms.fade_budget[n], scratch.shape[0])
     price = start
     profit, hours, _ = recourse(terms, n, m, price, faded, scratch)
     if profit <= offer:
@@ -192,68 +193,49 @@ def _threshold(
 
 
 @kernel
-def fill_column(
-    terms: TermArrays,
-    anticipation: Anticipation,
-    seller: SellerConstants,
-    m: int,
-    price: float,
-    worst: FloatArray,
-    sale: FloatArray,
-) -> None:
-    """Fill column m of W (N, M) and of the seller's anticipated profit from each sale (N, M)."""
-    slots = terms.task_value.shape[1]
-    scratch = np.empty(slots)
-    for n in range(worst.shape[0]):
-        worst[n, m] = recourse(terms, n, m, price, worst_fades(terms.fade_budget[n], slots), scratch)[0]
-        sale[n, m] = 0.0
-        if worst[n, m] > 0.0:
-            hours, _, _, _ = _hours(terms, anticipation, n, m, price)
-            sale[n, m] = (price - seller.serving_cost[n, m]) * hours - seller.adaptation_cost[m]
+def fill_model(problem: Problem, m: int, price: float, worst: FloatArray, sale: FloatArray) -> None:
+    """Fill row m of W (M, N) and of the seller's anticipated profit from each sale (M, N)."""
+    terms, seller = problem.terms, problem.seller
+    customers = worst.shape[1]
+    prices, no_hours = np.full((1, customers), price), np.empty((0, 1, customers))
+    worst[m] = worst_case(terms, np.full(1, m), prices, no_hours)[0]
+    for n in range(customers):
+        sale[m, n] = 0.0
+        if worst[m, n] > 0.0:
+            hours, _, _, _ = _hours(terms, problem.anticipation, n, m, price)
+            sale[m, n] = (price - seller.serving_cost[m, n]) * hours - seller.adaptation_cost[m]
 
 
 @kernel
 def nothing_known(customers: int, models: int) -> Known:
     """Return what is remembered of thresholds before the first of them is found."""
-    return Known(np.full((customers, models), np.nan), np.zeros((customers, models)))
+    return Known(np.full((models, customers), np.nan), np.zeros((models, customers)))
 
 
 @kernel
-def demand_for(
-    terms: TermArrays,
-    seller: SellerConstants,
-    m: int,
-    price: float,
-    worst: FloatArray,
-    sale: FloatArray,
-    known: Known,
-) -> Demand:
+def demand_for(problem: Problem, m: int, price: float, worst: FloatArray, sale: FloatArray, known: Known) -> Demand:
     """Sort the customers by the price of model m from which they select another model, or none; fills ``known``."""
-    customers, models = worst.shape
-    slots = terms.task_value.shape[1]
-    scratch = np.empty(slots)
-    others = np.empty(models)
-    threshold = np.empty(customers)
-    elsewhere = np.empty(customers)
+    terms, seller = problem.terms, problem.seller
+    customers = worst.shape[1]
+    scratch = np.empty(terms.task_value.shape[0])
+    threshold, elsewhere = np.empty(customers), np.empty(customers)
+    others = worst.copy()
+    others[m] = -np.inf
+    choice = select(others)
     for n in range(customers):
-        others[:] = worst[n]
-        others[m] = -np.inf
-        other = select(others)
-        elsewhere[n] = sale[n, other] if other >= 0 else 0.0
-        offer = others[other] if other >= 0 else 0.0
-        if offer != known.offer[n, m]:
-            before = known.threshold[n, m]
+        other = choice[n]
+        elsewhere[n] = sale[other, n] if other >= 0 else 0.0
+        offer = others[other, n] if other >= 0 else 0.0
+        if offer != known.offer[m, n]:
+            before = known.threshold[m, n]
+            known.offer[m, n] = offer
             start = before if 0.0 < before < np.inf else price
-            faded = worst_fades(terms.fade_budget[n], slots)
-            known.offer[n, m] = offer
-            known.threshold[n, m] = _threshold(
-                terms, n, m, faded, offer, start, seller.price_floor, seller.price_cap, scratch
-            )
-        threshold[n] = known.threshold[n, m]
+            known.threshold[m, n] = _threshold(problem, n, m, offer, start, scratch)
+        threshold[n] = known.threshold[m, n]
     order = np.argsort(threshold)
     gone = np.zeros(customers + 1)
     gone[1:] = np.cumsum(elsewhere[order])
-    serving_cost = seller.serving_cost[order, m]
+    serving_cost = seller.serving_cost[m][order]
     concave, concave_above = np.empty(customers, dtype=np.bool_), np.empty(customers)
     for k in range(customers):
         concave[k], concave_above[k] = _concave(terms, order[k], m, serving_cost[k])
@@ -261,9 +243,10 @@ def demand_for(
 
 
 @kernel
-def _concave(terms: TermArrays, n: int, m: int, cost: float) -> tuple[bool, float]:
+def _concave(terms: Terms, n: int, m: int, cost: float) -> tuple[bool, float]:
     """Whether h is concave above cost, and the price from which it is so below, both where nothing bends it up."""
-    airtime, power = terms.airtime_cost[n, m], terms.power[n, m]
+    airtime = (terms.airtime_cost[0, m, n], terms.airtime_cost[1, m, n])
+    power = (terms.power[0, m, n], terms.power[1, m, n])
     # (s - beta) (g_1 - g_0) <= g_0 (beta + c_1), solved for beta
     above = (cost * (power[1] - power[0]) - power[0] * airtime[1]) / power[1]
     return cost + airtime[0] >= 0.0, above
@@ -277,8 +260,7 @@ def _gone(demand: Demand, price: float) -> int:
 
 @kernel
 def _look(
-    terms: TermArrays,
-    anticipation: Anticipation,
+    problem: Problem,
     m: int,
     demand: Demand,
     points: Points,
@@ -291,7 +273,7 @@ def _look(
     buying = _gone(demand, price)
     profit = float(demand.elsewhere[buying])
     for k in range(first, demand.customer.shape[0]):
-        hours, slope, bends, kinks = _hours(terms, anticipation, demand.customer[k], m, price)
+        hours, slope, bends, kinks = _hours(problem.terms, problem.anticipation, demand.customer[k], m, price)
         points.hours[row, k], points.slope[row, k] = hours, slope
         points.bends[row, k], points.kinks[row, k] = bends, kinks
         if k >= buying:
@@ -390,9 +372,7 @@ def new_points(customers: int) -> Points:
 
 @kernel
 def search_price(
-    terms: TermArrays,
-    anticipation: Anticipation,
-    seller: SellerConstants,
+    problem: Problem,
     m: int,
     current: float,
     profit: float,
@@ -407,12 +387,12 @@ def search_price(
     Depth first, the better half first. A row of ``points`` belongs to the depth whose split filled it, and is free once
     both halves are done.
     """
-    floor, cap = seller.price_floor, seller.price_cap
+    floor, cap = problem.seller.price_floor, problem.seller.price_cap
     first = _gone(demand, floor)
     last = _gone(demand, cap)
     best_price, best = current, profit
     for row, price in ((0, floor), (1, cap)):
-        profit = _look(terms, anticipation, m, demand, points, row, price, first)
+        profit = _look(problem, m, demand, points, row, price, first)
         if profit > best:
             best_price, best = price, profit
     evaluations = 2
@@ -425,7 +405,7 @@ def search_price(
         if right - left <= NARROWEST * right:
             continue
         price, row = _split(demand, left, right, block), block.depth + 2
-        profit = _look(terms, anticipation, m, demand, points, row, price, block.first)
+        profit = _look(problem, m, demand, points, row, price, block.first)
         evaluations += 1
         buying = _gone(demand, price)
         low, high = _interval(demand, buying)
@@ -442,26 +422,24 @@ def search_price(
 
 
 @kernel
-def personalised_bound(terms: TermArrays, anticipation: Anticipation, seller: SellerConstants) -> float:
+def personalised_bound(problem: Problem) -> float:
     """Return what the seller would earn if every customer had its own price and no choice but that model or none, $.
 
-    No common prices earn more (market.md, section 5): a bound without a search over price vectors.
+    No common prices earn more (docs/market.md, section 5): a bound without a search over price vectors.
     """
-    customers, models = terms.setup_cost.shape
-    slots = terms.task_value.shape[1]
+    terms, seller = problem.terms, problem.seller
+    models, customers = terms.setup_cost.shape
+    slots = terms.task_value.shape[0]
     scratch, points = np.empty(slots), new_points(1)
     total = -seller.training_cost
     for n in range(customers):
-        faded = worst_fades(terms.fade_budget[n], slots)
         most = 0.0
         for m in range(models):
-            cost, adaptation = seller.serving_cost[n, m], seller.adaptation_cost[m]
-            hours = slots * terms.max_hours[n, m, 0]
+            cost, adaptation = seller.serving_cost[m, n], seller.adaptation_cost[m]
+            hours = slots * terms.max_hours[0, m, n]
             if (seller.price_cap - cost) * hours - adaptation <= most:
                 continue
-            threshold = _threshold(
-                terms, n, m, faded, 0.0, seller.price_floor, seller.price_floor, seller.price_cap, scratch
-            )
+            threshold = _threshold(problem, n, m, 0.0, seller.price_floor, scratch)
             concave, above = _concave(terms, n, m, cost)
             demand = Demand(
                 np.array([n]),
@@ -472,7 +450,7 @@ def personalised_bound(terms: TermArrays, anticipation: Anticipation, seller: Se
                 np.array([above]),
                 adaptation,
             )
-            best = search_price(terms, anticipation, seller, m, seller.price_cap, -np.inf, demand, points, EXACT)[1]
+            best = search_price(problem, m, seller.price_cap, -np.inf, demand, points, EXACT)[1]
             missed = MARGIN * min(threshold, seller.price_cap) * hours + EXACT * max(1.0, abs(best))
             most = max(most, best + missed)
         total += most

@@ -1,9 +1,9 @@
-"""Climbs over tables of sales: a good joint choice of all prices from a few thousand problems of one customer each.
+"""Local search over tables of sales: a good joint choice of all prices from a few thousand problems of one customer.
 
 The prices of every model are cut into cells, and every customer's worst-case profit and planned hours are tabulated
-there, all models at once. A climb moves one price at a time to the best of its cells, as IMP does, but only adds up
-numbers of the table. IMP starts again where climbs end highest (`lmaas_agents.imp.multistart`); a policy lets them refine its
-prices (`lmaas_agents.learned.residual`).
+there, all models at once. The search moves one price at a time to the best of its cells, as IMP does, but only adds up
+numbers of the table. IMP starts again from the best ends of many such searches (`lmaas_agents.imp.multistart`); a
+residual policy refines its prices by it (`lmaas_agents.learned.residual`).
 """
 
 from __future__ import annotations
@@ -11,21 +11,22 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from lmaas_agents.imp.line_search import SellerConstants
 
 from lmaas_env.engine.jit import kernel
-from lmaas_env.engine.recourse import TermArrays, some
-from lmaas_env.engine.recourse_simd import solve_grid
+from lmaas_env.engine.rsr import worst_case
+from lmaas_env.engine.terms import Terms, slice_terms
 from lmaas_env.types import FloatArray, IntArray
 
 
-class Table(NamedTuple):
-    """Every customer and model at J prices, in K markets.
+class PriceTable(NamedTuple):
+    """Every customer and model of one market at J prices.
 
     Attributes
     ----------
-    prices : (K, M, J), $/h
-    worst : (K, M, N, J), $, the customer's worst-case profit
-    sale : (K, M, N, J), $, the seller's profit from the hours planned for the worst case
+    prices : (J, M), $/h
+    worst : (M, N, J), $, the customer's worst-case profit
+    sale : (M, N, J), $, the seller's profit from the hours planned for the worst case
     """
 
     prices: FloatArray
@@ -33,112 +34,89 @@ class Table(NamedTuple):
     sale: FloatArray
 
 
-def tabulate(terms: TermArrays, cost: FloatArray, adaptation_cost: FloatArray, prices: FloatArray) -> Table:
-    """Return the table of J prices of every model in K markets.
-
-    Parameters
-    ----------
-    terms : TermArrays
-        Of the K * N customers.
-    cost : (K * N, M), $/h
-        Of the seller.
-    adaptation_cost : (M,), $
-    prices : (K, J, M), $/h
-    """
-    lanes, cells, models = prices.shape
-    shape = lanes, models, len(terms.energy) // lanes, cells
-    table = Table(prices.transpose(0, 2, 1), np.empty(shape), np.empty(shape))
-    _fill(terms, cost, adaptation_cost, prices, table.worst, table.sale)
-    return table
+@kernel
+def price_table(terms: Terms, seller: SellerConstants, prices: FloatArray) -> PriceTable:
+    """Return the table of one market's customers at prices (J, M), $/h."""
+    (cells, models), (slots, customers) = prices.shape, terms.task_value.shape
+    rows = cells * models
+    model, price = np.empty(rows, dtype=np.int64), np.empty((rows, customers))
+    for row in range(rows):
+        model[row] = row % models
+        price[row] = prices[row // models, row % models]
+    hours = np.empty((slots, rows, customers))
+    promised = worst_case(terms, model, price, hours)
+    worst, sale = np.empty((models, customers, cells)), np.empty((models, customers, cells))
+    for row in range(rows):
+        j, m = row // models, row % models
+        for n in range(customers):
+            rented = 0.0
+            for slot in range(slots):
+                rented += hours[slot, row, n]
+            worst[m, n, j] = promised[row, n]
+            sale[m, n, j] = (prices[j, m] - seller.serving_cost[m, n]) * rented - seller.adaptation_cost[m]
+    return PriceTable(prices, worst, sale)
 
 
 @kernel
-def _fill(
-    terms: TermArrays,
-    cost: FloatArray,
-    adaptation_cost: FloatArray,
-    prices: FloatArray,
-    worst: FloatArray,
-    sale: FloatArray,
-) -> None:
-    models, customers = worst.shape[1:3]
-    for k in range(prices.shape[0]):
-        first = k * customers
-        profit, hours = solve_grid(some(terms, first, first + customers), prices[k : k + 1])
-        for m in range(models):
+def local_search(table: PriceTable, order: IntArray, cells: IntArray) -> FloatArray:
+    """Move every row of ``cells`` (C, M) to where no price gains alone; return the profit there, (C,) $.
+
+    Models move in ``order`` (M,); training costs are not counted.
+    """
+    worst, sale = table.worst, table.sale
+    models, customers, size = worst.shape
+    reached, profit = np.empty(cells.shape[0]), np.empty(size)
+    for c in range(cells.shape[0]):
+        row = cells[c]
+        best, settled, turn = -np.inf, 0, 0
+        while settled < models:
+            m = int(order[turn])
+            profit[:] = 0.0
             for n in range(customers):
-                for j in range(prices.shape[1]):
-                    rented = 0.0
-                    for slot in range(hours.shape[3]):
-                        rented += hours[n, j, m, slot]
-                    worst[k, m, n, j] = profit[n, j, m]
-                    sale[k, m, n, j] = (prices[k, j, m] - cost[first + n, m]) * rented - adaptation_cost[m]
-
-
-@kernel
-def climb(worst: FloatArray, sale: FloatArray, order: IntArray, cells: IntArray) -> FloatArray:
-    """Move every row of ``cells`` (K, C, M) to where no price gains alone; return the profit there, (K, C) $.
-
-    ``worst`` and ``sale`` are those of a `Table`; models move in ``order`` (M,), and training is not counted.
-    """
-    models, customers, size = worst.shape[1:]
-    reached, profit = np.empty(cells.shape[:2]), np.empty(size)
-    for k in range(cells.shape[0]):
-        for c in range(cells.shape[1]):
-            row = cells[k, c]
-            best, settled, turn = -np.inf, 0, 0
-            while settled < models:
-                m = int(order[turn])
-                profit[:] = 0.0
-                for n in range(customers):
-                    offer, elsewhere = 0.0, 0.0
-                    for other in range(models):
-                        if other != m and worst[k, other, n, row[other]] > offer:
-                            offer, elsewhere = worst[k, other, n, row[other]], sale[k, other, n, row[other]]
-                    for j in range(size):
-                        profit[j] += sale[k, m, n, j] if worst[k, m, n, j] > offer else elsewhere
-                settled += 1
-                for j in range(size):  # the first of equals, up to rounding
-                    if profit[j] > best + 1e-9 * max(1.0, abs(best)) or best == -np.inf:
-                        settled = settled if row[m] == j else 1
-                        row[m], best = j, profit[j]
-                turn = (turn + 1) % models
-            reached[k, c] = best
+                offer, elsewhere = 0.0, 0.0
+                for other in range(models):
+                    if other != m and worst[other, n, row[other]] > offer:
+                        offer, elsewhere = worst[other, n, row[other]], sale[other, n, row[other]]
+                for j in range(size):
+                    profit[j] += sale[m, n, j] if worst[m, n, j] > offer else elsewhere
+            settled += 1
+            for j in range(size):  # the first of equals, up to rounding
+                if profit[j] > best + 1e-9 * max(1.0, abs(best)) or best == -np.inf:
+                    settled = settled if row[m] == j else 1
+                    row[m], best = j, profit[j]
+            turn = (turn + 1) % models
+        reached[c] = best
     return reached
 
 
 @kernel
-def refine(
-    terms: TermArrays,
-    cost: FloatArray,
-    adaptation_cost: FloatArray,
-    prices: FloatArray,
-    factors: FloatArray,
-    starts: IntArray,
-    order: IntArray,
-    floor: float,
-    cap: float,
+def refined_prices(
+    terms: Terms, seller: SellerConstants, prices: FloatArray, factors: FloatArray, starts: IntArray, order: IntArray
 ) -> FloatArray:
-    """Return, of K markets, the best prices (K, M), $/h, at which climbs around ``prices`` (K, M) end.
+    """Return the best prices (K, M), $/h, at which local searches around ``prices`` (K, M) of K markets end.
 
-    Cells are the prices times ``factors`` (J,), clipped to floor and cap; climbs start from ``starts`` (C, M). One
-    market after another, so that its table stays in the cache.
+    Cells are the prices times ``factors`` (J,), clipped to floor and cap; the searches start from ``starts`` (C, M).
+    ``terms`` and ``seller.serving_cost`` are those of the K * N customers. One market after another, so that its table
+    stays in the cache.
     """
     lanes, models = prices.shape
     customers = terms.energy.shape[0] // lanes
-    grid = np.empty((1, factors.shape[0], models))
-    worst = np.empty((1, models, customers, factors.shape[0]))
-    sale = np.empty(worst.shape)
-    ends = np.empty((1, *starts.shape), dtype=np.int64)
     found = np.empty(prices.shape)
     for k in range(lanes):
         first, end = k * customers, (k + 1) * customers
+        grid = np.empty((factors.shape[0], models))
         for j in range(factors.shape[0]):
             for m in range(models):
-                grid[0, j, m] = min(max(prices[k, m] * factors[j], floor), cap)
-        _fill(some(terms, first, end), cost[first:end], adaptation_cost, grid, worst, sale)
-        ends[0] = starts
-        best = climb(worst, sale, order, ends)[0].argmax()
+                grid[j, m] = min(max(prices[k, m] * factors[j], seller.price_floor), seller.price_cap)
+        own = SellerConstants(
+            seller.serving_cost[:, first:end].copy(),
+            seller.adaptation_cost,
+            seller.training_cost,
+            seller.price_floor,
+            seller.price_cap,
+        )
+        ends = starts.copy()
+        best = local_search(price_table(slice_terms(terms, first, end), own, grid), order, ends).argmax()
         for m in range(models):
-            found[k, m] = grid[0, ends[0, best, m], m]
+            found[k, m] = grid[ends[best, m], m]
     return found

@@ -1,10 +1,11 @@
-"""A guide for learned policies: where prices are expected, what customers do there, and where a price should end.
+"""Residual pricing: a policy's outputs move the prices of a plan, which then snap to thresholds or are refined.
 
-A guided policy does not price from nothing. Its outputs move the prices of a plan (`lmaas_agents.lookahead.plan_day`), which
-knows the market's constants and the hour only, and each price then ends just below the nearest threshold
-(`lmaas_agents.learned.snap`), while the policy learns; once it has, climbs refine its prices (`lmaas_agents.imp.price_table`), net of what the
-charge they drain is worth. A policy over the set of customers also sees what each of them would do at the plan's
-prices. All of this the seller knows: the market's constants and what its observation shows.
+A residual policy does not price from nothing. Its outputs move the prices of a plan
+(`lmaas_agents.lookahead.plan_day`), which knows the market's constants and the hour only. While the policy learns, each
+price ends just below the nearest threshold (`lmaas_agents.learned.snap`); once it has learned, a local search refines
+its prices (`lmaas_agents.imp.price_table`), net of the value of the energy that they drain. A policy over the set of
+customers also sees what each customer would do at the plan's prices. All of this the seller knows: the market's
+constants and what its observation shows.
 """
 
 from __future__ import annotations
@@ -15,90 +16,115 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from lmaas_agents.imp.price_table import refine
-from lmaas_agents.learned.snap import undercut
-from lmaas_agents.lookahead import Plan, interpolated, plan_day, shadow_prices
+from lmaas_agents.imp.line_search import SellerConstants
+from lmaas_agents.imp.price_table import refined_prices
+from lmaas_agents.learned.snap import snap_to_threshold
+from lmaas_agents.lookahead import Plan, charged_costs, interpolated, plan_day
 
 from lmaas_env.engine.jit import kernel
-from lmaas_env.engine.period import LaneState, Packed, terms_of, unpack
-from lmaas_env.engine.recourse_simd import solve_rows
-from lmaas_env.market import Market, MarketState
+from lmaas_env.engine.period import Constants, customers_of, terms_of_lanes
+from lmaas_env.engine.rsr import worst_case
+from lmaas_env.engine.terms import price_per_customer
+from lmaas_env.market import Market
+from lmaas_env.state import State
 from lmaas_env.types import FloatArray, IntArray
 
-OWN = 11  # numbers that a policy sees of every customer, beside three per model
-CLOCK = 4  # and of the hour
-STAGES = ((25, 0.5), (13, 0.05), (9, 0.008))  # of climbs: cells per model, and how far their log reaches; odd numbers
-_MOST = 10.0  # outputs beyond are as good as infinite
-TYPICAL_CUSTOMERS = 192  # from whom a plan is made where customers change daily
+CUSTOMER_FEATURES = 11  # numbers that a policy sees of every customer, beside three per model
+CLOCK_FEATURES = 4  # and of the hour
+STAGES = ((25, 0.5), (13, 0.05), (9, 0.008))  # of the local search: cells per model, and the reach of their logarithm
+TYPICAL_CUSTOMERS = 192  # from whom a plan is made where the population is resampled
+_LARGEST_OUTPUT = 10.0  # outputs beyond are as good as infinite
+
+# Scales of the features: typical values of the scenario ``day``, so that features are near [-1, 1].
+_SHADOWING, _DEMAND = 4.0, 0.25  # standard deviations, dB and log
+_CAPACITY, _LEAST_SHARE = 60.0, 0.003  # Wh; below this share of capacity a battery counts as empty
+_TASK_VALUE, _LEAST_VALUE = 5.0, 1e-9  # $ per period
+_SNR, _SNR_MEAN = 10.0, 2.0  # dB, and the mean in that unit
+_FADE_DEPTH, _FADE_DEPTH_MEAN = 5.0, 2.0  # dB, and the mean in that unit
+_FADE_BUDGET = 2.0  # slots
+_SATURATION, _SATURATION_FACTOR = 25.0, 3.0  # 1/h
+_TOP_SLOT_FACTOR, _TOP_SLOT_MEAN = 6.0, 2.0  # of the share of the period's value in its most valuable slot
+_PROFIT_FACTOR, _LEAST_PROFIT, _LARGEST_PROFIT = 0.5, -3.0, 10.0  # $
+_HOURS_FACTOR, _LEAST_HOURS = 2.0, 1e-6  # h
+_DISTANCE_FACTOR, _LEAST_DISTANCE, _LARGEST_DISTANCE = 2.0, -1.0, 2.0  # of a threshold, relative to the price
+_NO_THRESHOLD = -2.0
 
 
-class Guide(NamedTuple):
+class Residual(NamedTuple):
     """How outputs become prices.
 
     Attributes
     ----------
-    plan : the prices posted where every output is 0, and what charge is worth
-    span : log of the factor by which an output of 1 moves a price
-    reach : log of the factor within which a price moves to the nearest threshold; 0 for not at all
-    climbs : over tables of prices around those of the outputs, instead of undercutting; 0 for none
+    plan : the prices posted where every output is 0, and the energy value
+    residual_scale : logarithm of the factor by which an output of 1 moves a price
+    snap_radius : logarithm of the factor within which a price moves to the nearest threshold; 0 for not at all
+    searches : local searches over tables of prices around those of the outputs, instead of snapping; 0 for none
     """
 
     plan: Plan
-    span: float
-    reach: float
-    climbs: int = 0
+    residual_scale: float
+    snap_radius: float
+    searches: int = 0
+
+
+def residual_of(market: Market, plan: Plan, residual_scale: float, snap_radius: float, searches: int = 0) -> Residual:
+    """Return how outputs move a plan's prices; a seller that does not see its customers' state knows no thresholds."""
+    if market.scenario.observation == "public":
+        return Residual(plan, residual_scale, 0.0)
+    return Residual(plan, residual_scale, snap_radius, searches)
 
 
 def plan_of(market: Market) -> Plan:
-    """Return the plan that guides: that of the market's customers or, where they change, of many that might come."""
-    if market.scenario.turnover == "none":
+    """Return the plan to start from: of the market's customers or, where they are resampled, of many typical ones."""
+    if market.scenario.resample_population == "never":
         return plan_day(market)
-    typical = dataclasses.replace(market.scenario, customers=TYPICAL_CUSTOMERS, turnover="none")
+    typical = dataclasses.replace(market.scenario, customers=TYPICAL_CUSTOMERS, resample_population="never")
     plan = plan_day(Market(typical, seed=1))
-    return plan._replace(worth=plan.worth.mean(axis=1, keepdims=True))
+    return plan._replace(energy_value=plan.energy_value.mean(axis=1, keepdims=True))
 
 
-def guided_prices(market: Market, guide: Guide, state: MarketState, outputs: FloatArray) -> FloatArray:
+def residual_prices(market: Market, residual: Residual, state: State, outputs: FloatArray) -> FloatArray:
     """Return the prices (K, M), $/h, of a policy's outputs (K, M) in states of K lanes."""
-    scenario, catalogue, lanes = market.scenario, market.catalogue, market.lanes(state)
-    limits = scenario.price_floor, scenario.price_cap
-    prices = _moved(guide.plan.prices, lanes.hour, outputs, guide.span, *limits)
-    if guide.reach == 0.0 and guide.climbs == 0:
+    scenario, catalogue, batch = market.scenario, market.catalogue, market.as_batch(state)
+    limits = float(scenario.price_floor), float(scenario.price_cap)
+    prices = _moved(residual.plan.prices, batch.hour, outputs, residual.residual_scale, *limits)
+    if residual.snap_radius == 0.0 and residual.searches == 0:
         return prices
-    terms = terms_of(market.packed, lanes)
-    if guide.climbs == 0:
-        return undercut(market, terms, prices, guide.reach)
-    power = terms.power[:, :, 0]
-    cost = catalogue.serving_cost + shadow_prices(market.packed, lanes, guide.plan.worth, power) * power
+    terms = terms_of_lanes(market.constants, batch, 0, len(prices))
+    if residual.searches == 0:
+        return snap_to_threshold(market, terms, prices, residual.snap_radius)
+    serving_cost = np.repeat(catalogue.serving_cost[:, None], terms.energy.size, axis=1)
+    uncharged = SellerConstants(serving_cost, catalogue.adaptation_cost, float(catalogue.training_cost.sum()), *limits)
+    seller = charged_costs(uncharged, terms, market, residual.plan.energy_value, batch)
     order = np.argsort(catalogue.serving_cost, kind="stable")
-    for factors, starts in _stages(guide.climbs, tuple(order.tolist())):
-        prices = refine(terms, cost, catalogue.adaptation_cost, prices, factors, starts, order, *limits)
+    for factors, starts in _stages(residual.searches, tuple(order.tolist())):
+        prices = refined_prices(terms, seller, prices, factors, starts, order)
     return prices
 
 
 @kernel
 def _moved(
-    planned: FloatArray, hour: IntArray, outputs: FloatArray, span: float, floor: float, cap: float
+    planned: FloatArray, hour: IntArray, outputs: FloatArray, residual_scale: float, floor: float, cap: float
 ) -> FloatArray:
     """Return the planned prices (H, M) of the lanes' hours (K,), moved by outputs (K, M) and clipped."""
     prices = np.empty(outputs.shape)
     for k in range(outputs.shape[0]):
-        its = planned[min(hour[k], planned.shape[0] - 1)]  # at a day's end, which nobody prices, the last hour's
+        own = planned[min(hour[k], planned.shape[0] - 1)]  # at a day's end, which is not priced, the last hour's
         for m in range(outputs.shape[1]):
-            output = min(max(outputs[k, m], -_MOST), _MOST)
-            prices[k, m] = min(max(its[m] * math.exp(span * output), floor), cap)
+            output = min(max(outputs[k, m], -_LARGEST_OUTPUT), _LARGEST_OUTPUT)
+            prices[k, m] = min(max(own[m] * math.exp(residual_scale * output), floor), cap)
     return prices
 
 
 @functools.cache
-def _stages(climbs: int, order: tuple[int, ...]) -> list[tuple[FloatArray, IntArray]]:
-    """Return, of every stage, the factors of its cells (J,), and those at which climbs start (C, M).
+def _stages(searches: int, order: tuple[int, ...]) -> list[tuple[FloatArray, IntArray]]:
+    """Return, of every stage, the factors of its cells (J,), and those at which searches start (C, M).
 
-    The first climb starts in the middle, the others in drawn cells; stages after the first climb once.
+    The first search starts in the middle, the others in drawn cells; stages after the first search once.
     """
     stages: list[tuple[FloatArray, IntArray]] = []
     for cells, reach in STAGES:
-        drawn = np.random.default_rng(0).integers(cells, size=(1 if stages else climbs, len(order)))
+        drawn = np.random.default_rng(0).integers(cells, size=(1 if stages else searches, len(order)))
         drawn[0] = cells // 2
         starts = np.empty_like(drawn)
         starts[:, order] = drawn
@@ -106,77 +132,77 @@ def _stages(climbs: int, order: tuple[int, ...]) -> list[tuple[FloatArray, IntAr
     return stages
 
 
-def set_size(market: Market) -> tuple[int, int]:
+def feature_sizes(market: Market) -> tuple[int, int]:
     """Return how many numbers a policy over customers sees of each of them, and of the hour."""
-    return OWN + 3 * market.catalogue.size, CLOCK
+    return CUSTOMER_FEATURES + 3 * market.catalogue.size, CLOCK_FEATURES
 
 
-def customer_features(market: Market, guide: Guide, state: MarketState) -> tuple[FloatArray, FloatArray]:
+def customer_features(market: Market, residual: Residual, state: State) -> tuple[FloatArray, FloatArray]:
     """Return what a policy over customers sees in states of K lanes: of every customer (K, N, F), of the hour (K, C).
 
     Of each customer its state and constants and, at the plan's prices and per model, its worst-case profit, its planned
     hours and how far its threshold lies from the price. Numbers of different markets have one scale.
     """
-    return _features(market.packed, market.lanes(state), guide.plan.prices, market.scenario.periods)
+    return _features(market.constants, market.as_batch(state), residual.plan.prices, market.scenario.periods)
 
 
 @kernel
-def _features(packed: Packed, state: LaneState, planned: FloatArray, periods: int) -> tuple[FloatArray, FloatArray]:
-    prices = _moved(planned, state.hour, np.zeros((state.hour.shape[0], planned.shape[1])), 0.0, 0.0, np.inf)
-    terms = terms_of(packed, state)
-    _, worst_case_profit, planned_hours = solve_rows(terms, prices)
-    market = unpack(packed, 0, state.charge.size)
-    lanes, customers = state.charge.shape
-    models, known = prices.shape[1], market.capacity.shape[0]
-    seen, clock = np.empty((lanes, customers, OWN + 3 * models)), np.empty((lanes, CLOCK))
+def _features(constants: Constants, state: State, planned: FloatArray, periods: int) -> tuple[FloatArray, FloatArray]:
+    """Return the features of `customer_features`."""
+    (lanes, customers), models = state.charge.shape, planned.shape[1]
+    slots, known = constants.task_value.shape[0], customers_of(constants)
+    prices = np.empty((lanes, models))
+    for k in range(lanes):
+        prices[k] = planned[min(state.hour[k], planned.shape[0] - 1)]
+    terms = terms_of_lanes(constants, state, 0, lanes)
+    hours = np.empty((slots, models, lanes * customers))
+    profit = worst_case(terms, np.arange(models), price_per_customer(prices, customers), hours)
+    seen, clock = np.empty((lanes, customers, CUSTOMER_FEATURES + 3 * models)), np.empty((lanes, CLOCK_FEATURES))
     for k in range(lanes):
         angle = 2.0 * math.pi * state.hour[k] / 24.0
         clock[k, 0], clock[k, 1] = math.sin(angle), math.cos(angle)
         clock[k, 2] = 1.0 - state.hour[k] / periods
-        clock[k, 3] = 0.5 * math.log(market.demand_factor[state.hour[k] % 24])
+        clock[k, 3] = 0.5 * math.log(constants.demand_factor[state.hour[k] % 24])
         for n in range(customers):
-            row, its = k * customers + n, seen[k, n]
-            own = row % known
-            capacity = market.capacity[own]
+            row, own = k * customers + n, seen[k, n]
+            c = row % known.capacity.shape[0]
+            capacity, snr = known.capacity[c], known.mean_snr[c] + state.shadowing[k, n]
             share_left = state.charge[k, n] / capacity
-            value = max(terms.task_value[row].sum(), 1e-9)
-            its[0] = state.shadowing[k, n] / 4.0
-            its[1] = state.demand[k, n] / 0.25
-            its[2] = 2.0 * share_left - 1.0
-            its[3] = math.log(max(share_left, 0.003) * capacity / 60.0)
-            its[4] = math.log(capacity / 60.0)
-            its[5] = math.log(value / 5.0)
-            its[6] = 6.0 * terms.task_value[row, 0] / value - 2.0
-            its[7] = market.mean_snr[own] / 10.0 - 2.0 + state.shadowing[k, n] / 10.0
-            its[8] = market.fade_depth[own] / 5.0 - 2.0
-            its[9] = market.fade_budget[own] - 2.0
-            its[10] = 3.0 * math.log(market.saturation[own] / 25.0)
+            value = max(terms.task_value[:, row].sum(), _LEAST_VALUE)
+            own[0] = state.shadowing[k, n] / _SHADOWING
+            own[1] = state.demand[k, n] / _DEMAND
+            own[2] = 2.0 * share_left - 1.0
+            own[3] = math.log(max(share_left, _LEAST_SHARE) * capacity / _CAPACITY)
+            own[4] = math.log(capacity / _CAPACITY)
+            own[5] = math.log(value / _TASK_VALUE)
+            own[6] = _TOP_SLOT_FACTOR * terms.task_value[0, row] / value - _TOP_SLOT_MEAN
+            own[7] = snr / _SNR - _SNR_MEAN
+            own[8] = known.fade_depth[c] / _FADE_DEPTH - _FADE_DEPTH_MEAN
+            own[9] = constants.fade_budget[c] - _FADE_BUDGET
+            own[10] = _SATURATION_FACTOR * math.log(known.saturation[c] / _SATURATION)
             best, second = -np.inf, -np.inf
             for m in range(models):
-                offer = worst_case_profit[row, m]
+                offer = profit[m, row]
                 best, second = max(best, offer), max(second, min(best, offer))
             for m in range(models):
-                offer, hours = worst_case_profit[row, m], planned_hours[row, m].sum()
+                offer, planned_hours = profit[m, row], hours[:, m, row].sum()
                 other = max(second if offer == best else best, 0.0)
-                distance = (offer - other) / hours / prices[k, m] if hours > 1e-6 else -2.0  # of the threshold
-                its[OWN + m] = 0.5 * min(max(offer, -3.0), 10.0)
-                its[OWN + models + m] = 2.0 * hours
-                its[OWN + 2 * models + m] = 2.0 * min(max(distance, -1.0), 2.0)
+                distance = _NO_THRESHOLD
+                if planned_hours > _LEAST_HOURS:
+                    distance = (offer - other) / planned_hours / prices[k, m]
+                own[CUSTOMER_FEATURES + m] = _PROFIT_FACTOR * min(max(offer, _LEAST_PROFIT), _LARGEST_PROFIT)
+                own[CUSTOMER_FEATURES + models + m] = _HOURS_FACTOR * planned_hours
+                own[CUSTOMER_FEATURES + 2 * models + m] = _DISTANCE_FACTOR * min(
+                    max(distance, _LEAST_DISTANCE), _LARGEST_DISTANCE
+                )
     return seen, clock
 
 
-def potential(market: Market, worth: FloatArray, state: MarketState) -> FloatArray:
-    """Return what the batteries are worth to the seller in states of K lanes, (K,) $: `Plan.worth` of their charge."""
-    lanes = market.lanes(state)
-    customer = np.arange(market.population.size) % worth.shape[1]
-    rows = lanes.hour[:, None] * worth.shape[1] + customer
-    share = lanes.charge / market.population.capacity
-    found = interpolated(worth.reshape(-1, worth.shape[2]), rows.reshape(-1), share.reshape(-1))
+def potential(market: Market, energy_value: FloatArray, state: State) -> FloatArray:
+    """Return the value of the batteries to the seller in states of K lanes, (K,) $: that of their charge in a plan."""
+    batch = market.as_batch(state)
+    customer = np.arange(market.population.size) % energy_value.shape[1]
+    rows = batch.hour[:, None] * energy_value.shape[1] + customer
+    share = batch.charge / market.population.capacity
+    found = interpolated(energy_value.reshape(-1, energy_value.shape[2]), rows.reshape(-1), share.reshape(-1))
     return found.reshape(share.shape).sum(axis=1)
-
-
-def guide_of(market: Market, plan: Plan, span: float, reach: float, climbs: int = 0) -> Guide:
-    """Return the guide of a plan; a seller that does not see its customers' state knows no thresholds."""
-    if market.scenario.observation == "public":
-        return Guide(plan, span, 0.0)
-    return Guide(plan, span, reach, climbs)

@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from lmaas_agents.imp.line_search import Anticipation, SellerConstants, fill_column
+from lmaas_agents.imp.line_search import Problem, fill_model
 
 from lmaas_env.engine.jit import kernel
-from lmaas_env.engine.recourse import SELECTION_THRESHOLD, TermArrays, select
+from lmaas_env.engine.rsr import SELECTION_THRESHOLD, chosen, select
 from lmaas_env.types import FloatArray, IntArray
 
 BLOCKS = 16  # into which a box's prices are cut for its bound, a power of two
@@ -35,29 +35,30 @@ class Tables(NamedTuple):
 
 
 @kernel
-def tabulate(terms: TermArrays, anticipation: Anticipation, seller: SellerConstants, grid: FloatArray) -> Tables:
+def tabulate(problem: Problem, grid: FloatArray) -> Tables:
     """Fill the tables for prices ``grid`` (J + 1,), ascending."""
-    customers, models = terms.setup_cost.shape
-    slots, cells = terms.task_value.shape[1], grid.shape[0] - 1
+    terms, seller = problem.terms, problem.seller
+    models, customers = terms.setup_cost.shape
+    slots, cells = terms.task_value.shape[0], grid.shape[0] - 1
     levels = 1
     while 2**levels <= cells:
         levels += 1
     worst, sale = np.empty((customers, models, cells + 1)), np.empty((customers, models, cells + 1))
     best_sale = np.empty((levels, customers, models, cells))
-    worst_at, sale_at = np.empty((customers, models)), np.empty((customers, models))
+    worst_at, sale_at = np.empty((models, customers)), np.empty((models, customers))
     for j in range(cells + 1):
         for m in range(models):
-            fill_column(terms, anticipation, seller, m, float(grid[j]), worst_at, sale_at)
-        worst[:, :, j], sale[:, :, j] = worst_at, sale_at
+            fill_model(problem, m, float(grid[j]), worst_at, sale_at)
+        worst[:, :, j], sale[:, :, j] = worst_at.T, sale_at.T
     for n in range(customers):
         for m in range(models):
-            serving, adaptation = seller.serving_cost[n, m], seller.adaptation_cost[m]
+            serving, adaptation = seller.serving_cost[m, n], seller.adaptation_cost[m]
             for j in range(cells):
                 # (beta - s) T(beta) - G, T at most that of the left end; a negative margin is at best 0.
                 hours = 0.0
                 if worst[n, m, j] > 0.0:
                     margin = grid[j] - serving
-                    most = slots * terms.max_hours[n, m, 0]  # where the sale does not tell the hours
+                    most = slots * terms.max_hours[0, m, n]  # where the sale does not tell the hours
                     hours = (sale[n, m, j] + adaptation) / margin if margin != 0.0 else most
                 best_sale[0, n, m, j] = max(grid[j + 1] - serving, 0.0) * hours - adaptation
             for level in range(1, levels):
@@ -137,15 +138,11 @@ def _best_sale(tables: Tables, n: int, m: int, start: int, end: int, level_of: I
 def profit_at(tables: Tables, point: IntArray) -> float:
     """Sum of sales at a point of the grid (M,)."""
     customers, models = tables.worst.shape[:2]
-    total = 0.0
-    worst = np.empty(models)
-    for n in range(customers):
-        for m in range(models):
-            worst[m] = tables.worst[n, m, point[m]]
-        m = select(worst)
-        if m >= 0:
-            total += tables.sale[n, m, point[m]]
-    return total
+    worst, sale = np.empty((models, customers)), np.empty((models, customers))
+    for m in range(models):
+        for n in range(customers):
+            worst[m, n], sale[m, n] = tables.worst[n, m, point[m]], tables.sale[n, m, point[m]]
+    return chosen(sale, select(worst)).sum()
 
 
 @kernel

@@ -36,7 +36,7 @@ def exhaustive(imp: IMP, terms: RentalTerms, points: int = 40) -> SearchResult:
     if points < 2 or points**models > LARGEST_GRID:
         raise ValueError(f"points = {points} must be at least 2, and points^{models} at most {LARGEST_GRID:.0e}")
     grid = _grid(imp, points - 1)
-    total, point = boxes.best_of_grid(boxes.tabulate(terms.arrays, imp.anticipation, imp.constants, grid))
+    total, point = boxes.best_of_grid(boxes.tabulate(imp.problem(terms), grid))
     profit = float(total) - imp.constants.training_cost
     seconds = time.perf_counter() - began
     history, times = np.array([profit]), np.array([seconds])
@@ -129,7 +129,7 @@ def _explore(
     """Branch and bound on one grid, from an incumbent."""
     models = terms.setup_cost.shape[1]
     grid = _grid(imp, cells)
-    tables = boxes.tabulate(terms.arrays, imp.anticipation, imp.constants, grid)
+    tables = boxes.tabulate(imp.problem(terms), grid)
     level_of: IntArray = np.array([0, *(width.bit_length() - 1 for width in range(1, cells + 1))], dtype=np.int64)
     training = imp.constants.training_cost
     prices, incumbent, history, times = start.prices, start.profit + training, list(start.history), list(start.times)
