@@ -329,15 +329,22 @@ def write_back(chunks: Any, slots: Any, count: int, answers: Answers) -> None:
 
 @kernel
 def solve_or_defer(
-    chunk: Any, slots: Any, count: int, deferred: Any, deferred_slots: Any, waiting: int, answers: Answers
+    chunk: Any,
+    slots: Any,
+    count: int,
+    deferred: Any,
+    deferred_slots: Any,
+    waiting: int,
+    is_last: bool,
+    answers: Answers,
 ) -> int:
     """Solve a chunk of ``count`` problems; defer those short of energy to a second chunk when there are few of them.
 
-    Returns how many problems then wait in the second chunk.
+    The last chunk defers only to problems that wait already. Returns how many problems then wait in the second chunk.
     """
     lacking = fill_slack(chunk, slots, count)
-    is_dense = lacking >= DENSE_THRESHOLD
-    if is_dense:
+    is_dense = lacking >= DENSE_THRESHOLD or (is_last and waiting == 0)
+    if is_dense and lacking > 0:
         find_energy_prices(chunk, slots)
         fill_hours(chunk, slots)
     if is_dense or lacking < count:
@@ -392,8 +399,9 @@ def solve_recourse(
             for i in range(before, loaded):
                 chunk[0]["problem"][i] = row * customers + first + i - before
             first += loaded - before
-            if loaded == WIDTH or (row == rows - 1 and first == customers):
-                waiting = solve_or_defer(chunk, slots, loaded, deferred, deferred_slots, waiting, answers)
+            is_last = row == rows - 1 and first == customers
+            if loaded == WIDTH or is_last:
+                waiting = solve_or_defer(chunk, slots, loaded, deferred, deferred_slots, waiting, is_last, answers)
                 loaded = 0
     if waiting > 0:
         water_fill(deferred, deferred_slots, waiting)
