@@ -19,7 +19,7 @@ from lmaas_env.spaces import (
     checked_action,
     observation_from_state,
     observation_space,
-    view_of,
+    shown_constants,
 )
 from lmaas_env.state import Settlement, State
 from lmaas_env.transition import StepResult, info_of, transition
@@ -141,7 +141,7 @@ class LMaaSEnv(gym.Env[Any, Any]):
         self.action_space = action_space(self.market)
         self.render_mode = render_mode
         self._window: Window | None = None
-        self._view = view_of(self.market)
+        self._shown = shown_constants(self.market)
         self._state: State | None = None  # with a leading lane axis, as all that a step takes and returns
         self._last: StepResult | None = None
 
@@ -152,7 +152,7 @@ class LMaaSEnv(gym.Env[Any, Any]):
         super().reset(seed=seed)
         if self.market.scenario.resample_population == "episode":
             self.market = self.market.with_population(Population.sample(self.market.scenario, self.np_random))
-            self._view = view_of(self.market)
+            self._shown = shown_constants(self.market)
         self._state, self._day = self.market.days([self.np_random])
         self._last = None
         self._show()
@@ -172,7 +172,7 @@ class LMaaSEnv(gym.Env[Any, Any]):
         if self._state is None or self._state.hour[0] >= self.market.scenario.periods:
             raise gym.error.ResetNeeded("Call reset() before step(): no day has started, or it is over")
         draws = self._day.at(self._state.hour[0])
-        self._last = transition(self.market, self._view, checked[None], self._state, draws)
+        self._last = transition(self.market, self._shown, checked[None], self._state, draws)
         self._state = self._last.state
         info = info_of(self._last, 0)
         self._show()

@@ -28,9 +28,9 @@ from lmaas_env.engine.period import (
     draw_days,
     record_lanes,
     settle_lanes,
+    state_after,
     terms_of_lanes,
 )
-from lmaas_env.engine.terms import price_per_customer
 from lmaas_env.population import Population
 from lmaas_env.scenario import Scenario
 from lmaas_env.state import Draws, Settlement, State
@@ -112,7 +112,7 @@ class Market:
         def draw_lanes(first: int, last: int) -> None:
             while first < last:
                 count = DRAWN_AT_ONCE if last - first >= DRAWN_AT_ONCE else 1  # two sizes, each compiled by itself
-                draw_days(tuple(rngs[first : first + count]), first, self.constants.numbers, start, draws)
+                draw_days(tuple(rngs[first : first + count]), first, self.constants, start, draws)
                 first += count
 
         in_threads(draw_lanes, lanes, LEAST_LANES)
@@ -188,51 +188,50 @@ class Market:
             faded if lead else faded[None], *(_batch_of(f"draws: {name}", array, shape) for name, array in rest)
         )
         rows = np.ascontiguousarray(posted) if lead else posted[None]
-        record = self.settle_batch(rows, self.as_batch(state), batch)
-        settlement, after = settlement_of(rows, batch.faded, record), state_after(state.hour, record)
+        record = self.new_record(len(rows))
+        self.settle_batch(rows, self.as_batch(state), batch, record)
+        settlement, after = settlement_of(rows, batch.faded, record), state_after(record)
         if lead:
             return settlement, after
-        return Settlement(*(array[0] for array in settlement)), State(after.hour, *(array[0] for array in after[1:]))
+        return Settlement(*(array[0] for array in settlement)), State(
+            int(after.hour[0]), *(array[0] for array in after[1:])
+        )
 
-    def settle_batch(self, prices: FloatArray, state: State, draws: Draws) -> Record:
-        """As `settle` for K lanes, every array with a leading lane axis; shapes are not checked.
+    @property
+    def is_compiled(self) -> bool:
+        """Whether one kernel settles whole periods: customers follow RSR and rent with recourse."""
+        return type(self.customers) is RSR and self.scenario.settlement == "recourse"
+
+    def new_record(self, lanes: int) -> Record:
+        """Return room for what a period of K lanes brings."""
+        (customers, slots), models = self.population.task_value.shape[-2:], self.catalogue.size
+        return Record(
+            np.empty(lanes, dtype=np.int64),
+            np.empty((lanes, customers), dtype=np.int64),
+            np.empty((lanes, customers, slots)),
+            np.empty((7, lanes, customers)),
+            np.empty((7, lanes)),
+            np.empty((lanes, models), dtype=np.int64),
+            np.empty((lanes, models)),
+        )
+
+    def settle_batch(self, prices: FloatArray, state: State, draws: Draws, record: Record) -> None:
+        """As `settle` for K lanes, every array with a leading lane axis; fills ``record``, shapes are not checked.
 
         Raises
         ------
         ValueError
             As in `settle`, but for shapes.
         """
-        (lanes, models), (customers, slots) = prices.shape, draws.faded.shape[1:]
-        record = Record(
-            np.empty((lanes, customers), dtype=np.int64),
-            np.empty((lanes, customers, slots)),
-            np.empty((7, lanes, customers)),
-            np.empty((6, lanes)),
-            np.empty((lanes, models), dtype=np.int64),
-            np.empty((lanes, models)),
-        )
 
         def settle_some(first: int, last: int) -> bool:
             return settle_lanes(self.constants, prices, state, draws, first, last, record)
 
-        if type(self.customers) is RSR and self.scenario.settlement == "recourse":
-            if all(in_threads(settle_some, lanes, LEAST_LANES)):
-                return record
-            self._check(prices, state)
-        self._settle_by_strategy(prices, state, draws, record)
-        return record
-
-    def _check(self, prices: FloatArray, state: State) -> None:
-        """Raise ValueError if a price or a number of the terms breaks a rule."""
+        if self.is_compiled and all(in_threads(settle_some, len(prices), LEAST_LANES)):
+            return
         terms = terms_of_lanes(self.constants, state, 0, len(prices))
         check_terms(terms)
-        check_payable(terms, prices)
-
-    def _settle_by_strategy(self, prices: FloatArray, state: State, draws: Draws, record: Record) -> None:
-        """Fill the record for customers of any strategy."""
-        self._check(prices, state)
-        terms = terms_of_lanes(self.constants, state, 0, len(prices))
-        price = price_per_customer(prices, self.population.size)
+        price = check_payable(terms, prices)
         selection = self.customers.select(terms, price, draws.choice_uniform.reshape(-1))
         faded = np.ascontiguousarray(draws.faded.reshape(-1, self.scenario.slots).T)
         rent = self.customers.rent if self.scenario.settlement == "recourse" else keep_plan
@@ -261,12 +260,6 @@ def settlement_of(prices: FloatArray, faded: BoolArray, record: Record) -> Settl
     )
 
 
-def state_after(hour: IntArray, record: Record) -> State:
-    """Return the state of K lanes after the period of an hour, as a record holds it."""
-    mine = record.per_customer
-    return State(hour + 1, mine[period.SHADOWING], mine[period.DEMAND], mine[period.CHARGE])
-
-
 def _constants(scenario: Scenario, population: Population, catalogue: Catalogue) -> Constants:
     """Return the constants as kernels take them; refuses a population of other sizes than the scenario says."""
     expected = (scenario.customers, scenario.slots)
@@ -291,7 +284,7 @@ def _constants(scenario: Scenario, population: Population, catalogue: Catalogue)
         task_value=np.ascontiguousarray(population.task_value.reshape(-1, scenario.slots).T),
         models=np.array(ModelConstants(*catalogue[1:])),
         demand_factor=np.maximum(scenario.demand_trough, 1.0 + scenario.demand_peak * wave),
-        numbers=Numbers(*(float(getattr(scenario, name)) for name in Numbers._fields)),
+        numbers=np.array([getattr(scenario, name) for name in Numbers._fields], dtype=np.float64),
     )
 
 

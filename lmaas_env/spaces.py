@@ -10,9 +10,9 @@ import math
 
 import numpy as np
 from gymnasium import spaces
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from lmaas_env.engine.observation import CLIP, View, actions_from_prices, observe, prices_from_actions
+from lmaas_env.engine.observation import CLIP, Float32Array, actions_from_prices, observe, prices_from_actions
 from lmaas_env.market import Market
 from lmaas_env.population import Population
 from lmaas_env.state import State
@@ -31,8 +31,6 @@ CONSTANTS = {
 }
 TASK_VALUE = 1.0  # $, of the logarithm of every slot's value
 LEAST_TASK_VALUE = 1e-4  # $, shown for less
-
-Float32Array = NDArray[np.float32]
 
 
 def action_space(market: Market) -> spaces.Box:
@@ -53,24 +51,22 @@ def observation_size(market: Market) -> int:
     return (3 + shown) * market.population.size + 3
 
 
-def view_of(market: Market) -> View:
-    """Return what a seller sees of the market beside its state, as kernels take it."""
-    scenario = market.scenario
-    is_public = scenario.observation == "public"
-    if scenario.resample_population == "episode" and not is_public:
-        constants = np.atleast_2d(shown_constants(market.population))
-    else:
-        constants = np.empty((1, 0), dtype=np.float32)
-    return View(
-        is_public=is_public,
-        periods=scenario.periods,
-        price_floor=float(scenario.price_floor),
-        price_cap=float(scenario.price_cap),
-        shadowing_sigma=float(scenario.shadowing_sigma),
-        demand_sigma=float(scenario.demand_sigma),
-        capacity=np.ravel(market.population.capacity),
-        constants=constants,
-    )
+def shown_constants(market: Market) -> Float32Array:
+    """Return the constants of the market's customers that an observation ends with, (1 or K, S); S = 0 for none.
+
+    They are shown where the population is resampled and the state is seen, customer by customer (`CONSTANTS`, then the
+    task values).
+    """
+    scenario, population = market.scenario, market.population
+    if scenario.resample_population == "never" or scenario.observation == "public":
+        return np.empty((1, 0), dtype=np.float32)
+    columns = [
+        np.log(values / scale) if kind == "log" else values / scale
+        for values, (kind, scale) in ((getattr(population, name), how) for name, how in CONSTANTS.items())
+    ]
+    value = np.log(np.maximum(population.task_value, LEAST_TASK_VALUE) / TASK_VALUE)
+    shown = np.concatenate([np.stack(columns, axis=-1), value], axis=-1)
+    return np.clip(shown, -CLIP, CLIP).astype(np.float32).reshape(-1, population.size * shown.shape[-1])
 
 
 def prices_from_action(market: Market, action: ArrayLike) -> FloatArray:
@@ -78,7 +74,9 @@ def prices_from_action(market: Market, action: ArrayLike) -> FloatArray:
     given = np.ascontiguousarray(action, dtype=np.float64)
     rows = given.reshape(-1, given.shape[-1])
     limits = market.scenario.price_floor, market.scenario.price_cap
-    return prices_from_actions(rows, *limits)[0].reshape(given.shape)
+    prices = np.empty(rows.shape)
+    prices_from_actions(rows, *limits, prices)
+    return prices.reshape(given.shape)
 
 
 def action_from_prices(market: Market, prices: ArrayLike) -> Float32Array:
@@ -86,24 +84,15 @@ def action_from_prices(market: Market, prices: ArrayLike) -> Float32Array:
     given = np.ascontiguousarray(prices, dtype=np.float64)
     rows = given.reshape(-1, given.shape[-1])
     limits = market.scenario.price_floor, market.scenario.price_cap
-    return actions_from_prices(rows, *limits).astype(np.float32).reshape(given.shape)
+    actions = np.empty(rows.shape)
+    actions_from_prices(rows, *limits, actions)
+    return actions.astype(np.float32).reshape(given.shape)
 
 
 def first_sale(market: Market, lanes: int) -> FloatArray:
     """Return what sellers remember before their first sale: zeros (K, 3 M + 1), or (K, 0) if they see the state."""
     is_public = market.scenario.observation == "public"
     return np.zeros((lanes, 3 * market.catalogue.size + 1 if is_public else 0))
-
-
-def shown_constants(population: Population) -> Float32Array:
-    """Return the constants that an observation shows, customer after customer in the columns, (N * (6 + L),)."""
-    columns = [
-        np.log(values / scale) if kind == "log" else values / scale
-        for values, (kind, scale) in ((getattr(population, name), how) for name, how in CONSTANTS.items())
-    ]
-    value = np.log(np.maximum(population.task_value, LEAST_TASK_VALUE) / TASK_VALUE)
-    shown = np.concatenate([np.stack(columns, axis=-1), value], axis=-1)
-    return np.clip(shown, -CLIP, CLIP).astype(np.float32).reshape(*shown.shape[:-2], -1)
 
 
 def population_from_constants(shown: ArrayLike, slots: int) -> Population:
@@ -151,7 +140,17 @@ def observation_from_state(market: Market, state: State, sale: FloatArray | None
         What sellers with public information remember of the last period; by default nothing (`first_sale`).
     """
     batch = market.as_batch(state)
-    seen = observe(view_of(market), batch, first_sale(market, len(batch.hour)) if sale is None else sale)
+    lanes = len(batch.hour)
+    seen = np.empty((lanes, observation_size(market)), dtype=np.float32)
+    observe(
+        market.constants,
+        shown_constants(market),
+        batch,
+        first_sale(market, lanes) if sale is None else sale,
+        0,
+        lanes,
+        seen,
+    )
     return seen if np.ndim(state.charge) > 1 else seen[0]
 
 
@@ -168,7 +167,7 @@ def state_from_observation(market: Market, observation: ArrayLike) -> State:
     scenario, n = market.scenario, market.population.size
     seen = checked_observation(market, observation)
     if observation_size(market) > 3 * n + 3 and scenario.observation == "full":
-        known = shown_constants(market.population)
+        known = shown_constants(market)
         if not np.allclose(seen[..., 3 * n + 3 :], known, rtol=0.0, atol=1e-4):
             raise ValueError("observation shows other customers than the market's; see observed_market")
     share_left = seen[..., 3 * n + 2] if scenario.observation == "full" else seen[..., 2]

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from lmaas_env.engine import period
-from lmaas_env.engine.observation import View, last_sale_of, observe, prices_from_actions
+from lmaas_env.engine.observation import StepArrays, fill_sale, observe, post_actions, step_lanes
+from lmaas_env.engine.parallel import in_threads
 from lmaas_env.engine.period import Record
-from lmaas_env.market import Market, settlement_of, state_after
-from lmaas_env.spaces import Float32Array, first_sale
+from lmaas_env.market import LEAST_LANES, Market, settlement_of
+from lmaas_env.spaces import Float32Array, first_sale, observation_size
 from lmaas_env.state import Draws, Settlement, State
 from lmaas_env.types import BoolArray, FloatArray
 
@@ -22,7 +25,6 @@ class StepResult(NamedTuple):
     Attributes
     ----------
     prices : (K, M), $/h
-    clipped_share : (K,), of each lane's actions
     faded : (K, N, L) bool
     record : of the period that ended; `settlement` names its parts
     state : the next state of all lanes
@@ -31,7 +33,6 @@ class StepResult(NamedTuple):
     """
 
     prices: FloatArray
-    clipped_share: FloatArray
     faded: BoolArray
     record: Record
     state: State
@@ -44,26 +45,48 @@ class StepResult(NamedTuple):
         return settlement_of(self.prices, self.faded, self.record)
 
 
-def transition(market: Market, view: View, actions: FloatArray, state: State, draws: Draws) -> StepResult:
+def transition(market: Market, shown: Float32Array, actions: FloatArray, state: State, draws: Draws) -> StepResult:
     """Post actions (K, M) for one period of K lanes; shapes are not checked.
+
+    Parameters
+    ----------
+    market : Market
+    shown : (1 or K, S) float32
+        The customers' constants that are seen (`lmaas_env.spaces.shown_constants`).
+    actions : (K, M)
+    state : State
+        Of K lanes, as the draws.
+    draws : Draws
 
     Raises
     ------
     ValueError
         If the state holds an impossible number.
     """
-    prices, clipped_share = prices_from_actions(actions, view.price_floor, view.price_cap)
-    record = market.settle_batch(prices, state, draws)
-    after = state_after(state.hour, record)
-    sale = last_sale_of(view, prices, record) if view.is_public else first_sale(market, len(prices))
-    return StepResult(prices, clipped_share, draws.faded, record, after, sale, observe(view, after, sale))
+    lanes, constants = len(actions), market.constants
+    prices, record, sale = np.empty(actions.shape), market.new_record(lanes), first_sale(market, lanes)
+    observation = np.empty((lanes, observation_size(market)), dtype=np.float32)
+    filled = StepArrays(prices, record, sale, observation)
+
+    def step_some(first: int, last: int) -> bool:
+        return step_lanes(constants, shown, actions, state, draws, first, last, filled)
+
+    is_done = market.is_compiled and all(in_threads(step_some, lanes, LEAST_LANES))
+    rows = record.per_customer
+    after = State(record.hour, rows[period.SHADOWING], rows[period.DEMAND], rows[period.CHARGE])
+    if not is_done:  # other customers, or a number that breaks a rule
+        post_actions(constants, actions, 0, lanes, prices, record)
+        market.settle_batch(prices, state, draws, record)
+        if sale.size:
+            fill_sale(constants, prices, record, 0, lanes, sale)
+        observe(constants, shown, after, sale, 0, lanes, observation)
+    return StepResult(prices, draws.faded, record, after, sale, observation)
 
 
 def info_of(result: StepResult, lanes: int | slice = slice(None)) -> dict[str, Any]:
     """Return the info of a step: of all lanes, as arrays with a leading axis of K, or of one as plain numbers."""
     record, of_lane = result.record, result.record.per_lane[:, lanes]
     sums = of_lane.tolist() if isinstance(lanes, int) else of_lane
-    clipped_share = result.clipped_share[lanes]
     return {
         "profit": sums[period.PROFIT],
         "revenue": sums[period.REVENUE],
@@ -74,5 +97,5 @@ def info_of(result: StepResult, lanes: int | slice = slice(None)) -> dict[str, A
         "customer_profit": sums[period.CUSTOMERS_PROFIT],
         "worst_case_profit": sums[period.CUSTOMERS_WORST_CASE],
         "faded_share": sums[period.FADED_SHARE],
-        "clipped_share": float(clipped_share) if isinstance(lanes, int) else clipped_share,
+        "clipped_share": sums[period.CLIPPED_SHARE],
     }

@@ -24,7 +24,7 @@ from lmaas_env.spaces import (
     first_sale,
     observation_from_state,
     observation_space,
-    view_of,
+    shown_constants,
 )
 from lmaas_env.state import Draws, State
 from lmaas_env.transition import info_of, transition
@@ -87,7 +87,7 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.render_mode = None
-        self._view = view_of(self.market)
+        self._shown = shown_constants(self.market)
         self.state: State | None = None
         self._day: Draws
         self._sale = first_sale(self.market, num_envs)
@@ -138,7 +138,7 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
             self._start_days(over)
             nothing = np.zeros(self.num_envs, dtype=np.bool_)
             return self._observe(), np.zeros(self.num_envs), nothing, nothing.copy(), {}
-        result = transition(self.market, self._view, checked, self.state, self._draws())
+        result = transition(self.market, self._shown, checked, self.state, self._draws())
         self.state, self._sale = result.state, result.sale
         seen, entries = result.observation, info_of(result)
         reward = entries["profit"] / self.market.population.size
@@ -189,7 +189,7 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
                 own[:, lanes] = new
             self.state = State(*(_with_lanes(own, new, lanes) for own, new in zip(self.state, state, strict=True)))
             self._sale = _with_lanes(self._sale, sale, lanes)
-        self._view = view_of(self.market)
+        self._shown = shown_constants(self.market)
 
 
 def _with_lanes(values: ArrayLike, new: ArrayLike, lanes: BoolArray) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""Actions to prices, and states to observations: the layout of `lmaas_env.env.LMaaSEnv`."""
+"""Actions to prices, states to observations, and a whole step: the layout of `lmaas_env.env.LMaaSEnv`."""
 
 from __future__ import annotations
 
@@ -10,93 +10,141 @@ from numpy.typing import NDArray
 
 from lmaas_env.engine.jit import kernel
 from lmaas_env.engine.math import where
-from lmaas_env.engine.period import PROFIT, Record
-from lmaas_env.state import State
+from lmaas_env.engine.period import (
+    CLIPPED_SHARE,
+    PROFIT,
+    Constants,
+    Record,
+    customers_of,
+    numbers_of,
+    settle_lanes,
+    state_after,
+)
+from lmaas_env.state import Draws, State
 from lmaas_env.types import FloatArray
 
+Float32Array = NDArray[np.float32]
 CLIP = 10.0  # observations are clipped to [-CLIP, CLIP]
 
 
-class View(NamedTuple):
-    """What a seller sees of a market, beside its state."""
-
-    is_public: bool  # only the clock and the last sale
-    periods: int
-    price_floor: float
-    price_cap: float
-    shadowing_sigma: float
-    demand_sigma: float
-    capacity: FloatArray  # (C,), C = N or K * N lane after lane
-    constants: NDArray[np.float32]  # (1 or K, S), the customers' constants that are shown; S = 0 for none
-
-
 @kernel
-def prices_from_actions(actions: FloatArray, floor: float, cap: float) -> tuple[FloatArray, FloatArray]:
-    """Return prices (K, M), log-linear from floor (-1) to cap (1), both exactly, and the clipped shares (K,)."""
-    prices, clipped = np.empty(actions.shape), np.zeros(actions.shape[0])
+def prices_from_actions(actions: FloatArray, floor: float, cap: float, prices: FloatArray) -> None:
+    """Fill prices (K, M), log-linear in the actions (K, M): the floor at -1 and below, the cap at 1 and above."""
     for k in range(actions.shape[0]):
         for m in range(actions.shape[1]):
             share = 0.5 * (min(max(actions[k, m], -1.0), 1.0) + 1.0)
             price = floor * (cap / floor) ** share
             prices[k, m] = cap if share == 1.0 else min(max(price, floor), cap)
-            clipped[k] += abs(actions[k, m]) > 1.0
-        clipped[k] /= actions.shape[1]
-    return prices, clipped
 
 
 @kernel
-def actions_from_prices(prices: FloatArray, floor: float, cap: float) -> FloatArray:
-    """Return the actions (K, M) that post prices (K, M), clipped to floor and cap; rounded to float32."""
+def post_actions(
+    constants: Constants, actions: FloatArray, first: int, last: int, prices: FloatArray, record: Record
+) -> None:
+    """Fill the prices and the clipped shares of the actions of the lanes first, ..., last - 1."""
+    numbers = numbers_of(constants)
+    prices_from_actions(actions[first:last], numbers.price_floor, numbers.price_cap, prices[first:last])
+    for k in range(first, last):
+        record.per_lane[CLIPPED_SHARE, k] = (np.abs(actions[k]) > 1.0).sum() / actions.shape[1]
+
+
+@kernel
+def actions_from_prices(prices: FloatArray, floor: float, cap: float, actions: FloatArray) -> None:
+    """Fill the actions (K, M) that post prices (K, M), clipped to floor and cap; rounded to float32."""
     spread = math.log(cap / floor)
-    actions = np.empty(prices.shape)
     for k in range(prices.shape[0]):
         for m in range(prices.shape[1]):
             price = min(max(prices[k, m], floor), cap)
             actions[k, m] = np.float32(2.0 * math.log(price / floor) / spread - 1.0)
-    return actions
 
 
 @kernel
-def last_sale_of(view: View, prices: FloatArray, record: Record) -> FloatArray:
-    """Return what a seller with public information remembers of a period, (K, 3 M + 1).
+def fill_sale(
+    constants: Constants, prices: FloatArray, record: Record, first: int, last: int, sale: FloatArray
+) -> None:
+    """Fill what sellers with public information remember of a period, (K, 3 M + 1), for the lanes first, ..., last - 1.
 
     The posted prices as an action, then hours and customers per model and the profit, over N.
     """
-    models, customers = prices.shape[1], record.choice.shape[1]
-    sale = np.empty((prices.shape[0], 3 * models + 1))
-    sale[:, :models] = actions_from_prices(prices, view.price_floor, view.price_cap)
-    sale[:, models : 2 * models] = record.hours_per_model / customers
-    sale[:, 2 * models : 3 * models] = record.customers_per_model / customers
-    sale[:, 3 * models] = record.per_lane[PROFIT] / customers
-    return sale
+    models, customers, numbers = prices.shape[1], record.choice.shape[1], numbers_of(constants)
+    actions_from_prices(prices[first:last], numbers.price_floor, numbers.price_cap, sale[first:last, :models])
+    for k in range(first, last):
+        sale[k, models : 2 * models] = record.hours_per_model[k] / customers
+        sale[k, 2 * models : 3 * models] = record.customers_per_model[k] / customers
+        sale[k, 3 * models] = record.per_lane[PROFIT, k] / customers
 
 
 @kernel
-def observe(view: View, state: State, sale: FloatArray) -> NDArray[np.float32]:
-    """Return the observations (K, D) of states, with the last sale (K, 3 M + 1) where that is all that is seen."""
+def observe(
+    constants: Constants,
+    shown: Float32Array,
+    state: State,
+    sale: FloatArray,
+    first: int,
+    last: int,
+    observation: Float32Array,
+) -> None:
+    """Fill the observations (K, D) of the lanes first, ..., last - 1.
+
+    Where ``sale`` is (K, 3 M + 1), the clock and the last sale are all that is seen. Where it is (K, 0), the state is
+    seen, and the constants ``shown`` (1 or K, S), of which there may be none.
+    """
     hour, shadowing, demand, charge = state
-    lanes, customers = charge.shape
-    shown = 0 if view.is_public else 3 * customers
-    constants = view.constants.shape[1]
-    seen = np.empty((lanes, shown + 3 + sale.shape[1] + constants), dtype=np.float32)
-    for k in range(lanes):
-        own = k * customers % view.capacity.shape[0]
-        if not view.is_public:
-            state_part = seen[k, :shown].reshape(3, customers)
+    numbers, capacity = numbers_of(constants), customers_of(constants).capacity
+    customers, is_public = charge.shape[1], sale.shape[1] > 0
+    clock = 0 if is_public else 3 * customers
+    for k in range(first, last):
+        own, seen = k * customers % capacity.shape[0], observation[k]
+        if not is_public:
+            state_part = seen[:clock].reshape(3, customers)
             for n in range(customers):  # a loop per row, as those that fill several do not vectorise
-                state_part[0, n] = _standardised(shadowing[k, n], view.shadowing_sigma)
+                state_part[0, n] = _standardised(shadowing[k, n], numbers.shadowing_sigma)
             for n in range(customers):
-                state_part[1, n] = _clipped(2.0 * charge[k, n] / view.capacity[own + n] - 1.0)
+                state_part[1, n] = _clipped(2.0 * charge[k, n] / capacity[own + n] - 1.0)
             for n in range(customers):
-                state_part[2, n] = _standardised(demand[k, n], view.demand_sigma)
+                state_part[2, n] = _standardised(demand[k, n], numbers.demand_sigma)
         angle = 2.0 * math.pi * hour[k] / 24.0
-        seen[k, shown], seen[k, shown + 1] = math.sin(angle), math.cos(angle)
-        seen[k, shown + 2] = 1.0 - hour[k] / view.periods
+        seen[clock], seen[clock + 1] = math.sin(angle), math.cos(angle)
+        seen[clock + 2] = 1.0 - hour[k] / numbers.periods
         for j in range(sale.shape[1]):
-            seen[k, shown + 3 + j] = _clipped(sale[k, j])
-        for j in range(constants):
-            seen[k, shown + 3 + j] = view.constants[k % view.constants.shape[0], j]
-    return seen
+            seen[clock + 3 + j] = _clipped(sale[k, j])
+        for j in range(shown.shape[1]):
+            seen[clock + 3 + j] = shown[k % shown.shape[0], j]
+
+
+class StepArrays(NamedTuple):
+    """What a step of K lanes fills."""
+
+    prices: FloatArray  # (K, M)
+    record: Record
+    sale: FloatArray  # (K, 3 M + 1), or (K, 0) where the state is seen
+    observation: Float32Array  # (K, D)
+
+
+@kernel
+def step_lanes(
+    constants: Constants,
+    shown: Float32Array,
+    actions: FloatArray,
+    state: State,
+    draws: Draws,
+    first: int,
+    last: int,
+    result: StepArrays,
+) -> bool:
+    """Take the lanes first, ..., last - 1 one step on: prices, settlement, observation.
+
+    For customers that follow RSR and rent with recourse; one call, as every call unboxes its arrays anew. Returns False
+    if terms or prices break a rule.
+    """
+    prices, record, sale = result.prices, result.record, result.sale
+    post_actions(constants, actions, first, last, prices, record)
+    if not settle_lanes(constants, prices, state, draws, first, last, record):
+        return False
+    if sale.shape[1] > 0:
+        fill_sale(constants, prices, record, first, last, sale)
+    observe(constants, shown, state_after(record), sale, first, last, result.observation)
+    return True
 
 
 @kernel

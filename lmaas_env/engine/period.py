@@ -60,12 +60,16 @@ class Numbers(NamedTuple):
     charge_start_min: float
     charge_start_max: float
     fade_probability: float
+    periods: float
+    price_floor: float
+    price_cap: float
 
 
 class Constants(NamedTuple):
     """Everything about a market that does not change from period to period.
 
-    Few arrays, as each one that a kernel is called with costs 0.2 us: `customers_of` and `models_of` name the rows.
+    Few arrays, as each one that a kernel is called with costs 0.2 us: `customers_of`,
+    `models_of` and `numbers_of` name their rows.
     """
 
     customers: FloatArray  # (5, C), rows as in `CustomerConstants`
@@ -73,7 +77,7 @@ class Constants(NamedTuple):
     task_value: FloatArray  # (L, C)
     models: FloatArray  # (10, M), rows as in `ModelConstants`
     demand_factor: FloatArray  # (24,), by hour of day
-    numbers: Numbers
+    numbers: FloatArray  # (14,), as in `Numbers`
 
 
 @kernel
@@ -91,14 +95,22 @@ def models_of(constants: Constants) -> ModelConstants:
 
 
 @kernel
+def numbers_of(constants: Constants) -> Numbers:
+    """Return the scenario's numbers by name."""
+    x = constants.numbers
+    return Numbers(x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7], x[8], x[9], x[10], x[11], x[12], x[13])
+
+
+@kernel
 def draw_days(
-    rngs: tuple[np.random.Generator, ...], first: int, numbers: Numbers, start: FloatArray, draws: Draws
+    rngs: tuple[np.random.Generator, ...], first: int, constants: Constants, start: FloatArray, draws: Draws
 ) -> None:
     """Draw a day of each of the lanes from ``first`` on, a generator a lane.
 
     ``start`` (3, K, N) is filled with standard normal shadowing and demand and the share of charge of the first state;
     with (3, K, 0) none is drawn. ``draws`` (H, K, ...) is filled next, period by period.
     """
+    numbers = numbers_of(constants)
     low, high, spread = numbers.charge_start_min, numbers.charge_start_max, numbers.harvest_spread
     periods, _, customers, slots = draws.faded.shape
     for i, rng in enumerate(rngs):
@@ -160,7 +172,7 @@ def _links(
     constants: Constants, snr: FloatArray, bandwidth: FloatArray, fade_depth: FloatArray, slots: int
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Return q, c ($/h), g (W) and cap (h), each (2, M, R), from each customer's nominal SNR (R,) in dB."""
-    models, numbers = models_of(constants), constants.numbers
+    models, numbers = models_of(constants), numbers_of(constants)
     count, customers = models.bit_rate.shape[0], snr.shape[0]
     shape = (2, count, customers)
     quality, airtime_cost, power, max_hours = np.empty(shape), np.empty(shape), np.empty(shape), np.empty(shape)
@@ -201,16 +213,24 @@ class Rentals(NamedTuple):
 class Record(NamedTuple):
     """What a period of K lanes brought, and the state after it, in few arrays; `lmaas_env.market` names its parts."""
 
+    hour: IntArray  # (K,), after the period
     choice: IntArray  # (K, N)
     hours: FloatArray  # (K, N, L)
     per_customer: FloatArray  # (7, K, N), rows as numbered below
-    per_lane: FloatArray  # (6, K), rows as numbered below
+    per_lane: FloatArray  # (7, K), rows as numbered below; the last is filled by `lmaas_env.engine.observation`
     customers_per_model: IntArray  # (K, M)
     hours_per_model: FloatArray  # (K, M)
 
 
 CUSTOMER_PROFIT, WORST_CASE_PROFIT, ENERGY_USED, SPILLED, SHADOWING, DEMAND, CHARGE = range(7)  # of per_customer
-PROFIT, REVENUE, COST, CUSTOMERS_PROFIT, CUSTOMERS_WORST_CASE, FADED_SHARE = range(6)  # of per_lane
+PROFIT, REVENUE, COST, CUSTOMERS_PROFIT, CUSTOMERS_WORST_CASE, FADED_SHARE, CLIPPED_SHARE = range(7)  # of per_lane
+
+
+@kernel
+def state_after(record: Record) -> State:
+    """Return the state of K lanes that a record holds."""
+    rows = record.per_customer
+    return State(record.hour, rows[SHADOWING], rows[DEMAND], rows[CHARGE])
 
 
 @kernel
@@ -250,11 +270,12 @@ def record_lanes(
     record: Record,
 ) -> None:
     """Record what the customers of the lanes from ``first`` on rented, who pays what, and the state after it."""
-    known, models, numbers = customers_of(constants), models_of(constants), constants.numbers
+    known, models, numbers = customers_of(constants), models_of(constants), numbers_of(constants)
     customers, slots = state.charge.shape[1], rentals.hours.shape[0]
     training, mine, of_lane = models.training_cost.sum(), record.per_customer, record.per_lane
     for lane in range(first, first + rentals.choice.shape[0] // customers):
         revenue, cost, profits, worst, fades = 0.0, training, 0.0, 0.0, 0
+        record.hour[lane] = state.hour[lane] + 1
         record.customers_per_model[lane] = 0
         record.hours_per_model[lane] = 0.0
         own = lane * customers % known.capacity.shape[0]
