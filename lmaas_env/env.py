@@ -17,7 +17,8 @@ from lmaas_env.spaces import (
     Float32Array,
     action_space,
     checked_action,
-    observation_from_state,
+    first_sale,
+    observation_of_batch,
     observation_space,
     shown_constants,
 )
@@ -156,7 +157,7 @@ class LMaaSEnv(gym.Env[Any, Any]):
         self._state, self._day = self.market.days([self.np_random])
         self._last = None
         self._show()
-        return observation_from_state(self.market, self._state)[0], {}
+        return observation_of_batch(self.market, self._shown, self._state, first_sale(self.market, 1))[0], {}
 
     def step(self, action: ArrayLike) -> tuple[Float32Array, float, bool, bool, dict[str, Any]]:
         """Post prices for one period.

@@ -140,18 +140,17 @@ def observation_from_state(market: Market, state: State, sale: FloatArray | None
         What sellers with public information remember of the last period; by default nothing (`first_sale`).
     """
     batch = market.as_batch(state)
-    lanes = len(batch.hour)
-    seen = np.empty((lanes, observation_size(market)), dtype=np.float32)
-    observe(
-        market.constants,
-        shown_constants(market),
-        batch,
-        first_sale(market, lanes) if sale is None else sale,
-        0,
-        lanes,
-        seen,
-    )
+    known = first_sale(market, len(batch.hour)) if sale is None else sale
+    seen = observation_of_batch(market, shown_constants(market), batch, known)
     return seen if np.ndim(state.charge) > 1 else seen[0]
+
+
+def observation_of_batch(market: Market, shown: Float32Array, state: State, sale: FloatArray) -> Float32Array:
+    """As `observation_from_state` for K lanes, with the market's `shown_constants`; shapes are not checked."""
+    lanes = len(state.hour)
+    seen = np.empty((lanes, observation_size(market)), dtype=np.float32)
+    observe(market.constants, shown, state, sale, 0, lanes, seen)
+    return seen
 
 
 def state_from_observation(market: Market, observation: ArrayLike) -> State:

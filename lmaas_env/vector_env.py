@@ -22,7 +22,7 @@ from lmaas_env.spaces import (
     action_space,
     checked_action,
     first_sale,
-    observation_from_state,
+    observation_of_batch,
     observation_space,
     shown_constants,
 )
@@ -161,7 +161,7 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
 
     def _observe(self) -> Float32Array:
         assert self.state is not None
-        return observation_from_state(self.market, self.state, self._sale)
+        return observation_of_batch(self.market, self._shown, self.state, self._sale)
 
     def _draws(self) -> Draws:
         """Return this period's draws: a view where all lanes are at one hour, else a copy."""
