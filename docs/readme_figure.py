@@ -17,7 +17,7 @@ from lmaas_env import Market
 from lmaas_env.seeds import held_out_seeds
 
 SCENARIO, DAYS = "scarce", 40
-WIDTH, HEIGHT, DPI = 8.0, 3.6, 200  # inches, dots per inch: 800 x 360 px on the page, twice that in the file
+WIDTH, HEIGHT, DPI = 8.0, 3.9, 200  # inches, dots per inch: 800 x 390 px on the page, twice that in the file
 FIRST_HOUR = 6  # the sellers hardly differ before
 BLACK, ORANGE, BLUE, GREY = "#000000", "#D55E00", "#0072B2", "#8A8A8A"
 
@@ -36,9 +36,9 @@ def curves(days: int = DAYS) -> list[Curve]:
     """Return the mean held-out day of each seller, IMP first."""
     market = Market(SCENARIO)
     sellers = [
-        ("IMP: hour by hour", BLACK, "-", IMP(market)),
-        ("learned: scarce-ppo", ORANGE, "-", load_policy("scarce-ppo")),
-        ("planned: look-ahead IMP", BLUE, "--", LookaheadIMP(market)),
+        ("IMP", BLACK, "-", IMP(market)),
+        ("learned (scarce-ppo)", ORANGE, "-", load_policy("scarce-ppo")),
+        ("planned (look-ahead IMP)", BLUE, "--", LookaheadIMP(market)),
     ]
     found: list[Curve] = []
     for name, colour, dash, seller in sellers:
@@ -54,18 +54,21 @@ def draw(found: list[Curve]) -> Figure:
     gain = learned.profit[-1] / imp.profit[-1] - 1.0
     figure = Figure((WIDTH, HEIGHT), dpi=DPI, layout="constrained", facecolor="white")
     figure.suptitle(
-        f"Saving the customers' batteries for the evening earns {100.0 * gain:.0f} % more", x=0.01, ha="left", size=13
+        f"Saving the customers' batteries for the evening earns {100.0 * gain:.0f} % more", x=0.01, ha="left", size=17
     )
     left, right = figure.subplots(1, 2)
     for curve in found:
         hours = np.arange(len(curve.profit))
-        left.plot(hours, curve.battery, curve.dash, color=curve.colour, lw=2.2, label=curve.name)
-        right.plot(hours, curve.profit, curve.dash, color=curve.colour, lw=2.2)
-    left.set_title("Mean charge of the batteries, %", loc="left", size=10.5)
-    right.set_title("Seller's profit since midnight, $", loc="left", size=10.5)
+        left.plot(hours, curve.battery, curve.dash, color=curve.colour, lw=2.6)
+        right.plot(hours, curve.profit, curve.dash, color=curve.colour, lw=2.6)
+    left.set_title("Mean charge of the batteries, %", loc="left", size=13.5)
+    right.set_title("Seller's profit since midnight, $", loc="left", size=13.5)
     left.set_ylim(0.0, 100.0)
+    left.set_yticks(range(0, 101, 25))
+    right.set_yticks(range(0, 2001, 500))
     right.set_ylim(0.0, 1.07 * max(curve.profit[-1] for curve in found))
-    left.legend(frameon=False, fontsize=9.5, loc=(0.36, 0.27))
+    for curve, height in zip(found, (16.0, 88.0, 79.0), strict=True):
+        left.text(len(imp.battery) - 1, height, curve.name, color=curve.colour, size=12.5, ha="right")
     for curve in (imp, learned):
         right.annotate(
             f"${curve.profit[-1]:,.0f}",
@@ -73,14 +76,14 @@ def draw(found: list[Curve]) -> Figure:
             (5, 0),
             textcoords="offset points",
             va="center",
-            size=10,
+            size=13,
             color=curve.colour,
             annotation_clip=False,
         )
     for axes in (left, right):
         axes.set_xlim(FIRST_HOUR, len(imp.profit) - 1)
-        axes.set_xticks(range(FIRST_HOUR, len(imp.profit), 3), [f"{hour}:00" for hour in range(FIRST_HOUR, 25, 3)])
-        axes.tick_params(labelsize=9)
+        axes.set_xticks(range(FIRST_HOUR, len(imp.profit), 6), [f"{hour}:00" for hour in range(FIRST_HOUR, 25, 6)])
+        axes.tick_params(labelsize=12)
         axes.grid(axis="y", color="#E4E4E4")
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
