@@ -93,6 +93,7 @@ WAYS = {  # row of benchmarks/worth/ways.csv: how the energy value is estimated
     "own days, by state, round 1": "by shadowing and demand as well",
     "own days, by state, round 2": "by shadowing and demand, estimated again",
 }
+NO_BREAK = "\u00a0"  # no line break inside a number with its interval
 MATH = re.compile(r'<(span|div) class="arithmatex">(.*?)</\1>', re.DOTALL)
 
 
@@ -206,7 +207,7 @@ def evaluated(names: str) -> str:
             f"`{name}`",
             row["seller"],
             row["seeds"],
-            f"{float(row['profit']):.1f}",
+            f"{float(row['profit']):.{0 if float(row['profit']) > 100.0 else 1}f}",
             "" if row["seller"] == "imp" else _interval(row, "share_of_imp", "{:.3f}"),
             f"{float(row['customer_profit']):.0f}",
         ]
@@ -222,7 +223,9 @@ def headline() -> str:
     rows: list[list[str]] = []
     for label, kind, sellers in HEADLINE:
         shown = [found[name][seller] for name, seller in zip(SCENARIOS, sellers, strict=True)]
-        rows.append([label, kind, *(f"{float(row['profit']):.0f} ({float(row['share_of_imp']):.3f})" for row in shown)])
+        rows.append(
+            [label, kind, *(f"{float(row['profit']):.0f}{NO_BREAK}({float(row['share_of_imp']):.3f})" for row in shown)]
+        )
     return table(("seller", "kind", *(f"`{name}`" for name in SCENARIOS)), rows)
 
 
@@ -374,7 +377,7 @@ def _bound(scenario: str) -> float:
 
 def _interval(row: Mapping[str, str], name: str, form: str) -> str:
     mean, low, high = (form.format(float(row[key])) for key in (name, f"{name}_low", f"{name}_high"))
-    return f"{mean} [{low}, {high}]"
+    return f"{mean} [{low}, {high}]".replace(" ", NO_BREAK)
 
 
 def _shown(value: object) -> str:

@@ -181,7 +181,7 @@ def test_generated_tables_hold_every_number_and_command() -> None:
     assert "```pycon\n>>> import gymnasium as gym" in hooks["environment"]()
     assert "| `train` | training with PPO" in hooks["extras"]()
     imp = sellers_in("day/table.csv")["imp"]["profit"]
-    assert f"| `imp` | optimised hour by hour | {imp:.0f} (1.000) |" in hooks["headline"]()
+    assert f"| `imp` | optimised hour by hour | {imp:.0f}\u00a0(1.000) |" in hooks["headline"]()
     assert (
         f"| `day` | {sellers_in('day/table.csv')['random']['profit'] / 24:.1f} | {imp / 24:.1f} |" in hooks["returns"]()
     )
