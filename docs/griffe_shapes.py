@@ -1,4 +1,4 @@
-"""What griffe does for the reference: attributes are documented here as ``name : shape, unit``, which is no type."""
+"""Griffe extension for the reference: attributes are documented as ``name : shape, unit``, which is not a type."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import griffe
 
 
 class Shapes(griffe.Extension):
-    """Show what follows an attribute's name as its description, where it has no other."""
+    """Show the text after an attribute's name as its description where it has no other."""
 
     def on_class_members(self, *, cls: griffe.Class, **_: Any) -> None:
-        """Move the texts of a class's docstring, once its members are known."""
+        """Move the annotation of each documented attribute to its description."""
         if cls.docstring is None or "\nAttributes\n---" not in cls.docstring.value:
             return
         for section in cls.docstring.parsed:
@@ -19,5 +19,5 @@ class Shapes(griffe.Extension):
                 for attribute in section.value:
                     if not attribute.description:
                         text = str(attribute.annotation or "")
-                        text = text[1:-1] if text.startswith("((") else text  # "(N,), dB" was read as a tuple
+                        text = text[1:-1] if text.startswith("((") else text  # griffe reads "(N,), dB" as a tuple
                         attribute.description, attribute.annotation = text, None

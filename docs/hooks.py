@@ -1,7 +1,7 @@
-"""What MkDocs does on the way: formulas become MathML, results join the pages, tables are generated from the code.
+"""MkDocs hooks: convert formulas to MathML, serve the results, generate tables from the code and the results.
 
-A line ``{{ name argument }}`` of a page is replaced by what `GENERATED` makes of it. Links to ``../benchmarks`` work in
-the repository and on the site: results are served from where they lie, no file is stored twice.
+A line ``{{ name argument }}`` of a page is replaced by the output of the function of that name in `GENERATED`. Links to
+``../benchmarks`` work in the repository and on the site: the site serves the results from where they are.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import inspect
 import json
 import re
 import textwrap
+import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,12 +30,75 @@ from lmaas_env.scenario_file import SECTIONS
 
 ROOT = Path(__file__).parent.parent
 SERVED = (".csv", ".json", ".png", ".sh", ".yaml", ".md")
-AT_ROOT = {"contributing.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md"}  # pages that lie beside the README
+AT_ROOT = {"contributing.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md"}  # pages beside the README
+SCENARIOS = ("day", "scarce", "abundant", "public")  # those with a folder of `lmaas compare` under benchmarks/
+HEADLINE = (  # row of the main table: label, kind, seller by scenario
+    (
+        "`lookahead`, on `public` `public-lookahead`",
+        "planned",
+        ("lookahead", "lookahead", "lookahead", "public-lookahead"),
+    ),
+    ("`day-ppo`, `scarce-ppo`, …", "guided RL", ("day-ppo", "scarce-ppo", "abundant-ppo", "public-ppo")),
+    ("`imp`", "optimised hour by hour", ("imp",) * 4),
+    ("`fixed`", "tuned constant prices", ("fixed",) * 4),
+    ("`cost-plus`", "tuned markup", ("cost-plus",) * 4),
+    ("`random`", "", ("random",) * 4),
+)
+ABLATION = {  # row of benchmarks/learned/ablation: what it is
+    "ppo": "shipped recipe: plan, imitation, PPO",
+    "imitation": "plan, imitation, no PPO",
+    "set-scratch": "plan, no imitation, PPO",
+    "untrained": "plan only, no learning",
+    "no-shaping": "shipped recipe without the energy value in the reward",
+    "no-critic-first": "shipped recipe, actor and critic start together",
+    "no-undercutting": "shipped recipe without snapping to thresholds",
+    "flat": "no plan, no imitation: PPO from scratch",
+}
+SCRATCH = (  # policy trained from scratch: label, table, its row
+    ("PPO, 32 environments, 10 epochs (`ppo-flat.yaml`)", "wide/table.csv", "flat"),
+    ("PPO, 256 environments, 2 epochs (`ppo-wide.yaml`)", "wide/table.csv", "wide"),
+    ("SAC, 100,000 steps (`benchmarks/off_policy.py`)", "learned/off-policy/sac/table.csv", "sac"),
+)
+SPEED = (  # faster loop, slower loop, label
+    ("vector environment", "SyncVectorEnv", "256 environments in one call, over `SyncVectorEnv`"),
+    (
+        "vector environment",
+        "plain compiled step, one core",
+        "256 environments in one call, over a plain compiled loop on one core",
+    ),
+    ("scalar environment", "CartPole", "one environment, over CartPole"),
+    ("PPO", "PPO on DummyVecEnv", "PPO with 32 environments, over PPO on `DummyVecEnv`"),
+    ("PPO", "PPO on a free environment", "PPO with 32 environments, over PPO on an environment that costs nothing"),
+    ("wide PPO", "wide PPO on DummyVecEnv", "PPO with 256 environments, over PPO on `DummyVecEnv`"),
+    (
+        "wide PPO",
+        "wide PPO on a free environment",
+        "PPO with 256 environments, over PPO on an environment that costs nothing",
+    ),
+)
+EXTRAS = {  # optional dependencies: what they are for
+    "cli": "the `lmaas` command without training",
+    "train": "training with PPO, and the `lmaas` command",
+    "view": "windows and the interactive page (`lmaas watch --window`, `lmaas explore`)",
+    "bench": "solvers that RSR and IMP are compared with (`lmaas study seller`, `lmaas bench rsr`)",
+    "test": "the tests",
+    "browser": "the tests of the pages in a browser",
+    "docs": "this site",
+    "dev": "development: tests, linter, type checker, site",
+}
+WAYS = {  # row of benchmarks/worth/ways.csv: how the energy value is estimated
+    "exact": "exact cost of the energy that a sale drains, in expectation",
+    "own days, round 1": "estimated on look-ahead IMP's own days",
+    "own days, round 2": "estimated again on the days sold with that estimate",
+    "own days, by state, round 1": "by shadowing and demand as well",
+    "own days, by state, round 2": "by shadowing and demand, estimated again",
+}
+NO_BREAK = "\u00a0"  # no line break inside a number with its interval
 MATH = re.compile(r'<(span|div) class="arithmatex">(.*?)</\1>', re.DOTALL)
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Add the results, and the pages that lie elsewhere in the repository."""
+    """Add the results and the pages that are kept elsewhere in the repository."""
     for path in sorted((ROOT / "benchmarks").rglob("*")):
         if path.suffix in SERVED and path.name != "README.md":
             files.append(File.generated(config, path.relative_to(ROOT).as_posix(), abs_src_path=str(path)))
@@ -44,7 +108,7 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Generate what is generated, and point links at where results are served."""
+    """Fill in generated tables and point links at the served results."""
     if page.file.src_uri.startswith("benchmarks/"):
         return markdown + _beside((ROOT / page.file.src_uri).parent)
     if page.file.src_uri in AT_ROOT:
@@ -54,10 +118,10 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 
 
 def on_page_content(content: str, page: Any, **_: Any) -> str:
-    """Turn formulas into MathML, which browsers draw without a script; an unknown command fails the build."""
+    """Convert formulas to MathML, which browsers draw without a script; an unknown command fails the build."""
     if page.file.src_uri.startswith("api/") or page.file.src_uri in ("environment.md", "commands.md"):
         content = MATH.sub(lambda found: re.sub(r"\\[()]", "$", found[2]), content)  # docstrings: $ stands for money
-        return re.sub(r'–\s*<div class="doc-md-description">\s*</div>', "", content)  # of what is not described
+        return re.sub(r'–\s*<div class="doc-md-description">\s*</div>', "", content)  # drop empty descriptions
     converter = LatexToMathML(fancy_error=False)
 
     def mathml(found: re.Match[str]) -> str:
@@ -73,14 +137,14 @@ def _generated(found: re.Match[str]) -> str:
 
 
 def table(headings: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
-    """Return a Markdown table; what holds the separator is escaped."""
+    """Return a Markdown table; separators inside cells are escaped."""
     lines = [list(headings)]
     lines += [["---"] * len(lines[0]), *([str(cell).replace("|", "\\|") for cell in row] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def scenario_numbers() -> str:
-    """Return a table of every number of a scenario for each section of a scenario file."""
+    """Return one table per section of a scenario file, with every number of a scenario."""
     sections: list[tuple[str, list[list[object]]]] = []
     for field in dataclasses.fields(Scenario):
         if field.name in SECTIONS:
@@ -96,7 +160,7 @@ def scenario_numbers() -> str:
 
 
 def presets() -> str:
-    """Return a table of what every preset changes."""
+    """Return a table of the numbers that each preset changes."""
     rows = [
         [f"`{name}`", ", ".join(f"`{key}: {_plain(value)}`" for key, value in changes.items()) or "nothing"]
         for name, changes in PRESETS.items()
@@ -105,18 +169,18 @@ def presets() -> str:
 
 
 def environment() -> str:
-    """Return the docstring of the environment, its doctest as a block of code."""
+    """Return the docstring of the environment with its doctest as a code block."""
     text = inspect.cleandoc(LMaaSEnv.__doc__ or "")
     return re.sub(r"^>>> .*?(?=^$)", lambda block: f"```pycon\n{block[0]}```\n", text, flags=re.MULTILINE | re.DOTALL)
 
 
 def commands() -> str:
-    """Return a section for each command: what it does, its examples and its options, read from the source."""
+    """Return one section per command: purpose, examples and options, read from the source."""
     return "\n\n".join(_command(name, module, options) for name, (module, options, _) in COMMANDS.items())
 
 
 def source(name: str) -> str:
-    """Return a file of the repository as a block of code."""
+    """Return a file of the repository as a code block."""
     language = {".py": "python", ".yaml": "yaml"}[Path(name).suffix]
     return f"```{language}\n{(ROOT / name).read_text(encoding='utf-8')}```"
 
@@ -137,13 +201,13 @@ def compared(name: str) -> str:
 
 
 def evaluated(names: str) -> str:
-    """Return tables of `lmaas evaluate` as Markdown, one line for each folder and seller."""
+    """Return the tables of `lmaas evaluate` as one Markdown table, a row per folder and seller."""
     rows = [
         [
             f"`{name}`",
             row["seller"],
             row["seeds"],
-            f"{float(row['profit']):.1f}",
+            f"{float(row['profit']):.{0 if float(row['profit']) > 100.0 else 1}f}",
             "" if row["seller"] == "imp" else _interval(row, "share_of_imp", "{:.3f}"),
             f"{float(row['customer_profit']):.0f}",
         ]
@@ -151,6 +215,95 @@ def evaluated(names: str) -> str:
         for row in _csv(f"learned/{name}/table.csv")
     ]
     return table(("scenario", "seller", "training seeds", "profit, $ a day", "/ IMP", "customers' profit"), rows)
+
+
+def headline() -> str:
+    """Return the main table: profit and ratio to IMP by seller and scenario."""
+    found = {name: _sellers(f"{name}/table.csv") for name in SCENARIOS}
+    rows: list[list[str]] = []
+    for label, kind, sellers in HEADLINE:
+        shown = [found[name][seller] for name, seller in zip(SCENARIOS, sellers, strict=True)]
+        rows.append(
+            [label, kind, *(f"{float(row['profit']):.0f}{NO_BREAK}({float(row['share_of_imp']):.3f})" for row in shown)]
+        )
+    return table(("seller", "kind", *(f"`{name}`" for name in SCENARIOS)), rows)
+
+
+def returns() -> str:
+    """Return reference returns of an episode, in $ per customer: random prices, IMP, best known seller, bound."""
+    rows: list[list[str]] = []
+    for name in SCENARIOS:
+        profit = {seller: float(row["profit"]) for seller, row in _sellers(f"{name}/table.csv").items()}
+        values = (profit["random"], profit["imp"], max(profit.values()), _bound(name))
+        rows.append([f"`{name}`", *(f"{value / Scenario.preset(name).customers:.1f}" for value in values)])
+    return table(("scenario", "random", "IMP", "best known", "bound"), rows)
+
+
+def ablation() -> str:
+    """Return the learned sellers of `day` with parts of the recipe left out, with and without the local search."""
+    refined, plain = (_sellers(f"learned/{folder}/table.csv") for folder in ("ablation", "ablation-no-climbs"))
+    best = float(refined["lookahead"]["profit"])
+    rows: list[list[str]] = []
+    for name, label in ABLATION.items():
+        pairs = [("–", "–") if name == "flat" else _shares(refined[name], best), _shares(plain[name], best)]
+        rows.append([label, refined[name]["seeds"], *pairs[0], *pairs[1]])
+    heads = ("with search, $ a day", "/ look-ahead IMP", "without, $ a day", "/ look-ahead IMP")
+    return table(("`day`", "training seeds", *heads), rows)
+
+
+def from_scratch() -> str:
+    """Return the policies of `day` that are trained without plan, imitation and search."""
+    rows = [
+        [label, row["seeds"], f"{float(row['profit']):.0f}", _interval(row, "share_of_imp", "{:.3f}")]
+        for label, path, name in SCRATCH
+        for row in [_sellers(path)[name]]
+    ]
+    return table(("trained from scratch", "training seeds", "profit, $ a day", "/ IMP"), rows)
+
+
+def welfare() -> str:
+    """Return the customers' profit under each seller, realised and as planned for the worst case."""
+    sellers = ("imp", "lookahead", "ppo", "fixed")
+    rows: list[list[str]] = []
+    for name in SCENARIOS:
+        found = _sellers(f"learned/{name}/table.csv")
+        found["lookahead"] = found.get("lookahead") or found["public-lookahead"]
+        shown = [found.get(seller) for seller in sellers]
+        keys = ("customer_profit", "worst_case_profit")
+        rows.append(
+            [f"`{name}`", *(", ".join(f"{float(row[key]):.0f}" for key in keys) if row else "" for row in shown)]
+        )
+    return table(("scenario", "IMP", "look-ahead IMP", "learned", "fixed"), rows)
+
+
+def energy_value() -> str:
+    """Return what other estimates of the energy value add to look-ahead IMP, in $ a day."""
+    found = {(row["scenario"], row["way"]): row for row in _csv("worth/ways.csv")}
+    rows = [
+        [label, *(_interval(found[name, way], "added", "{:+.1f}") for name in ("day", "scarce"))]
+        for way, label in WAYS.items()
+    ]
+    return table(("energy value", "`day`", "`scarce`"), rows)
+
+
+def speed() -> str:
+    """Return steps per second and their ratios."""
+    found = {row["name"]: float(row["steps_per_second"]) for row in _csv("speed/speed.csv")}
+    rows = [
+        [label, f"{found[fast]:,.0f}", f"{found[slow]:,.0f}", f"{found[fast] / found[slow]:.2f}"]
+        for fast, slow, label in SPEED
+    ]
+    return table(("what", "steps/s", "reference, steps/s", "ratio"), rows)
+
+
+def extras() -> str:
+    """Return the optional dependencies of the distribution."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    rows = [
+        [f"`{name}`", EXTRAS.get(name, ""), ", ".join(re.split(r"[\s\[<>=!~;]", it)[0] for it in packages)]
+        for name, packages in project["optional-dependencies"].items()
+    ]
+    return table(("extra", "for", "packages"), rows)
 
 
 GENERATED: Mapping[str, Callable[..., str]] = {
@@ -161,11 +314,19 @@ GENERATED: Mapping[str, Callable[..., str]] = {
     "source": source,
     "compared": compared,
     "evaluated": evaluated,
+    "headline": headline,
+    "returns": returns,
+    "ablation": ablation,
+    "from_scratch": from_scratch,
+    "welfare": welfare,
+    "energy_value": energy_value,
+    "speed": speed,
+    "extras": extras,
 }
 
 
 def _beside(folder: Path) -> str:
-    """Return what a summary is followed by: its figures, the command that made it and its files."""
+    """Return the end of a summary page: its figures, the command that made it and its files."""
     figures = [f"![{path.stem} of this study]({path.name})" for path in sorted(folder.glob("*.png"))]
     command = json.loads((folder / "origin.json").read_text(encoding="utf-8"))["command"].split(" --out ")[0]
     files = ", ".join(f"[{path.name}]({path.name})" for path in sorted(folder.glob("*.[cj]s*")))
@@ -173,7 +334,7 @@ def _beside(folder: Path) -> str:
 
 
 def _command(name: str, module: str, options: str) -> str:
-    """Return the section of a command; the class that holds its options is parsed, not imported."""
+    """Return the section of a command; the class with its options is parsed, not imported."""
     code = Path(importlib.util.find_spec(module).origin or "").read_text(encoding="utf-8")  # pyright: ignore
     (found,) = [node for node in ast.parse(code).body if isinstance(node, ast.ClassDef) and node.name == options]
     about, _, examples = (ast.get_docstring(found) or "").partition("\nExamples\n--------\n")
@@ -195,13 +356,32 @@ def _csv(name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def _sellers(name: str) -> dict[str, dict[str, str]]:
+    """Return the rows of a table by seller."""
+    return {row["seller"]: row for row in _csv(name)}
+
+
+def _shares(row: Mapping[str, str], best: float) -> tuple[str, str]:
+    return f"{float(row['profit']):.0f}", f"{float(row['profit']) / best:.3f}"
+
+
+def _bound(scenario: str) -> float:
+    """Return the mean bound on any seller's day, over the bounded days."""
+    bounds = [
+        float(row["profit"])
+        for row in _csv("ahead/days.csv")
+        if (row["scenario"], row["population"], row["seller"]) == (scenario, "0", "bound")
+    ]
+    return sum(bounds) / len(bounds)
+
+
 def _interval(row: Mapping[str, str], name: str, form: str) -> str:
     mean, low, high = (form.format(float(row[key])) for key in (name, f"{name}_low", f"{name}_high"))
-    return f"{mean} [{low}, {high}]"
+    return f"{mean} [{low}, {high}]".replace(" ", NO_BREAK)
 
 
 def _shown(value: object) -> str:
-    """Return a default as code, a number for each model one after the other."""
+    """Return a default as code; per-model defaults are listed in the order of the models."""
     values = value if isinstance(value, tuple) else (value,)
     return ", ".join(f"`{_plain(it)}`" for it in values) if value != "" else ""
 

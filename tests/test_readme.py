@@ -1,27 +1,150 @@
-"""What the README shows runs as it stands."""
+"""The README is short, its code runs, its links lead somewhere and its numbers stand in the committed results."""
 
 from __future__ import annotations
 
+import csv
 import re
+import struct
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
+BENCHMARKS = ROOT / "benchmarks"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+ON_THE_HOST = "../../actions/"  # pages of the repository's host, relative to where it shows the README
+
+
+def rows(path: str) -> list[dict[str, str]]:
+    with (BENCHMARKS / path).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def table(path: str) -> dict[str, dict[str, str]]:
+    return {row["seller"]: row for row in rows(path)}
+
+
+def cells(start: str) -> list[str]:
+    (line,) = [line for line in README.splitlines() if line.startswith(f"| {start}")]
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def bounded(scenario: str) -> tuple[float, float]:
+    """Return the mean bound over the bounded days, and the best seller's mean over the same days."""
+    days: dict[str, dict[str, float]] = {}
+    for row in rows("ahead/days.csv"):
+        if (row["scenario"], row["population"]) == (scenario, "0"):
+            days.setdefault(row["day_seed"], {})[row["seller"]] = float(row["profit"])
+    found = [day for day in days.values() if "bound" in day]
+    best = max(sum(day[seller] for day in found) for seller in found[0] if seller != "bound")
+    return sum(day["bound"] for day in found) / len(found), best / len(found)
+
+
+def test_it_is_short() -> None:
+    lines = README.splitlines()
+    assert len(lines) <= 130
+    assert [line for line in lines if len(line) > 100] == []
 
 
 def test_the_python_example_runs(tmp_path: Path) -> None:
     (example,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-    (tmp_path / "example.py").write_text(example, encoding="utf-8")
+    quick = example.replace("held_out_seeds(40)", "held_out_seeds(2)")
+    assert quick != example
+    (tmp_path / "example.py").write_text(quick, encoding="utf-8")
     done = subprocess.run([sys.executable, "example.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    assert 1000.0 < float(done.stdout) < 2500.0
 
 
 def test_files_that_it_names_are_there() -> None:
     named = [
         *re.findall(r"\]\(([^)#:]+)\)", README),
-        *re.findall(r"`((?:lmaas_env|agents|train|tests|benchmarks|docs)/)`", README),
+        *re.findall(r"^\[[\w-]+\]: ([^:]+)$", README, flags=re.MULTILINE),
+        *re.findall(r'src="([^"]+)"', README),
     ]
-    assert named
-    assert [path for path in named if not (ROOT / path).exists()] == []
+    assert len(named) > 8
+    assert [path for path in named if not path.startswith(ON_THE_HOST) and not (ROOT / path).exists()] == []
+    assert (ROOT / ".github/workflows" / re.findall(r"workflows/([\w.]+)$", README, flags=re.MULTILINE)[0]).exists()
+
+
+def test_references_are_defined_and_used() -> None:
+    defined = set(re.findall(r"^\[([\w-]+)\]: ", README, flags=re.MULTILINE))
+    assert defined == set(re.findall(r"\]\[([\w-]+)\]", README))
+
+
+def test_the_picture_is_at_most_400_pixels_high() -> None:
+    ((path, shown),) = re.findall(r'<img src="([^"]+)" width="(\d+)"', README)
+    width, height = struct.unpack(">2I", (ROOT / path).read_bytes()[16:24])
+    assert height * int(shown) / width <= 400
+
+
+def test_the_expected_output_is_the_committed_table() -> None:
+    found = table("day/table.csv")
+    (output,) = re.findall(r"```text\n(.*?)```", README, flags=re.DOTALL)
+    shown = [line for line in output.splitlines()[2:] if line]
+    assert [line.split()[0] for line in shown] == list(found)
+    for line in shown:
+        row = found[line.split()[0]]
+        numbers = [float(number) for number in re.findall(r"[-+]?\d+(?:\.\d+)?", line[18:])]
+        expected = [row[key] for key in ("profit", "profit_low", "profit_high")]
+        if row["seller"] != "imp":
+            expected += [row[key] for key in ("minus_imp", "minus_imp_low", "minus_imp_high")]
+        assert numbers[: len(expected)] == [round(float(value)) for value in expected]
+        assert numbers[len(expected)] == round(float(row["share_of_imp"]), 3)
+        assert numbers[len(expected) + 1] == round(float(row["customer_profit"]))
+
+
+@pytest.mark.parametrize(
+    ("row", "sellers"),
+    [
+        ("`lookahead`", ("lookahead", "lookahead", "lookahead", "public-lookahead")),
+        ("`day-ppo`", ("day-ppo", "scarce-ppo", "abundant-ppo", "public-ppo")),
+        ("`imp`", ("imp",) * 4),
+        ("`fixed`", ("fixed",) * 4),
+        ("`random`", ("random",) * 4),
+    ],
+)
+def test_the_results_are_the_committed_tables(row: str, sellers: tuple[str, ...]) -> None:
+    shown = cells(row)[2:]
+    for cell, scenario, seller in zip(shown, ("day", "scarce", "abundant", "public"), sellers, strict=True):
+        found = table(f"{scenario}/table.csv")[seller]
+        assert cell == f"{float(found['profit']):.0f} ({float(found['share_of_imp']):.3f})"
+
+
+@pytest.mark.parametrize("scenario", ["day", "scarce", "abundant", "public"])
+def test_the_reference_returns_are_the_committed_ones(scenario: str) -> None:
+    name = {"day": "LMaaS-v0"}.get(scenario, f"LMaaS-{scenario.capitalize()}-v0")
+    profit = {seller: float(row["profit"]) for seller, row in table(f"{scenario}/table.csv").items()}
+    expected = [profit["random"], profit["imp"], max(profit.values()), bounded(scenario)[0]]
+    assert cells(f"`{name}`")[3:] == [f"{value:.0f}" for value in expected]
+
+
+def test_the_other_reference_returns_are_the_committed_ones() -> None:
+    now, learned = table("days-200/static/table.csv"), table("learned/static/table.csv")
+    assert cells("`LMaaS-Static-v0`")[4:6] == [
+        f"{float(now['imp']['profit']):.1f}",
+        f"{float(learned['ppo']['profit']):.1f}",
+    ]
+    drawn = table("learned/population/table.csv")
+    assert cells("`LMaaS-Population-v0`")[4:6] == [f"{float(drawn[seller]['profit']):.0f}" for seller in ("imp", "ppo")]
+
+
+def test_the_reasons_quote_the_committed_results() -> None:
+    instances = [row for row in rows("seller/instances.csv") if row["scenario"] == "static"]
+    best: dict[str, float] = {}
+    for row in instances:
+        best[row["population"]] = max(best.get(row["population"], -1e9), float(row["profit"]))
+    assert len(best) == 100
+    least = min(float(row["profit"]) / best[row["population"]] for row in instances if row["search"] == "imp")
+    assert "at least 99.5 % of the best known profit in each of 100" in README
+    assert round(100.0 * least, 1) == 99.5
+
+    ahead = float(table("scarce/table.csv")["lookahead"]["share_of_imp"])
+    assert f"look ahead earn {100.0 * ahead - 100.0:.0f} % more" in README
+    bound, earned = bounded("scarce")
+    assert f"earns only {100.0 * earned / bound:.0f} % of a proven upper bound" in README
+
+    (speed,) = [row for row in rows("speed/speed.csv") if row["name"] == "vector environment"]
+    assert f"{round(float(speed['steps_per_second']), -3):,.0f} steps per second" in README

@@ -1,4 +1,4 @@
-"""Every tutorial runs, and prints what its page in the documentation says."""
+"""Every tutorial runs and prints the output that its page shows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 
 
 def run(name: str, folder: Path, *options: str, warnings: str = "error") -> str:
-    """What a tutorial prints, run from elsewhere."""
+    """Return what a tutorial prints when it runs in another folder."""
     command = [sys.executable, "-W", warnings, str(ROOT / "tutorials" / name), *options]
     environment = os.environ | {"COLUMNS": "100"}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
@@ -24,7 +24,7 @@ def run(name: str, folder: Path, *options: str, warnings: str = "error") -> str:
 
 
 def shown(page: str) -> str:
-    """What the page says that its tutorial prints: the last block of text."""
+    """Return the output that the page shows: its last block of text."""
     text = (ROOT / "docs" / "tutorials" / page).read_text(encoding="utf-8")
     return re.findall(r"```text\n(.*?)\n```", text, flags=re.DOTALL)[-1]
 

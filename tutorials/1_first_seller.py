@@ -9,14 +9,14 @@ from lmaas_env.seeds import held_out_seeds, tuning_seeds
 
 
 class DemandSeller(PricingSeller):
-    """Base prices that follow the hour's demand: dear at the peak, cheaper at night."""
+    """Base prices that follow the hour's demand: high at the peak, low at night."""
 
     def __init__(self, market: Market, base: np.ndarray, swing: float) -> None:
         super().__init__(market)
         self.base, self.swing = base, swing
 
     def prices(self, state) -> np.ndarray:
-        """Return $/h for each model; the state has hour, shadowing, demand and charge."""
+        """Return the price of each model in $/h; the state has hour, shadowing, demand and charge."""
         return self.base * self.market.demand_factor(state.hour) ** self.swing
 
 

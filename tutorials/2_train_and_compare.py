@@ -1,6 +1,6 @@
-"""Tutorial 2: train a PPO seller, then sell held-out days with it beside others.
+"""Tutorial 2: train a PPO seller and compare it with others on held-out days.
 
-Run: python tutorials/2_train_and_compare.py (half a minute on an idle machine), or with --steps 3072 to look at it.
+Run: python tutorials/2_train_and_compare.py (half a minute on an idle machine), or with --steps 3072 for a short trial.
 `lmaas train` and `lmaas compare` do the same from a shell.
 """
 
@@ -16,18 +16,18 @@ from lmaas_train.ppo.training import Train, train
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--steps", type=int, default=200_000, help="periods to train on")
 parser.add_argument("--days", type=int, default=40, help="held-out days")
-parser.add_argument("--out", type=Path, default=None, help="new folder for what is written (default: a temporary one)")
+parser.add_argument("--out", type=Path, default=None, help="new folder for the results (default: a temporary one)")
 args = parser.parse_args()
 folder = args.out or Path(tempfile.mkdtemp(prefix="lmaas-"))
 
-# A perceptron of the observation that starts from nothing: the quickest to train. Without `config` the recipe of the
-# policies that ship is taken: customer by customer, it imitates look-ahead IMP first (about three minutes).
+# A perceptron of the observation, trained from scratch: the fastest. Without `config`, training uses the recipe of the
+# shipped policies: a network over customers that first imitates look-ahead IMP (about three minutes).
 run = train(
     Train(
         scenario="day",
         config=CONFIGS / "ppo-flat.yaml",
         steps=args.steps,
-        seed=1,  # its days are no other training seed's, no tuning day and no held-out day
+        seed=1,  # training days differ from those of other seeds, from tuning days and from held-out days
         eval_every=max(1, args.steps // 4),
         eval_days=args.days,
         out=folder / "ppo",

@@ -1,4 +1,4 @@
-"""Tutorial 3: a market of your own from a YAML file, and IMP in it (python tutorials/3_own_market.py)."""
+"""Tutorial 3: your own market from a YAML file, and IMP in it (python tutorials/3_own_market.py)."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ while not terminated:
 rented = ", ".join(f"{name} {count:.0f}" for name, count in zip(market.catalogue.names, customers, strict=True))
 print(f"IMP earns {profit:.2f} $ on this day; rentals: {rented}")
 
-try:  # what is wrong is named (in a file, with its line)
+try:  # errors name the field (in a file, also the line)
     lmaas_env.Scenario.from_dict({"base": "day", "harvst": 0.06})
 except ValueError as error:
     print(f"a typing error: {error}")

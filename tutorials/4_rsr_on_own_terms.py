@@ -1,4 +1,4 @@
-"""Tutorial 4: RSR on rental terms of your own, no market needed (python tutorials/4_rsr_on_own_terms.py).
+"""Tutorial 4: RSR on your own rental terms, without a market (python tutorials/4_rsr_on_own_terms.py).
 
 One customer, two models, three slots, at most one fade. The last axis is the fade state: nominal, faded.
 """
@@ -25,7 +25,7 @@ terms = RentalTerms(
 
 for energy, faded in [(6.0, [False, False, False]), (1.5, [False, True, True])]:
     now = dataclasses.replace(terms, energy=np.array([energy]))
-    plan = solve(now, prices)  # before the fades are known: the most valuable slot fades in the worst case
+    plan = solve(now, prices)  # before the fades are known; in the worst case the most valuable slot fades
     model = int(plan.choice[0])
     print(f"\n{energy} Wh in the battery")
     print(f"  guaranteed profit W by model: {plan.worst_case_profit[0].round(8)} $, selected: model {model + 1}")
@@ -34,7 +34,7 @@ for energy, faded in [(6.0, [False, False, False]), (1.5, [False, True, True])]:
     print(f"  fades come true in {sum(faded)} slots: rented {rental.hours[0].round(8)} h")
     print(f"  profit {rental.profit[0]:.8f} $, {rental.energy[0]:.8f} Wh used")
 
-try:  # a fade that helps would break the theorem that RSR rests on, so it is refused
+try:  # RSR is exact only if fades never help, so terms with a fade that helps raise an error
     dataclasses.replace(terms, quality=terms.quality[..., ::-1])
 except ValueError as error:
     print(f"\na fade that helps: {error}")

@@ -1,6 +1,6 @@
-"""Tutorial 5: PPO in one file, in CleanRL's style: torch and the vector environment, no library of algorithms.
+"""Tutorial 5: PPO in one file, in CleanRL's style, with torch and the vector environment only.
 
-Run: python tutorials/5_cleanrl_style.py (200,000 steps, a minute or two), or with --total-timesteps 5000 to look at it.
+Run: python tutorials/5_cleanrl_style.py (200,000 steps, a minute or two), or with --total-timesteps 5000 for a trial.
 """
 
 from __future__ import annotations
@@ -22,38 +22,38 @@ from lmaas_env.vector_env import LMaaSVectorEnv
 
 @dataclass
 class Args:
-    """PPO on LMaaS, all in one file."""
+    """PPO on LMaaS in one file."""
 
     scenario: str = "day"
     """Preset or YAML file."""
     seed: int = 1
-    """Training seed, 1 to 499: its days are no other seed's."""
+    """Training seed, 1 to 499; different seeds train on different days."""
     total_timesteps: int = 200_000
-    """Steps of all lanes together, those between two days included."""
+    """Steps of all environments together, including reset steps."""
     num_envs: int = 32
-    """Lanes of the vector environment."""
+    """Environments of the vector environment."""
     num_steps: int = 25
-    """Steps of every lane between two updates: a day of 24 hours and the step after it, which starts the next day."""
+    """Steps of each environment between two updates: a day of 24 hours and the reset step that follows it."""
     learning_rate: float = 1e-3
-    """At the start; it falls linearly to 0."""
+    """Initial value; it decreases linearly to 0."""
     gamma: float = 0.95
     """Discount per hour."""
     gae_lambda: float = 0.8
     """Lambda of generalised advantage estimation."""
     update_epochs: int = 10
-    """Passes over the data of one update."""
+    """Epochs per update."""
     num_minibatches: int = 1
-    """Minibatches of every pass."""
+    """Minibatches per epoch."""
     clip_coef: float = 0.2
-    """Range within which the ratio of probabilities counts."""
+    """Clipping range of the probability ratio."""
     vf_coef: float = 0.5
-    """Weight of the critic's loss."""
+    """Weight of the value loss."""
     max_grad_norm: float = 0.5
-    """Largest norm of a gradient."""
+    """Gradients are clipped to this norm."""
     reward_scale: float = 0.1
-    """Rewards are $ per customer, 1 to 4 an hour: this keeps returns near 1."""
+    """Rewards are 1 to 4 $ per customer and hour; this factor keeps returns near 1."""
     eval_days: int = 40
-    """Held-out days at the end."""
+    """Held-out days of the final evaluation."""
 
 
 def perceptron(inputs: int, outputs: int, last: float) -> nn.Sequential:
@@ -66,7 +66,7 @@ def perceptron(inputs: int, outputs: int, last: float) -> nn.Sequential:
 
 
 class Agent(nn.Module):
-    """Actor and critic. `predict` makes it a seller like any other: it can sell days beside IMP."""
+    """Actor and critic. With `predict` it is a seller, which can be compared with IMP."""
 
     def __init__(self, observation_size: int, models: int) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ class Agent(nn.Module):
 
 
 def train(args: Args) -> tuple[LMaaSVectorEnv, Agent]:
-    """Train, and return the environment and the agent."""
+    """Train; return the environment and the agent."""
     torch.manual_seed(args.seed)
     envs = LMaaSVectorEnv(args.num_envs, args.scenario)  # autoreset mode NextStep, Gymnasium's default
     agent = Agent(envs.single_observation_space.shape[0], envs.single_action_space.shape[0])
@@ -97,7 +97,7 @@ def train(args: Args) -> tuple[LMaaSVectorEnv, Agent]:
     logprobs, rewards, values, terminated, counts = torch.zeros((5, *shape))
 
     observation = torch.as_tensor(envs.reset(seed=training_seeds(args.seed, args.num_envs)[0])[0])
-    over = np.zeros(args.num_envs, dtype=bool)  # lanes whose day has ended: their next step only starts another one
+    over = np.zeros(args.num_envs, dtype=bool)  # environments whose day has ended: their next step is a reset step
     day, finished, decisions = np.zeros(args.num_envs), [], 0
     began, updates = time.perf_counter(), max(1, args.total_timesteps // (args.num_envs * args.num_steps))
     for update in range(updates):
@@ -108,7 +108,7 @@ def train(args: Args) -> tuple[LMaaSVectorEnv, Agent]:
                 action = policy.sample()
                 logprobs[step], values[step] = policy.log_prob(action).sum(1), agent.critic(observation).squeeze(1)
             observations[step], actions[step] = observation, action
-            # In NextStep mode the step after a day's end ignores the action: its reward of 0 belongs to no decision.
+            # In NextStep mode the step after the end of a day ignores its action; its reward of 0 is not a decision's.
             counts[step] = torch.as_tensor(~over)
             following, reward, over, _, _ = envs.step(action.numpy())
             rewards[step], terminated[step] = torch.as_tensor(args.reward_scale * reward), torch.as_tensor(over)
@@ -117,7 +117,7 @@ def train(args: Args) -> tuple[LMaaSVectorEnv, Agent]:
             finished += day[over].tolist()
             day[over] = 0.0
 
-        with torch.no_grad():  # advantages: a day's end is the task's end, nothing is bootstrapped across it
+        with torch.no_grad():  # advantages; the end of a day is terminal: no bootstrapping across it
             advantages, running = torch.zeros(shape), torch.zeros(args.num_envs)
             value = agent.critic(observation).squeeze(1)
             for t in reversed(range(args.num_steps)):
@@ -154,8 +154,8 @@ def train(args: Args) -> tuple[LMaaSVectorEnv, Agent]:
 
 
 def main(args: Args) -> None:
-    """Train, then sell held-out days beside IMP."""
-    torch.set_num_threads(1)  # more threads make networks of this size slower
+    """Train, then compare with IMP on held-out days."""
+    torch.set_num_threads(1)  # more threads slow down networks of this size
     envs, agent = train(args)
     seeds = held_out_seeds(args.eval_days)
     earned = rollout(envs.market, agent, seeds).day_profit.mean()

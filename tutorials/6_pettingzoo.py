@@ -1,4 +1,4 @@
-"""Tutorial 6: the market as a PettingZoo environment of one agent (python tutorials/6_pettingzoo.py)."""
+"""Tutorial 6: the market as a PettingZoo environment with one agent (python tutorials/6_pettingzoo.py)."""
 
 from typing import ClassVar
 
@@ -9,7 +9,7 @@ from lmaas_env.env import LMaaSEnv
 
 
 class LMaaSParallelEnv(ParallelEnv):
-    """The seller is the only agent: customers answer prices by RSR, exactly, and have nothing to learn."""
+    """The seller is the only agent: customers respond to prices by RSR, exactly, and do not learn."""
 
     metadata: ClassVar = {"name": "lmaas_v0", "is_parallelizable": True}
     possible_agents: ClassVar = ["seller"]
@@ -20,11 +20,11 @@ class LMaaSParallelEnv(ParallelEnv):
         self.render_mode = self.env.render_mode
 
     def observation_space(self, agent):
-        """Return what the seller sees."""
+        """Return the seller's observation space."""
         return self.env.observation_space
 
     def action_space(self, agent):
-        """Return what the seller posts."""
+        """Return the seller's action space."""
         return self.env.action_space
 
     def reset(self, seed=None, options=None):

@@ -1,6 +1,6 @@
-"""Tutorial 6: PPO of RLlib. Ray pins its own Gymnasium, so this lives in an environment of its own; see the docs page.
+"""Tutorial 6: PPO of RLlib. Ray pins its own Gymnasium and needs a separate environment; see the docs page.
 
-Run: python tutorials/6_rllib.py, or with --iterations 2 to look at it.
+Run: python tutorials/6_rllib.py, or with --iterations 2 for a short trial.
 """
 
 import argparse
@@ -20,7 +20,7 @@ parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.R
 parser.add_argument("--iterations", type=int, default=25, help="of 4032 steps each")
 parser.add_argument("--days", type=int, default=20, help="held-out days")
 args = parser.parse_args()
-torch.set_num_threads(1)  # more threads make networks of this size slower
+torch.set_num_threads(1)  # more threads slow down networks of this size
 
 register_env("LMaaS", lambda config: LMaaSEnv(**config))  # workers import this file: no gym.make needed there
 config = (
@@ -39,7 +39,7 @@ for iteration in range(args.iterations):
 
 
 class RLlibSeller:
-    """RLlib's policy with the `predict` of every other seller."""
+    """RLlib's policy with the `predict` of a seller."""
 
     def __init__(self) -> None:
         self.module = algorithm.get_module()
@@ -48,7 +48,7 @@ class RLlibSeller:
         """Return the means of the policy's actions."""
         with torch.no_grad():
             out = self.module.forward_inference({Columns.OBS: torch.as_tensor(np.atleast_2d(observation))})
-        means = out[Columns.ACTION_DIST_INPUTS][:, :4].numpy()  # then the logarithms of the deviations
+        means = out[Columns.ACTION_DIST_INPUTS][:, :4].numpy()  # followed by the log standard deviations
         return means.reshape(*np.shape(observation)[:-1], 4), state
 
 
