@@ -95,6 +95,11 @@ def seller_styles(names: Iterable[str]) -> dict[str, SellerStyle]:
     return {name: styles[name] for name in names}
 
 
+def seller_label(name: str) -> str:
+    """Return what figures and prose call a seller: its name, but IMP in capitals."""
+    return "IMP" if name == "imp" else name
+
+
 def model_colours(count: int) -> list[str]:
     """Return the colours of a catalogue's models, in its order; no seller has any of them."""
     return [*itertools.islice(itertools.cycle(MODELS), count)]
@@ -122,7 +127,7 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
 
 
 def save_both(figure: Figure, path: str | os.PathLike[str]) -> None:
-    """Write a figure for light and for dark pages: ``NAME.png`` and ``NAME-dark.png``, both without paper.
+    """Write a figure for light and for dark pages: ``NAME.png`` on white, and ``NAME-dark.png`` without paper.
 
     A page of the docs shows one of them: ``![...](NAME.png#only-light)![...](NAME-dark.png#only-dark)``. The figure
     keeps the colours of the dark one.
@@ -133,7 +138,7 @@ def save_both(figure: Figure, path: str | os.PathLike[str]) -> None:
         As `save`.
     """
     path = Path(path)
-    _write(figure, path, transparent=True)
+    save(figure, path)
     _darken(figure)
     _write(figure, path.with_stem(f"{path.stem}-dark"), transparent=True)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +12,7 @@ from lmaas_agents.imp.forecast import Outcome
 from plotly.subplots import make_subplots
 
 from lmaas_env.population import Population
-from lmaas_env.render.drawing import COLOURS, GREY
+from lmaas_env.render.drawing import GREY, INK, PAPER, model_colours
 from lmaas_env.types import FloatArray
 
 LANDSCAPE_COLOURS = "Cividis"  # told apart with any colour vision
@@ -24,16 +23,10 @@ AGAINST = {
 }
 
 
-def colours(models: int) -> list[str]:
-    """Return one colour per model."""
-    seen = [colour for colour in COLOURS if colour != "#000000"]  # black is lost on a dark page
-    return list(itertools.islice(itertools.cycle(seen), models))
-
-
 def sales_chart(names: Sequence[str], outcome: Outcome) -> go.Figure:
     """Return bars of customers and of expected hours per model."""
     figure = make_subplots(cols=2, shared_yaxes=True, horizontal_spacing=0.08)
-    rows, ink = ["no model", *reversed(names)], [GREY, *reversed(colours(len(names)))]
+    rows, ink = ["no model", *reversed(names)], [GREY, *reversed(model_colours(len(names)))]
     counts, hours = outcome.per_model(1.0)[::-1], outcome.per_model(outcome.hours)[::-1]
     idle = int(np.sum(outcome.choice < 0))
     bars = (
@@ -91,7 +84,7 @@ def customers_chart(
         )
     ]
     figure = go.Figure()
-    shown = [*enumerate(zip(names, colours(len(names)), strict=True)), (-1, ("no model", GREY))]
+    shown = [*enumerate(zip(names, model_colours(len(names)), strict=True)), (-1, ("no model", GREY))]
     for model, (name, colour) in shown:
         mine = np.flatnonzero(outcome.choice == model)
         figure.add_scatter(
@@ -144,8 +137,11 @@ def landscape_chart(
         colorbar={"title": {"text": "profit, $", "side": "right"}, "thickness": 12, "outlinewidth": 0},
         hovertemplate=hover + "<br>profit $%{z:,.2f}<extra></extra>",
     )
-    points = (("IMP's prices", imp_prices, "star-diamond", 16), ("your prices", prices, "circle", 12))
-    for name, marked, symbol, size in points:
+    points = (
+        ("IMP's prices", imp_prices, "star-diamond", 16, (INK, PAPER)),
+        ("your prices", prices, "circle", 12, (PAPER, INK)),
+    )
+    for name, marked, symbol, size, (fill, edge) in points:
         figure.add_scatter(
             x=[marked[pair[0]]],
             y=[marked[pair[1]]],
@@ -154,8 +150,8 @@ def landscape_chart(
             marker={
                 "symbol": symbol,
                 "size": size,
-                "color": "#FFFFFF",
-                "line": {"width": 2, "color": "#D55E00"},
+                "color": fill,
+                "line": {"width": 2, "color": edge},
             },
             hovertemplate=hover + "<extra>%{fullData.name}</extra>",
         )
@@ -174,7 +170,7 @@ def lines_chart(names: Sequence[str], tried: FloatArray, profit: FloatArray, pri
     prices : (M,), posted, $/h
     """
     figure = go.Figure()
-    for name, colour, along, earned, price in zip(names, colours(len(names)), tried, profit, prices, strict=True):
+    for name, colour, along, earned, price in zip(names, model_colours(len(names)), tried, profit, prices, strict=True):
         hover = f"{name} $%{{x:.2f}}/h<br>profit $%{{y:,.2f}}<extra></extra>"
         figure.add_scatter(x=along, y=earned, mode="lines", name=name, line_color=colour, hovertemplate=hover)
         at = int(np.argmin(np.abs(along - price)))
@@ -183,7 +179,7 @@ def lines_chart(names: Sequence[str], tried: FloatArray, profit: FloatArray, pri
             y=[earned[at]],
             mode="markers",
             showlegend=False,
-            marker={"color": colour, "size": 11, "line": {"width": 2, "color": "#FFFFFF"}},
+            marker={"color": colour, "size": 11, "line": {"width": 2, "color": PAPER}},
             hovertemplate=hover,
         )
     figure.update_xaxes(title="price of one model, $/h", **_logarithmic(tried, 0.0))

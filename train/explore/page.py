@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 
 from dash import dcc, html
 from dash.development.base_component import Component
-from lmaas_train.explore.charts import AGAINST, colours
+from lmaas_train.explore.charts import AGAINST
 
+from lmaas_env.render.drawing import model_colours
 from lmaas_env.scenario import MODEL_FIELDS, Scenario
 from lmaas_env.spaces import ASSUMED_CHARGE
 
@@ -82,7 +83,7 @@ def price_panel(scenario: Scenario, prices: Sequence[float]) -> list[Component]:
     """Return a slider and a number for each price, $/h."""
     low, high = math.log10(scenario.price_floor), math.log10(scenario.price_cap)
     rows: list[Component] = []
-    for model, (name, colour) in enumerate(zip(scenario.models, colours(len(prices)), strict=True)):
+    for model, (name, colour) in enumerate(zip(scenario.models, model_colours(len(prices)), strict=True)):
         price = min(max(prices[model], scenario.price_floor), scenario.price_cap)
         slider = {"type": "price-slider", "model": model}
         rows.append(

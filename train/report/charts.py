@@ -11,9 +11,9 @@ from html import escape
 from typing import Any
 
 import plotly.graph_objects as go
-from lmaas_train.report.findings import REFERENCE, Table, column, digits_for, label
+from lmaas_train.report.findings import REFERENCE, Table, column, digits_for
 
-from lmaas_env.render.drawing import GREY, GRID, INK, LEARNED, model_colours, seller_styles
+from lmaas_env.render.drawing import GREY, GRID, INK, LEARNED, model_colours, seller_label, seller_styles
 
 _CLEAR = "rgba(0,0,0,0)"
 
@@ -125,7 +125,7 @@ def learning(evaluations: Table, name: str, title: str, scale: float) -> go.Figu
 
 def _name(seller: str) -> str:
     """Return a seller's name as plotly's text, which has markup."""
-    return escape(label(seller))
+    return escape(seller_label(seller))
 
 
 def _digits(rows: Table) -> int:

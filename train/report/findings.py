@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from lmaas_train.evaluation.statistics import Estimate, mean_estimate
 
-from lmaas_env.render.drawing import digits_for, dollars
+from lmaas_env.render.drawing import digits_for, dollars, seller_label
 
 Table = Sequence[Mapping[str, Any]]
 REFERENCE = "imp"
@@ -19,18 +19,13 @@ PERCENT = "\N{NO-BREAK SPACE}%"
 FAR = 5.0  # a seller that loses more than so many times the next largest difference is off the axis
 
 
-def label(seller: str) -> str:
-    """Return what prose calls a seller."""
-    return "IMP" if seller == REFERENCE else seller
-
-
 def headline(profits: Mapping[str, float]) -> str:
     """Return who earns most and by how much; ``profits`` holds each seller's mean profit per day in $."""
     best, *others = sorted(profits, key=lambda name: -profits[name])
     if not others:
-        return f"{label(best)} earns {dollars(profits[best], digits_for(profits.values()))} a day"
+        return f"{seller_label(best)} earns {dollars(profits[best], digits_for(profits.values()))} a day"
     rival = others[0] if best == REFERENCE or REFERENCE not in others else REFERENCE
-    return f"{label(best)} earns {_more(profits[best], profits[rival])} than {label(rival)}"
+    return f"{seller_label(best)} earns {_more(profits[best], profits[rival])} than {seller_label(rival)}"
 
 
 def _more(ours: float, theirs: float) -> str:
@@ -48,8 +43,8 @@ def verdict(table: Table, days: Table, scenario: str) -> list[str]:
     sold = f", {count} held-out day{'' if count == 1 else 's'}" if count else ""
     amount = f"{dollars(best['profit'], digits)} a day"
     if len(table) == 1:
-        return [f"Scenario {scenario}{sold}: {label(best['seller'])} earns {amount}."]
-    said = [f"Scenario {scenario}{sold}: {label(best['seller'])} wins with {amount}."]
+        return [f"Scenario {scenario}{sold}: {seller_label(best['seller'])} earns {amount}."]
+    said = [f"Scenario {scenario}{sold}: {seller_label(best['seller'])} wins with {amount}."]
     second = table[1]["seller"]
     if best["seller"] != REFERENCE and REFERENCE in {row["seller"] for row in table}:
         lead = Estimate(*(best[name] for name in ("minus_imp", "minus_imp_low", "minus_imp_high")))
@@ -60,7 +55,7 @@ def verdict(table: Table, days: Table, scenario: str) -> list[str]:
         if difference.size:
             lead = mean_estimate(difference)
             said.append(
-                f"The next best, {label(second)}, is {dollars(lead.mean, digits)} behind{_surely(lead, digits)}."
+                f"The next best, {seller_label(second)}, is {dollars(lead.mean, digits)} behind{_surely(lead, digits)}."
             )
     if count == 1:
         said.append("A single day gives no interval: compare on more days.")
@@ -148,7 +143,7 @@ def lowest_battery(hours: Table, seller: str) -> str:
 
 def means(rows: Table, name: str, sellers: Iterable[str], form: str) -> str:
     """Return the mean of a column, seller by seller; ``form`` formats a number."""
-    return ", ".join(f"{label(seller)} {form.format(column(rows, seller, name).mean())}" for seller in sellers)
+    return ", ".join(f"{seller_label(seller)} {form.format(column(rows, seller, name).mean())}" for seller in sellers)
 
 
 def learned(evaluations: Table) -> str:

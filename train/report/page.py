@@ -14,7 +14,15 @@ import yaml
 from lmaas_train.report import charts, findings, tables
 from lmaas_train.report.tables import Rows
 
-from lmaas_env.render.drawing import dark_colours, digits_for, dollars, model_colours, on_dark, seller_styles
+from lmaas_env.render.drawing import (
+    dark_colours,
+    digits_for,
+    dollars,
+    model_colours,
+    on_dark,
+    seller_label,
+    seller_styles,
+)
 
 COLUMNS = {  # heads of the sellers' table, and what they mean
     "seller": "Who sets the prices; IMP, the paper's iterative model pricing, is the reference.",
@@ -88,7 +96,7 @@ def _seller_table(table: Rows) -> str:
             dollars(row["customer_profit"], digits),
             escape(findings.milliseconds(row["milliseconds_per_decision"])),
         ]
-        name = f"<th scope=row>{_swatch(styles[row['seller']].colour)}{escape(findings.label(row['seller']))}</th>"
+        name = f"<th scope=row>{_swatch(styles[row['seller']].colour)}{escape(seller_label(row['seller']))}</th>"
         rows.append(f"<tr>{name}{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
     heads = "".join(f'<th scope=col title="{escape(tip)}"><span>{head}</span></th>' for head, tip in COLUMNS.items())
     body = f"<thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody>"
@@ -237,7 +245,7 @@ def _buttons(sellers: list[str], hidden: list[str]) -> str:
     styles = seller_styles(sellers)
     buttons = (
         f'<button type="button" aria-pressed="{"false" if name in hidden else "true"}" data-seller="{escape(name)}">'
-        f"{_swatch(styles[name].colour)}{escape(findings.label(name))}</button>"
+        f"{_swatch(styles[name].colour)}{escape(seller_label(name))}</button>"
         for name in sellers
     )
     return f'<div class="legend" role="group" aria-label="Show in the figures">{"".join(buttons)}</div>'
