@@ -182,7 +182,9 @@ def new_figure(width: float, height: float, dpi: float) -> Figure:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise gym.error.DependencyNotInstalled('figures need matplotlib: pip install "lmaas[train]"') from error
+        raise gym.error.DependencyNotInstalled(
+            'figures need matplotlib: pip install ".[cli]" in a clone, pip install "lmaas[cli]" elsewhere'
+        ) from error
     return Figure((width, height), dpi=dpi, facecolor=PAPER)
 
 

@@ -48,7 +48,7 @@ class SoldDay(NamedTuple):
     Attributes
     ----------
     states : H + 1 states of one market, before each period and at the end
-    settlements : H, what each period brought
+    settlements : H, one per period
     """
 
     states: Sequence[MarketState]
@@ -69,7 +69,7 @@ def table(market: Market, state: MarketState, settlement: Settlement | None) -> 
     state : MarketState
         The state after the period.
     settlement : Settlement, optional
-        What the period brought; None before the first one, its entries are then ``-``.
+        Of the period; None before the first one, its entries are then ``-``.
     """
     row = "{:<18}{:>12}{:>12}{:>14}{:>20}".format
     names = [short(name, 18) for name in market.catalogue.names]
@@ -155,7 +155,7 @@ def side_by_side(market: Market, days: Mapping[str, SoldDay], periods: int) -> N
     gymnasium.error.DependencyNotInstalled
         If matplotlib is missing.
     ValueError
-        If the number of sellers or of periods is refused.
+        If the number of sellers or of periods is out of range.
     """
     most = market.scenario.periods
     if not 1 <= len(days) <= MOST_SELLERS:
@@ -263,7 +263,7 @@ def _batteries(axes: Axes, market: Market, state: MarketState, settlement: Settl
 
 
 def _clock(market: Market, state: MarketState, settlement: Settlement | None) -> str:
-    """Return the scenario and the period that the settlement brought, or that is to come."""
+    """Return the scenario and the settled period, or the one to come."""
     title, periods, hour = f"LMaaS {short(market.scenario.name, 24)}", market.scenario.periods, int(state.hour)
     if settlement is None:
         return f"{title}: {hour % 24:02d}:00, before period {hour + 1} of {periods}"

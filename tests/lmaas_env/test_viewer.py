@@ -177,9 +177,9 @@ class TestFrame:
     ) -> None:
         market = Market("day")
         monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-        with pytest.raises(gym.error.DependencyNotInstalled, match=r'pip install "lmaas\[train\]"'):
+        with pytest.raises(gym.error.DependencyNotInstalled, match=r'pip install "lmaas\[cli\]"'):
             viewer.frame(market, *sold(market))
-        with pytest.raises(gym.error.DependencyNotInstalled, match=r'pip install "lmaas\[train\]"'):
+        with pytest.raises(gym.error.DependencyNotInstalled, match=r'pip install "lmaas\[cli\]"'):
             figures.comparison(two_sellers, market.catalogue.names)
         assert viewer.table(market, *sold(market))  # needs none
 

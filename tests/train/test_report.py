@@ -250,7 +250,7 @@ def test_the_runner_up_is_compared_on_the_days_that_both_sold() -> None:
     assert said.endswith("not clear of zero.")
 
 
-def test_the_command_makes_the_page_anew(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_writes_the_page_again(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = (folder / "report.html").read_text()
     (folder / "report.html").unlink()
     assert main(["report", str(folder), "--json"]) == 0

@@ -1,4 +1,4 @@
-"""Figures of the explorer: arrays in, plotly figures out; the page's style sheet gives them ink for light and dark."""
+"""Figures of the explorer: arrays in, plotly figures out; the style sheet colours text and lines, light or dark."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lmaas_env.population import Population
 from lmaas_env.render.drawing import GREY, INK, PAPER, model_colours
 from lmaas_env.types import FloatArray
 
-LANDSCAPE_COLOURS = "Cividis"  # told apart with any colour vision
+LANDSCAPE_COLOURS = "Cividis"  # readable with any colour vision
 AGAINST = {
     "hours": "rented hours, h",
     "charge": "battery, Wh",
@@ -59,7 +59,7 @@ def customers_chart(
     ----------
     charge, value : (N,), Wh in the battery, and task value of the hour in $
     against : {"hours", "charge", "value"}
-        What the dots' heights are.
+        Quantity on the vertical axis.
     """
     heights = {"hours": outcome.hours, "charge": charge, "value": value}[against]
     offers = [
@@ -188,7 +188,7 @@ def lines_chart(names: Sequence[str], tried: FloatArray, profit: FloatArray, pri
 
 
 def nothing_to_draw(reason: str) -> go.Figure:
-    """Return an empty figure that says why."""
+    """Return an empty figure with the reason as its text."""
     figure = _styled(go.Figure(), 220)
     figure.add_annotation(text=reason, showarrow=False, xref="paper", yref="paper", x=0.5, y=0.5)
     return figure.update_xaxes(visible=False).update_yaxes(visible=False)
@@ -219,6 +219,6 @@ def _styled(figure: go.Figure, height: int) -> go.Figure:
         font={"family": "system-ui, sans-serif", "size": 13, "color": GREY},
         legend={"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0.0, "itemclick": False},
         legend_itemdoubleclick=False,
-        dragmode=False,  # so that a finger that scrolls the page does not zoom a chart
+        dragmode=False,  # a finger that scrolls the page does not zoom a chart
         hovermode="closest",
     )
