@@ -120,6 +120,9 @@ def test_one_day_shows_no_interval(tmp_path: Path) -> None:
     own = own_part((tmp_path / "report.html").read_text())
     assert "nan" not in re.sub(r'<script type="application/json".*?</script>', "", own).lower().replace("finance", "")
     assert "A single day gives no interval" in own
+    assert "A single day cannot tell sellers apart" in own
+    assert 'id="days"' not in own
+    assert '"visible":false' in own
     assert "<small>[" not in own[own.index("<table>") : own.index("</table>")]
 
 

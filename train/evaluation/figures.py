@@ -120,7 +120,8 @@ def comparison(
     left, right = top.subplots(1, 2, width_ratios=(1.3, 1.0))
     profits = [means[name] for name in names]
     between = [(intervals or {}).get(name, (np.nan, np.nan)) for name in names]
-    style(left, f"(a) Seller's profit, $ a day{' (mean, 95 % interval)' if intervals else ''}", bold=True)
+    interval = " (mean, 95 % interval)" if any(low < high for low, high in between) else ""
+    style(left, f"(a) Seller's profit, $ a day{interval}", bold=True)
     _profit_bars(left, [seller_label(name) for name in names], profits, between, [styles[it].colour for it in names])
     over_the_day(right, {name: 100.0 * days[name].charge for name in names}, start=0.0)
     right.set_ylim(0.0, 103.0)

@@ -6,6 +6,7 @@ its legend group; the page's buttons hide and show it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
@@ -48,7 +49,7 @@ def differences(rows: Table) -> go.Figure:
             error_x=_interval([row], "minus_imp"),
             hovertemplate=f"%{{y}}: %{{x:+$,.{_digits(rows)}f}} a day<extra></extra>",
         )
-    figure.update_xaxes(title_text="difference to IMP, $ a day", zeroline=True)
+    figure.update_xaxes(title_text="difference to IMP, $ a day", zeroline=True, rangemode="tozero")
     return _styled(figure, 80 + 30 * max(len(rows), 3))
 
 
@@ -70,7 +71,7 @@ def paired_days(days: Table, sellers: Sequence[str]) -> go.Figure:
             line_width=1,
             hovertemplate=f"%{{text}}: %{{x:+$,.{digits}f}}<extra>%{{y}}</extra>",
         )
-    figure.update_xaxes(title_text="difference to IMP on the same day, $", zeroline=True)
+    figure.update_xaxes(title_text="difference to IMP on the same day, $", zeroline=True, rangemode="tozero")
     return _styled(figure, 80 + 44 * max(len(sellers) - 1, 2))
 
 
@@ -133,10 +134,13 @@ def _digits(rows: Table) -> int:
 
 
 def _interval(rows: Table, name: str) -> dict[str, Any]:
-    """Return error bars from the ends of intervals; a single day has none."""
+    """Return error bars from the ends of intervals, invisible where a single day gives none."""
     above = [row[f"{name}_high"] - row[name] for row in rows]
     below = [row[name] - row[f"{name}_low"] for row in rows]
-    return {"type": "data", "array": above, "arrayminus": below, "thickness": 1.5, "color": INK}
+    visible = not any(math.isnan(row[f"{name}_low"]) for row in rows)
+    return {
+        "type": "data", "visible": visible, "array": above, "arrayminus": below, "thickness": 1.5, "color": INK,
+    }  # fmt: skip
 
 
 def choice(record: Mapping[str, Any]) -> tuple[go.Figure, go.Figure, list[dict[str, Any]]]:

@@ -108,6 +108,8 @@ def off_axis_note(table: Table) -> str:
 
 def clear_of_imp(table: Table) -> str:
     """Return how many sellers earn more than IMP by an interval that excludes zero."""
+    if np.isnan(table[0]["profit_low"]):
+        return "A single day cannot tell sellers apart"
     clear = [row["seller"] for row in table if row["seller"] != REFERENCE and row["minus_imp_low"] > 0.0]
     if not clear:
         return "No seller earns clearly more than IMP"

@@ -92,7 +92,7 @@ def _seller_table(table: Rows) -> str:
         cells = [
             _estimate(row, "profit", digits, "-"),
             "" if row["seller"] == findings.REFERENCE else _estimate(row, "minus_imp", digits, "+"),
-            f"{row['share_of_imp']:.3f}",
+            f"{row['share_of_imp']:.3f}".replace("-", "−"),
             dollars(row["customer_profit"], digits),
             escape(findings.milliseconds(row["milliseconds_per_decision"])),
         ]
@@ -126,7 +126,7 @@ def _earned(table: Rows, days: Rows) -> str:
     if others:
         note = f"{interval}, paired by day. {off_axis}"
         panels.append(_panel(findings.clear_of_imp(table), note, charts.differences(table), "differences"))
-    if others and days:
+    if others and len({row["day_seed"] for row in days}) > 1:
         figure = charts.paired_days(days, [row["seller"] for row in table])
         note = f"A dot is the difference on one held-out day. {off_axis}"
         panels.append(_panel(findings.days_won(days, others[0]), note, figure, "days", "wide"))
