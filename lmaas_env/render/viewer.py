@@ -165,7 +165,7 @@ def side_by_side(market: Market, days: Mapping[str, SoldDay], periods: int) -> N
     figure = new_figure(9.6, 6.4, dpi=100)
     profits = {name: sold.profit_so_far for name, sold in days.items()}
     first = next(iter(profits.values()))
-    digits, styles = digits_for(np.concatenate([*profits.values()])), seller_styles(days)
+    digits, styles = digits_for(float(np.abs(profit).max()) for profit in profits.values()), seller_styles(days)
     for column, (name, sold) in enumerate(days.items()):
         left, width = column / len(days), 1.0 / len(days)
         state, settlement = sold.states[periods], sold.settlements[periods - 1] if periods else None
