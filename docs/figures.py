@@ -1,4 +1,4 @@
-"""Draw the figures of the documentation: `python docs/figures.py` writes them beside this file."""
+"""Draw the figures of the documentation, for light and dark pages: `python docs/figures.py` writes them here."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def theorem_1() -> Figure:
     left, right = figure.subplots(1, 2)
     for s in range(2):
         left.plot(value, earned[s], color=drawing.COLOURS[s], lw=2, label=f"$\\varphi(V, \\mu)$, {FADED[s]}")
-    left.plot(value, earned[0] - earned[1], color="black", lw=2, ls="--", label="what a fade costs, $\\Delta(V)$")
+    left.plot(value, earned[0] - earned[1], color=drawing.INK, lw=2, ls="--", label="what a fade costs, $\\Delta(V)$")
     left.set_xlabel("task value V of the slot, $")
     left.set_ylabel("slot profit with energy at the price $\\mu$, \\$")
     left.set_title("A fade costs most where the task is worth most", loc="left")
@@ -55,13 +55,13 @@ def theorem_1() -> Figure:
     colours = [drawing.COLOURS[1 if name == "1 2" else 0] for name in order]
     right.bar(range(len(order)), [profits[name] for name in order], color=colours)
     right.set_xticks(range(len(order)), [name.replace(" ", "\n") for name in order])
-    right.set_ylim(0.97 * min(profits.values()), 1.01 * max(profits.values()))
+    low = 0.97 * min(profits.values())
+    right.set_ylim(low, 1.01 * max(profits.values()))
     right.set_xlabel("slots that fade (slot 1 carries the most valuable tasks)")
-    right.set_ylabel("profit after the best rental, $ (axis from 4.48)")
+    right.set_ylabel(f"profit after the best rental, \\$ (axis starts at {low:.2f})")
     right.set_title("Every pattern of two fades: the most valuable two hurt most", loc="left")
     for axes in (left, right):
-        axes.grid(axis="y", color="#E0E0E0")
-        axes.set_axisbelow(True)
+        drawing.grid(axes)
         axes.spines[["top", "right"]].set_visible(False)
     return figure
 
@@ -85,14 +85,14 @@ def theorem_2() -> Figure:
     switches = np.flatnonzero((buyers[1:] != buyers[:-1]).any(axis=1))
     figure = Figure((12.0, 4.4), dpi=110, layout="constrained")
     axes = figure.subplots()
-    axes.vlines(grid[switches], 0.0, 1.0, transform=axes.get_xaxis_transform(), color="#C0C0C0", lw=0.8)
+    axes.vlines(grid[switches], 0.0, 1.0, transform=axes.get_xaxis_transform(), color=drawing.GRID, lw=0.8)
     for first, last in itertools.pairwise([0, *switches + 1, len(grid)]):
-        axes.plot(grid[first:last], profit[first:last], color=drawing.COLOURS[0], lw=2)
+        axes.plot(grid[first:last], profit[first:last], color=drawing.model_colours(model + 1)[model], lw=2)
     best = imp.profit(terms, posted)
-    axes.plot(posted[model], best, "o", color=drawing.COLOURS[5], ms=8)
-    said = f"IMP posts {posted[model]:.2f} \\$/h: {best:.1f} \\$"
+    axes.plot(posted[model], best, "o", color=drawing.seller_styles(["imp"])["imp"].colour, ms=8)
+    said = f"IMP posts \\${posted[model]:.2f}/h and earns \\${best:.1f}"
     axes.annotate(
-        said, (posted[model], best), (10, 0), textcoords="offset points", va="center", backgroundcolor="white"
+        said, (posted[model], best), (10, 0), textcoords="offset points", va="center", backgroundcolor=drawing.PAPER
     )
     axes.set_xlabel(f"price of the model {market.catalogue.names[model]!r}, \\$/h (the others as IMP posts them)")
     axes.set_ylabel("seller's profit of the period, \\$")
@@ -103,4 +103,4 @@ def theorem_2() -> Figure:
 
 if __name__ == "__main__":
     for draw in (theorem_1, theorem_2):
-        drawing.save(draw(), Path(__file__).parent / f"{draw.__name__.replace('_', '-')}.png")
+        drawing.save_both(draw(), Path(__file__).parent / f"{draw.__name__.replace('_', '-')}.png")

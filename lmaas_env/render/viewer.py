@@ -1,6 +1,6 @@
-"""Viewer: one period of a market, or a day of several sellers side by side, from data, never from an environment.
+"""Viewer: one period of a market, or a day of several sellers side by side, drawn from data.
 
-matplotlib is imported when something is drawn, without pyplot and its global state.
+matplotlib is imported with the first picture, without pyplot and its global state.
 """
 
 # matplotlib's stubs leave keyword arguments untyped
@@ -8,7 +8,6 @@ matplotlib is imported when something is drawn, without pyplot and its global st
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,14 +15,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmaas_env.market import Market, MarketState, Settlement
-from lmaas_env.render.drawing import COLOURS, GREY, LARGE, NORMAL, SMALL, bars, new_figure, short, style
+from lmaas_env.render.drawing import (
+    GREY,
+    LARGE,
+    NORMAL,
+    PAPER,
+    SMALL,
+    bars,
+    digits_for,
+    dollars,
+    grid,
+    model_colours,
+    new_figure,
+    seller_label,
+    seller_styles,
+    short,
+    style,
+)
 from lmaas_env.types import FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SELLERS = ("#000000", "#D55E00", "#8A4FBF")  # sellers side by side, next to the first models' colours
+MOST_SELLERS = 3  # side by side
+SELLERS = range(MOST_SELLERS)  # read by `lmaas watch`
 
 
 class SoldDay(NamedTuple):
@@ -32,7 +48,7 @@ class SoldDay(NamedTuple):
     Attributes
     ----------
     states : H + 1 states of one market, before each period and at the end
-    settlements : H, what each period brought
+    settlements : H, one per period
     """
 
     states: Sequence[MarketState]
@@ -53,7 +69,7 @@ def table(market: Market, state: MarketState, settlement: Settlement | None) -> 
     state : MarketState
         The state after the period.
     settlement : Settlement, optional
-        What the period brought; None before the first one, its entries are then ``-``.
+        Of the period; None before the first one, its entries are then ``-``.
     """
     row = "{:<18}{:>12}{:>12}{:>14}{:>20}".format
     names = [short(name, 18) for name in market.catalogue.names]
@@ -94,19 +110,19 @@ def frame(market: Market, state: MarketState, settlement: Settlement | None) -> 
     if settlement is None:
         prices, counts = np.zeros(len(names)), np.zeros(len(names) + 1)
         price_labels, count_labels = ["–"] * len(prices), ["–"] * len(counts)
-        headline = "nothing sold yet"
+        headline = "Nothing sold yet"
     else:
         prices, counts = settlement.prices, _customers(settlement)
         price_labels, count_labels = [f"{price:,.2f}" for price in prices], [f"{count:,.0f}" for count in counts]
         for m in np.flatnonzero(settlement.hours_per_model):
             count_labels[m] += f" · {settlement.hours_per_model[m]:,.1f} h"
-        headline = "profit of the seller {}, of the customers {}".format(*_profits(settlement))
+        headline = "The seller earns {}, its customers earn {}".format(*_profits(settlement))
     figure.text(0.02, 0.93, _clock(market, state, settlement), size=LARGE, weight="bold", parse_math=False)
     figure.text(0.02, 0.87, headline, size=NORMAL, parse_math=False)
 
     axes = figure.add_axes((0.13, 0.48, 0.33, 0.30))
     axes.set_xlim(0.0, 1.35 * max(market.scenario.price_cap, float(prices.max())))
-    style(axes, "Price, $ per hour", bold=True)
+    style(axes, "Price, $/h", bold=True)
     bars(axes, names, prices, colours, price_labels)
     axes = figure.add_axes((0.13, 0.04, 0.33, 0.36))
     axes.set_xlim(0.0, 1.35 * size)
@@ -115,7 +131,8 @@ def frame(market: Market, state: MarketState, settlement: Settlement | None) -> 
     axes = figure.add_axes((0.54, 0.12, 0.43, 0.66))
     _batteries(axes, market, state, settlement)
     axes.set_xlabel("distance to the base station, m", size=SMALL)
-    style(axes, "Batteries, % (size: hours; hollow: no model)", bold=True)
+    axes.set_ylabel("% of capacity", size=SMALL)
+    style(axes, "Batteries (size: hours rented; hollow: no model)", bold=True)
     return _picture(figure)
 
 
@@ -138,25 +155,25 @@ def side_by_side(market: Market, days: Mapping[str, SoldDay], periods: int) -> N
     gymnasium.error.DependencyNotInstalled
         If matplotlib is missing.
     ValueError
-        If the number of sellers or of periods is refused.
+        If the number of sellers or of periods is out of range.
     """
     most = market.scenario.periods
-    if not 1 <= len(days) <= len(SELLERS):
-        raise ValueError(f"days hold {len(days)} sellers, they must hold 1 to {len(SELLERS)}")
+    if not 1 <= len(days) <= MOST_SELLERS:
+        raise ValueError(f"days hold {len(days)} sellers, they must hold 1 to {MOST_SELLERS}")
     if not 0 <= periods <= most:
         raise ValueError(f"periods = {periods} must be in 0..{most}")
     figure = new_figure(9.6, 6.4, dpi=100)
     profits = {name: sold.profit_so_far for name, sold in days.items()}
     first = next(iter(profits.values()))
-    digits = 0 if max(profit.max() for profit in profits.values()) >= 100.0 else 2
+    digits, styles = digits_for(float(np.abs(profit).max()) for profit in profits.values()), seller_styles(days)
     for column, (name, sold) in enumerate(days.items()):
         left, width = column / len(days), 1.0 / len(days)
         state, settlement = sold.states[periods], sold.settlements[periods - 1] if periods else None
         if column == 0:
             figure.text(0.015, 0.952, _clock(market, state, settlement), size=LARGE, weight="bold", parse_math=False)
-        heading, gained = f"{short(name, 18)}  {profits[name][periods]:z,.{digits}f} $", profits[name] - first
-        heading += f"  ({gained[periods]:+z,.{digits}f} $)" if column else ""
-        place, colour = (left + 0.015, 0.892), SELLERS[column]
+        heading = f"{short(seller_label(name), 18)}  {dollars(profits[name][periods], digits)}"
+        heading += f"  ({dollars(profits[name][periods] - first[periods], digits, '+')})" if column else ""
+        place, colour = (left + 0.015, 0.892), styles[name].colour
         figure.text(*place, heading, size=LARGE - 1.5, weight="bold", color=colour, parse_math=False)
         span = left + 0.085, width - 0.11  # the models' names are left of them
         _sales(figure, market, settlement, span)
@@ -167,18 +184,19 @@ def side_by_side(market: Market, days: Mapping[str, SoldDay], periods: int) -> N
     panels = [(profits, "Profit of the day so far, $, by hour")]
     if len(days) > 1:
         ahead = {name: profit - first for name, profit in profits.items()}
-        panels.append((ahead, f"Ahead of {short(next(iter(days)), 18)}, $, by hour"))
+        panels.append((ahead, f"Ahead of {short(seller_label(next(iter(days))), 18)}, $, by hour"))
     for part, (lines, title) in enumerate(panels):
         axes = figure.add_axes((part / len(panels) + 0.06, 0.06, 1.0 / len(panels) - 0.085, 0.185))
-        for line, colour in zip(lines.values(), SELLERS, strict=False):
-            axes.plot(line[: periods + 1], color=colour, lw=2.0)
+        for name, line in lines.items():
+            colour = styles[name].colour
+            axes.plot(line[: periods + 1], styles[name].line, color=colour, lw=2.0)
             axes.plot(periods, line[periods], "o", color=colour, ms=4.5, clip_on=False)
         ends = np.array([*lines.values()])
         margin = 0.06 * max(float(np.ptp(ends)), 1.0)
         axes.set(xlim=(0.0, 1.01 * most), ylim=(ends.min() - margin, ends.max() + margin))
         axes.locator_params("x", nbins=8, steps=[1, 2, 3, 6, 10], integer=True)
         axes.locator_params("y", nbins=4)
-        axes.grid(axis="y", color="#E0E0E0")
+        grid(axes)
         style(axes, title, bold=True)
     return _picture(figure)
 
@@ -197,8 +215,8 @@ def _model_names(market: Market) -> list[str]:
 
 
 def _model_colours(market: Market) -> list[str]:
-    """Return a colour per model and the one of no model at the end."""
-    return [*itertools.islice(itertools.cycle(COLOURS), market.catalogue.size), GREY]
+    """Return the colour of each model, and last that of no model."""
+    return [*model_colours(market.catalogue.size), GREY]
 
 
 def _customers(settlement: Settlement) -> FloatArray:
@@ -234,7 +252,7 @@ def _batteries(axes: Axes, market: Market, state: MarketState, settlement: Settl
     choice = np.full(size, -1) if settlement is None else settlement.choice
     hours = np.zeros(size) if settlement is None else settlement.hours.sum(axis=1)
     edge = np.array(_model_colours(market))[choice].tolist()  # grey, the last one, for -1
-    face = np.where(choice < 0, "white", edge).tolist()
+    face = np.where(choice < 0, PAPER, edge).tolist()
     area = np.clip(4000.0 / size, 8.0, 120.0) * (0.25 + hours)
     charge = 100.0 * _battery(market, state)
     axes.scatter(market.population.distance, charge, area, face, edgecolors=edge, alpha=0.8, clip_on=False)
@@ -245,7 +263,7 @@ def _batteries(axes: Axes, market: Market, state: MarketState, settlement: Settl
 
 
 def _clock(market: Market, state: MarketState, settlement: Settlement | None) -> str:
-    """Return the scenario and the period that the settlement brought, or that is to come."""
+    """Return the scenario and the settled period, or the one to come."""
     title, periods, hour = f"LMaaS {short(market.scenario.name, 24)}", market.scenario.periods, int(state.hour)
     if settlement is None:
         return f"{title}: {hour % 24:02d}:00, before period {hour + 1} of {periods}"
@@ -254,7 +272,7 @@ def _clock(market: Market, state: MarketState, settlement: Settlement | None) ->
 
 def _profits(settlement: Settlement) -> tuple[str, str]:
     """Return the seller's and the customers' profit as text."""
-    return f"{float(settlement.profit):z,.2f} $", f"{float(settlement.customer_profit.sum()):z,.2f} $"
+    return dollars(float(settlement.profit), 2), dollars(float(settlement.customer_profit.sum()), 2)
 
 
 def _battery(market: Market, state: MarketState) -> FloatArray:

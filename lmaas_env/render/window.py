@@ -1,6 +1,6 @@
-"""A window that shows one picture after another, at a steady pace, for as long as somebody looks.
+"""A window that shows pictures at a steady pace.
 
-pygame is imported when a window is made. It has one window per process: environments that are open together share it.
+pygame is imported with the first window. It has one window per process, which all open environments share.
 """
 
 # pygame's stubs leave some arguments untyped
@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import pygame
 
-_BREATH = 0.02  # s between looks at what the user does
+_PAUSE = 0.02  # s between two polls of the user's events
 
 
 class Window:
-    """Show pictures, each for at least 1 / fps seconds; it opens with the first one.
+    """Show pictures, each for at least 1 / fps seconds; the window opens with the first one.
 
-    It holds nothing of pygame's, so that it can be copied and pickled: a copy shows its pictures in the same window,
-    or in another process in a new one.
+    The object holds no pygame state, so it can be copied and pickled. A copy uses the same window; in another process
+    it opens a new one.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class Window:
 
     Attributes
     ----------
-    is_closed : bool, true once the user has closed it or `close` was called; nothing is shown any more
+    is_closed : bool, true after the user or `close` has closed it; `show` then does nothing
 
     Raises
     ------
@@ -51,7 +51,9 @@ class Window:
         try:
             import pygame
         except ImportError as error:
-            raise gym.error.DependencyNotInstalled('a window needs pygame: pip install "lmaas[view]"') from error
+            raise gym.error.DependencyNotInstalled(
+                'a window needs pygame: pip install ".[view]" in a clone, pip install "lmaas[view]" elsewhere'
+            ) from error
         self.title, self.interval = title, 1.0 / fps
         self.is_closed = False
         self._due = 0.0  # when the next picture may be shown, s
@@ -60,11 +62,11 @@ class Window:
         except pygame.error as error:
             raise gym.error.Error(f"no window can be opened here: {error}") from error
         if pygame.display.get_driver() == "offscreen" and "SDL_VIDEODRIVER" not in os.environ:
-            pygame.display.quit()  # what SDL falls back to, where nobody could see or close the window
+            pygame.display.quit()  # SDL's fallback, which is invisible and cannot be closed
             raise gym.error.Error("no window can be opened here: there is no display")
 
     def show(self, picture: NDArray[np.uint8]) -> None:
-        """Show a picture (H, W, 3) once the one before has had its time; nothing happens in a closed window."""
+        """Show a picture (H, W, 3) after the previous one has had its time; do nothing in a closed window."""
         self.wait()
         if self.is_closed:
             return
@@ -94,10 +96,10 @@ class Window:
             left = self._due - time.monotonic()
             if left <= 0.0 and not until_closed:
                 return
-            time.sleep(min(_BREATH, left) if left > 0.0 else _BREATH)
+            time.sleep(min(_PAUSE, left) if left > 0.0 else _PAUSE)
 
     def close(self) -> None:
-        """Close the window, unless that has been done: another environment may have opened one since."""
+        """Close the window once; a later call leaves the window of another environment open."""
         import pygame
 
         if not self.is_closed:
@@ -106,7 +108,7 @@ class Window:
 
 
 def _surface() -> pygame.Surface | None:
-    """Return what the process's window shows, None if there is no window (pygame's stubs leave that out)."""
+    """Return the surface of the process's window, None if there is none (pygame's stubs omit None)."""
     import pygame
 
     return pygame.display.get_surface()

@@ -35,7 +35,7 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture
 def open_page(chromium: Any) -> Iterator[Callable[..., Any]]:
-    """Open a URL; the test fails if a page logs an error, asks another origin for anything, or scrolls sideways."""
+    """Open a URL; the test fails if a page logs an error, requests another origin, or scrolls sideways."""
     contexts, faults = [], []
 
     def opened(url: str, width: int = 1280, height: int = 900, scheme: str = "light") -> Any:

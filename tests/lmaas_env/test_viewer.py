@@ -1,4 +1,4 @@
-"""Figures: what they say, that they change with the data, and that files come whole or not at all."""
+"""Figures: their texts, colours and data, and that files are written whole or not at all."""
 
 from __future__ import annotations
 
@@ -101,8 +101,8 @@ class TestTable:
         np.testing.assert_array_equal(numbers[:, 1], settlement.customers_per_model)
         np.testing.assert_allclose(numbers[:, 2], settlement.hours_per_model, atol=0.005)
         assert numbers[:, 3].sum() == pytest.approx(settlement.revenue, abs=0.005 * len(rows))
-        assert f"{settlement.profit:.2f} $" in profits
-        assert f"{settlement.customer_profit.sum():.2f} $" in profits
+        assert drawing.dollars(float(settlement.profit), 2) in profits
+        assert drawing.dollars(float(settlement.customer_profit.sum()), 2) in profits
         assert f"{(state.charge / market.population.capacity).mean():.1%}" in shares
         assert f"{settlement.faded.mean():.1%}" in shares
 
@@ -155,7 +155,7 @@ class TestFrame:
         state, settlement = sold(market)
         picture = viewer.frame(market, state, settlement)
         assert (settlement.customers_per_model > 0).any()
-        for colour in drawing.COLOURS[: market.catalogue.size]:
+        for colour in drawing.model_colours(market.catalogue.size):
             assert (picture == list(bytes.fromhex(colour[1:]))).all(axis=2).sum() > 100
 
     def test_nobody_rents(self) -> None:
@@ -177,9 +177,9 @@ class TestFrame:
     ) -> None:
         market = Market("day")
         monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-        with pytest.raises(gym.error.DependencyNotInstalled, match=r'pip install "lmaas\[train\]"'):
+        with pytest.raises(gym.error.DependencyNotInstalled, match=r'pip install "lmaas\[cli\]"'):
             viewer.frame(market, *sold(market))
-        with pytest.raises(gym.error.DependencyNotInstalled, match=r'pip install "lmaas\[train\]"'):
+        with pytest.raises(gym.error.DependencyNotInstalled, match=r'pip install "lmaas\[cli\]"'):
             figures.comparison(two_sellers, market.catalogue.names)
         assert viewer.table(market, *sold(market))  # needs none
 
@@ -218,8 +218,8 @@ class TestSideBySide:
         assert cheap == pytest.approx(sum(float(one.profit) for one in days["cheap"].settlements))
         viewer.side_by_side(market, days, 2)
         written = texts(figures[0])
-        assert f"cheap  {cheap:,.2f} $" in written
-        assert f"dear  {dear:,.2f} $  ({dear - cheap:+,.2f} $)" in written
+        assert f"cheap  {drawing.dollars(cheap, 2)}" in written
+        assert f"dear  {drawing.dollars(dear, 2)}  ({drawing.dollars(dear - cheap, 2, '+')})" in written
         assert "Ahead of cheap, $, by hour" in written
         assert set(market.catalogue.names) <= set(written)
 
@@ -246,7 +246,7 @@ class TestComparison:
         assert bars.get_ylim()[0] > bars.get_ylim()[1]  # the first row is on top
         for label, name in zip(bars.texts, ranked, strict=True):
             profit = two_sellers[name].day_profit
-            mean, low, high = label.get_text().replace(",", "").replace("[", "").replace("]", "").split()
+            mean, low, high = label.get_text().translate(str.maketrans("−", "-", "$,[]")).split()
             assert float(mean) == pytest.approx(profit.mean(), abs=0.5)
             assert [float(low), float(high)] == pytest.approx([profit.min(), profit.max()], abs=0.5)
         assert set(Market("day").catalogue.names) <= set(texts(figure))
@@ -255,10 +255,26 @@ class TestComparison:
         from matplotlib.colors import to_hex
 
         figure = figures.comparison(two_sellers, Market("day").catalogue.names)
+        styles = drawing.seller_styles(two_sellers)
         for axes in figure.findobj(_is_axes):
             if not axes.patches:
-                best, second = (to_hex(line.get_color()).upper() for line in axes.lines)
-                assert (second, best) == drawing.COLOURS[:2]  # drawn best first, coloured in the caller's order
+                best, second = (to_hex(line.get_color()).upper() for line in axes.lines)  # drawn best first
+                assert (second, best) == (styles["cheap"].colour, styles["dear"].colour)
+
+    def test_the_title_says_who_earns_most(self, two_sellers: dict[str, Days]) -> None:
+        sellers = {"imp": two_sellers["cheap"], "lookahead": two_sellers["dear"]}
+        imp, ahead = (days.day_profit.mean() for days in sellers.values())
+        figure = figures.comparison(sellers, Market("day").catalogue.names, scenario="day")
+        title = f"day, 3 days: lookahead earns {100.0 * (ahead / imp - 1.0):.1f} % more than IMP"
+        assert title in [text.replace("\N{NO-BREAK SPACE}", " ") for text in texts(figure)]
+
+    def test_random_prices_stretch_no_axis(self, two_sellers: dict[str, Days]) -> None:
+        sellers = {"imp": two_sellers["dear"], "fixed": two_sellers["cheap"], "random": two_sellers["cheap"]}
+        figure = figures.comparison(sellers, Market("day").catalogue.names)
+        for axes in figure.findobj(_is_axes):
+            if axes.get_title("left") in Market("day").catalogue.names:
+                assert len(axes.lines) == 2
+        assert "(c) Mean price by model (without random)" in texts(figure)
 
     @pytest.mark.parametrize("name", ["static", "one model"])
     @pytest.mark.parametrize("suffix", [".png", ".svg"])
@@ -286,7 +302,69 @@ class TestComparison:
             figures.comparison({}, ["small"])
 
 
+class TestColours:
+    def test_every_seller_has_its_own_whatever_the_order(self) -> None:
+        names = [*drawing.SELLERS, "day-guided", "run-a", "run-b", "run-c", "run-d", "run-e", "run-f"]
+        styles = drawing.seller_styles(names)
+        assert list(styles) == names
+        assert len(set(styles.values())) == len(names)
+        assert drawing.seller_styles(names[::-1]) == styles
+        assert styles["imp"] == ("#000000", "solid")
+        assert {style.dash for name, style in styles.items() if name.startswith("run")} == {"solid", "dash"}
+        assert not {style.colour for style in styles.values()} & set(drawing.MODELS)
+
+    def test_policies_of_one_kind_share_a_colour(self) -> None:
+        styles = [drawing.seller_styles([name])[name] for name in ("day-guided", "scarce-guided")]
+        assert styles[0] == styles[1]
+
+    def test_all_are_visible_on_light_and_on_dark_paper(self) -> None:
+        from matplotlib.colors import to_rgb
+
+        def luminance(colour: str) -> float:
+            linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
+            return float(np.dot([0.2126, 0.7152, 0.0722], linear))
+
+        def contrast(one: str, other: str) -> float:
+            low, high = sorted((luminance(one), luminance(other)))
+            return (high + 0.05) / (low + 0.05)
+
+        sellers = [*(style.colour for style in drawing.SELLERS.values()), *drawing.LEARNED]
+        for colour in [*sellers, *drawing.MODELS, drawing.GREY]:
+            assert contrast(colour, drawing.PAPER) >= 3.0, colour
+            assert contrast(drawing.on_dark(colour), drawing.on_dark(drawing.PAPER)) >= 3.0, colour
+        dark = [drawing.on_dark(colour) for colour in sellers]
+        assert len(set(dark)) == len(dark)
+
+    @pytest.mark.parametrize(
+        ("amount", "digits", "sign", "text"),
+        [
+            (1727.6, 0, "-", "$1,728"),
+            (-30.4, 0, "+", "−$30"),
+            (140.5, 1, "+", "+$140.5"),
+            (-0.2, 0, "-", "$0"),
+            (12.345, 2, "-", "$12.35"),
+        ],
+    )
+    def test_dollars(self, amount: float, digits: int, sign: str, text: str) -> None:
+        assert drawing.dollars(amount, digits, sign) == text
+
+
 class TestSave:
+    def test_both_writes_one_for_light_and_one_for_dark_pages(
+        self, two_sellers: dict[str, Days], tmp_path: Path
+    ) -> None:
+        from matplotlib.image import imread
+
+        figure = figures.comparison({"imp": two_sellers["cheap"]}, Market("day").catalogue.names)
+        drawing.save_both(figure, tmp_path / "figure.png")
+        light, dark = (imread(tmp_path / name)[..., :4] for name in ("figure.png", "figure-dark.png"))
+        assert light.shape == dark.shape
+        assert light[0, 0].tolist() == [1.0, 1.0, 1.0, 1.0]
+        assert dark[0, 0, 3] == 0.0
+        ink = dark[dark[..., 3] == 1.0][:, :3]
+        assert not (ink < 0.2).all(axis=1).any()  # nothing is black
+        assert (np.abs(ink - 0xE8 / 255) < 0.01).all(axis=1).any()
+
     @pytest.mark.parametrize(("suffix", "begins"), [(".png", b"\x89PNG"), (".svg", b"<?xml"), (".PNG", b"\x89PNG")])
     def test_same_days_same_bytes(
         self, suffix: str, begins: bytes, two_sellers: dict[str, Days], tmp_path: Path

@@ -1,4 +1,4 @@
-"""The window: its pace, what the user does with it, and `human` rendering, on SDL's driver without a screen."""
+"""The window: its pace, its events, and `human` rendering, on SDL's driver without a screen."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_a_window_closed_long_ago_does_not_close_a_new_one() -> None:
     assert pygame.display.get_surface() is not None
 
 
-def test_where_nobody_can_see_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_without_a_display_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SDL_VIDEODRIVER")
     monkeypatch.setattr(pygame.display, "get_driver", lambda: "offscreen")
     monkeypatch.setattr(pygame.display, "init", lambda: None)
@@ -110,7 +110,7 @@ def test_where_nobody_can_see_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
         Window("", fps=2.0)
 
 
-def test_a_display_that_fails_is_said_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_display_that_fails_gives_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SDL_VIDEODRIVER", "no such driver")
     with pytest.raises(gym.error.Error, match="no window can be opened here: "):
         Window("", fps=2.0)

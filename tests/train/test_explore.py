@@ -250,7 +250,7 @@ def test_bad_options_are_refused_before_anything_is_served() -> None:
         Explore(port=0, browser=False, scenario="dya").main()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(ValueError, match=f"port = {port} cannot be had"):
+        with pytest.raises(ValueError, match=f"port = {port} is not available"):
             Explore(port=port, browser=False).main()
 
 

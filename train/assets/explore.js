@@ -1,4 +1,4 @@
-// What the browser does by itself: a slider and its number move together, on a linear or a logarithmic scale.
+// Synchronises each slider with its number, on a linear or a logarithmic scale.
 (() => {
     const skip = () => window.dash_clientside.no_update;
     const rounded = (number) => Number(Number(number).toPrecision(4));
@@ -8,14 +8,14 @@
         .map((it) => JSON.parse(it.prop_id.slice(0, it.prop_id.lastIndexOf("."))))
         .filter((id) => id.type === type);
 
-    // The number is what counts; typed in, it may lie beyond the slider's ends.
+    // The page reads the number, which may lie beyond the slider's ends.
     const together = (type, numberAt, positionOf) => (position, number, low, high) => {
         const own = clamped(positionOf(number), low, high);
         if (moved(type).length && Math.abs(own - position) > 1e-9) return [skip(), rounded(numberAt(position))];
         return [Number.isFinite(own) ? own : skip(), skip()];
     };
 
-    // Prices are kept exactly, and shown with four digits: IMP's lie just below a threshold at which a customer switches.
+    // Stores exact prices and shows four digits: IMP's prices lie just below a threshold at which a customer switches.
     const prices = (positions, numbers, wanted, kept, lows, highs) => {
         const asked = window.dash_clientside.callback_context.triggered.some((it) => it.prop_id === "wanted.data");
         const sliders = moved("price-slider").map((id) => id.model);
@@ -30,7 +30,7 @@
         return [posted.map(Math.log10), posted.map(rounded), posted];
     };
 
-    // A slider moves faster than charts are drawn: hand on prices at most every pause (ms), the last ones always.
+    // Throttles: passes prices on at most once per pause (ms), and always the last ones.
     const paced = (pause) => {
         let due = 0, latest = null;
         return async (posted) => {

@@ -1,6 +1,6 @@
-"""Figures of sold days and of training, side by side, from data.
+"""Figures of sold days and of training, from data.
 
-matplotlib is imported when something is drawn, without pyplot and its global state.
+matplotlib is imported with the first figure, without pyplot and its global state.
 """
 
 # matplotlib's stubs leave keyword arguments untyped
@@ -8,14 +8,29 @@ matplotlib is imported when something is drawn, without pyplot and its global st
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from lmaas_train.evaluation.days import Days
+from lmaas_train.report import findings
 
-from lmaas_env.render.drawing import COLOURS, NORMAL, SMALL, bars, new_figure, short, style
+from lmaas_env.render.drawing import (
+    GREY,
+    GRID,
+    LARGE,
+    NORMAL,
+    SMALL,
+    bars,
+    digits_for,
+    dollars,
+    grid,
+    new_figure,
+    seller_label,
+    seller_styles,
+    short,
+    style,
+)
 from lmaas_env.types import FloatArray
 
 if TYPE_CHECKING:
@@ -24,9 +39,14 @@ if TYPE_CHECKING:
 
 
 def comparison(
-    days: Mapping[str, Days], models: Sequence[str], intervals: Mapping[str, tuple[float, float]] | None = None
+    days: Mapping[str, Days],
+    models: Sequence[str],
+    intervals: Mapping[str, tuple[float, float]] | None = None,
+    scenario: str = "",
 ) -> Figure:
-    """Draw sellers side by side: profit per day, prices, customers and batteries over the day.
+    """Draw sellers side by side: profit per day, batteries, prices and customers over the day.
+
+    Random prices, and sellers that lose far more than the others, appear in the first two panels only.
 
     Parameters
     ----------
@@ -36,6 +56,8 @@ def comparison(
         Names of the models, as in the catalogue.
     intervals : mapping of str to (low, high), optional
         Of each seller's mean profit per day, $.
+    scenario : str
+        Named in the title, which states who earns most.
 
     Raises
     ------
@@ -46,49 +68,77 @@ def comparison(
     """
     if not days or any(sold.prices.shape[-1] != len(models) for sold in days.values()):
         raise ValueError(f"days must hold at least one seller, each with the {len(models)} models {list(models)}")
-    figure = new_figure(max(10.0, 2.4 * len(models)), 9.0 + 0.3 * max(0, len(days) - 6), dpi=150)
+    figure = new_figure(max(10.0, 2.4 * len(models)), 9.6 + 0.3 * max(0, len(days) - 6), dpi=150)
+    from matplotlib.lines import Line2D
+
     figure.set_layout_engine("constrained", w_pad=0.08, h_pad=0.06)
-    names = sorted(days, key=lambda name: -days[name].day_profit.mean())  # best first
-    sold = [days[name] for name in names]
-    colour_of = dict(zip(days, itertools.cycle(COLOURS), strict=False))
-    colours = [colour_of[name] for name in names]
-    grid = figure.add_gridspec(3, 1, height_ratios=(1.1, 1.0, 1.0))
-    top, middle, bottom = (figure.add_subfigure(grid[row]) for row in range(3))
+    styles = seller_styles(days)
+    means = {name: float(sold.day_profit.mean()) for name, sold in days.items()}
+    names = sorted(days, key=lambda name: -means[name])  # best first
+    off_axis: list[str] = []
+    if findings.REFERENCE in means:
+        off_axis = findings.off_axis({name: mean - means[findings.REFERENCE] for name, mean in means.items()})
+    near = [name for name in names if name not in off_axis]
+    rows = figure.add_gridspec(3, 1, height_ratios=(1.1, 1.0, 1.0))
+    top, middle, bottom = (figure.add_subfigure(rows[row]) for row in range(3))
 
-    def over_the_day(axes: Axes, values: Sequence[FloatArray], start: float) -> None:
+    def over_the_day(axes: Axes, values: Mapping[str, FloatArray], start: float) -> None:
         """Draw each seller's mean day as a line, or a single period as a bar."""
-        for row, (mean, colour) in enumerate(zip([value.mean(axis=0) for value in values], colours, strict=True)):
-            if len(mean) == 1:
-                axes.bar(row, mean[0], color=colour)
+        periods = 1
+        for row, (name, value) in enumerate(values.items()):
+            mean = value.mean(axis=0)
+            periods = len(mean)
+            if periods == 1:
+                axes.bar(row, mean[0], color=styles[name].colour)
                 axes.set_xticks([])
-            else:
-                axes.plot(start + np.arange(len(mean)), mean, color=colour, lw=2.0)
-                axes.set_xlim(0.0, len(mean) - 1 + 2.0 * start)
-                axes.locator_params("x", nbins=5, steps=[1, 2, 3, 6, 10], integer=True)
-        axes.grid(axis="y", color="#E0E0E0")
-        axes.set_axisbelow(True)
+                continue
+            order = 3.0 - 0.01 * row  # the best on top
+            axes.plot(
+                start + np.arange(periods), mean, styles[name].line, color=styles[name].colour, lw=1.8, zorder=order
+            )
+        if periods > 1:
+            axes.set_xlim(0.0, periods - 1 + 2.0 * start)
+            axes.locator_params("x", nbins=5, steps=[1, 2, 3, 6, 10], integer=True)
+            axes.set_xlabel("hour of the day, h", size=SMALL)
+        grid(axes)
 
-    def by_model(part: SubFigure, title: str, values: Sequence[FloatArray]) -> None:
+    def by_model(part: SubFigure, title: str, unit: str, values: Mapping[str, FloatArray]) -> None:
         """Draw one panel per model, all on one scale."""
         panels: list[Axes] = part.subplots(1, len(models), sharey=True, squeeze=False)[0].tolist()
         for m, axes in enumerate(panels):
-            over_the_day(axes, [value[..., m] for value in values], start=0.5)
+            over_the_day(axes, {name: value[..., m] for name, value in values.items()}, start=0.5)
             style(axes, short(models[m], 20))
         panels[0].set_ylim(bottom=0.0)
-        part.suptitle(title, x=0.01, ha="left", size=NORMAL, weight="bold", parse_math=False)
+        panels[0].set_ylabel(unit, size=SMALL)
+        missing = f" (without {', '.join(short(name, 20) for name in off_axis)})" if off_axis else ""
+        part.suptitle(f"{title}{missing}", x=0.01, ha="left", size=NORMAL, weight="bold", parse_math=False)
 
+    count = len(next(iter(days.values())).seeds)
+    about = f"{short(scenario, 24)}, {count} day{'' if count == 1 else 's'}: " if scenario else ""
+    title = f"{about}{findings.headline(means)}"
+    figure.suptitle(title, x=0.01, ha="left", size=LARGE, weight="bold", parse_math=False)
     left, right = top.subplots(1, 2, width_ratios=(1.3, 1.0))
-    means = [float(record.day_profit.mean()) for record in sold]
-    style(left, f"(a) Seller's profit, $ per day{' (mean, 95 % interval)' if intervals else ''}", bold=True)
-    _profit_bars(left, names, means, [(intervals or {}).get(name, (np.nan, np.nan)) for name in names], colours)
-    over_the_day(right, [100.0 * record.charge for record in sold], start=0.0)
+    profits = [means[name] for name in names]
+    between = [(intervals or {}).get(name, (np.nan, np.nan)) for name in names]
+    interval = " (mean, 95 % interval)" if any(low < high for low, high in between) else ""
+    style(left, f"(a) Seller's profit, $ a day{interval}", bold=True)
+    _profit_bars(left, [seller_label(name) for name in names], profits, between, [styles[it].colour for it in names])
+    over_the_day(right, {name: 100.0 * days[name].charge for name in names}, start=0.0)
     right.set_ylim(0.0, 103.0)
-    right.set_xlabel("hour of the day", size=SMALL)
-    style(right, "(b) Mean battery, % of capacity", bold=True)
-    by_model(middle, "(c) Price by model, $ per hour; colours as in (a)", [record.prices for record in sold])
-    by_model(bottom, "(d) Customers by model; colours as in (a)", [record.customers_per_model for record in sold])
+    right.set_ylabel("% of capacity", size=SMALL)
+    right.set_xlabel("hour of the day, h", size=SMALL)
+    style(right, "(b) Mean battery", bold=True)
+    by_model(middle, "(c) Mean price by model", "price, $/h", {name: days[name].prices for name in near})
+    by_model(
+        bottom, "(d) Mean customers by model", "customers", {name: days[name].customers_per_model for name in near}
+    )
+    lines = [
+        Line2D([], [], ls=styles[name].line, color=styles[name].colour, label=short(seller_label(name), 20))
+        for name in names
+    ]
+    figure.legend(handles=lines, loc="outside lower center", ncols=min(len(lines), 6), fontsize=SMALL, frameon=False)
     figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # what is laid out stays, however often it is saved
+    figure.set_layout_engine("none")  # the layout stays, however often the figure is saved
     return figure
 
 
@@ -111,33 +161,54 @@ def learning(
     gymnasium.error.DependencyNotInstalled
         If matplotlib is missing.
     """
-    figure = new_figure(13.0, 4.6, dpi=150)
+    figure = new_figure(13.0, 4.8, dpi=150)
     figure.set_layout_engine("constrained", w_pad=0.08, h_pad=0.06)
     by_step, by_time, above = figure.subplots(1, 3)
-    colour_of = dict(zip(dict.fromkeys([*curves, *profiles]), itertools.cycle(COLOURS), strict=False))
+    styles = seller_styles(dict.fromkeys([*curves, *profiles]))
     for name, runs in curves.items():
         for i, (steps, seconds, profit) in enumerate(runs):
+            seller, line = styles[name], {"lw": 1.4, "alpha": 0.8}
             label = f"{name} ({len(runs)} seeds)" if i == 0 else None
-            by_step.plot(steps / 1e3, profit, color=colour_of[name], lw=1.2, alpha=0.8, label=label)
-            by_time.plot(seconds / 60.0, profit, color=colour_of[name], lw=1.2, alpha=0.8)
-    dashed = list(colour_of)[len(COLOURS) :]  # their colours are those of the first ones again
+            by_step.plot(steps / 1e3, profit, seller.line, color=seller.colour, label=label, **line)
+            by_time.plot(seconds / 60.0, profit, seller.line, color=seller.colour, **line)
     for name, profile in profiles.items():
-        above.plot(shares, profile[:, 0], "--" if name in dashed else "-", color=colour_of[name], lw=1.8, label=name)
-        above.fill_between(shares, profile[:, 1], profile[:, 2], color=colour_of[name], alpha=0.25, lw=0.0)
+        seller = styles[name]
+        above.plot(shares, 100.0 * profile[:, 0], seller.line, color=seller.colour, lw=1.8, label=name)
+        above.fill_between(shares, *(100.0 * profile[:, 1:].T), color=seller.colour, alpha=0.25, lw=0.0)
     inside = [share for it in profiles.values() for share, level in zip(shares, it[:, 0], strict=True) if 0 < level < 1]
     if inside:
         above.set_xlim(min(inside) - 0.02, max(inside) + 0.02)
-    for axes, label, title in (
-        (by_step, "thousand steps", "(a) Profit on tuning days, $ per day"),
-        (by_time, "minutes of training", "(b) The same by wall time"),
-        (above, "share of IMP's profit on the same day", "(c) Share of days that earn more"),
+    for axes, label, unit, title in (
+        (by_step, "environment steps, thousands", "profit on tuning days, $ a day", _best_learner(curves)),
+        (by_time, "training time, minutes", "profit on tuning days, $ a day", "(b) The same by training time"),
+        (above, "share of IMP's profit on the same day", "days that earn more, %", _best_profile(shares, profiles)),
     ):
         axes.set_xlabel(label, size=SMALL)
-        axes.grid(color="#E0E0E0")
+        axes.set_ylabel(unit, size=SMALL)
+        axes.grid(color=GRID)
+        axes.set_axisbelow(True)
         style(axes, title, bold=True)
         if axes.get_legend_handles_labels()[1]:
             axes.legend(fontsize=SMALL, frameon=False)
     return figure
+
+
+def _best_learner(curves: Mapping[str, Sequence[FloatArray]]) -> str:
+    """Return which way to train ends with the highest mean profit on tuning days."""
+    last = {name: float(np.mean([run[2, -1] for run in runs])) for name, runs in curves.items() if len(runs)}
+    if not last:
+        return "(a) No learning curves"
+    best = max(last, key=lambda name: last[name])
+    return f"(a) {short(best, 20)} reaches {dollars(last[best], digits_for(last.values()))} a day"
+
+
+def _best_profile(shares: FloatArray, profiles: Mapping[str, FloatArray]) -> str:
+    """Return which seller earns more than IMP on the largest share of days."""
+    if not profiles:
+        return "(c) No performance profiles"
+    at = int(np.argmin(np.abs(np.asarray(shares) - 1.0)))
+    best = max(profiles, key=lambda name: profiles[name][at, 0])
+    return f"(c) {short(best, 20)} beats IMP on {100.0 * profiles[best][at, 0]:.0f} % of days"
 
 
 def _profit_bars(
@@ -147,15 +218,15 @@ def _profit_bars(
     intervals: Sequence[tuple[float, float]],
     colours: Sequence[str],
 ) -> None:
-    """Draw each seller's mean profit per day, with its interval where that is known and not a point."""
-    digits = 0 if max(map(abs, means)) >= 100.0 else 2
-    labels = [f"{mean:z,.{digits}f}" for mean in means]
+    """Draw each seller's mean profit per day, with its interval where there is one."""
+    digits = digits_for(means)
+    labels = [dollars(mean, digits) for mean in means]
     ends = [max(mean, 0.0) for mean in means]
     for row, (low, high) in enumerate(intervals):
         if low < high:
-            axes.plot([low, high], [row, row], color="black", lw=1.5, marker="|")
-            labels[row] += f"  [{low:z,.{digits}f}, {high:z,.{digits}f}]"
+            axes.plot([low, high], [row, row], color=GREY, lw=1.5, marker="|")
+            labels[row] += f"  [{dollars(low, digits)}, {dollars(high, digits)}]"
             ends[row] = max(high, 0.0)
     bars(axes, names, means, colours, labels, ends)
     low, high = axes.get_xlim()
-    axes.set_xlim(low, high + 0.6 * (high - low))  # room for the numbers
+    axes.set_xlim(low, high + 0.7 * (high - low))  # room for the numbers

@@ -1,7 +1,4 @@
-"""What a comparison of sellers leaves in its folder: tables, the day hour by hour, one hour's choices, a figure.
-
-`lmaas_train.report.report` reads these files, nothing else.
-"""
+"""The results folder of a comparison: tables, means by hour, one hour's choices, a figure and the report."""
 
 from __future__ import annotations
 
@@ -13,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from lmaas_train.evaluation.days import Days
 from lmaas_train.evaluation.statistics import Estimate, mean_estimate
+from lmaas_train.report.findings import REFERENCE
 from lmaas_train.report.report import report
 from lmaas_train.runs import csv_text, write_origin
 
@@ -21,12 +19,18 @@ from lmaas_env.files import write_whole
 from lmaas_env.rsr import solve
 from lmaas_env.seeds import of_one_day, open_days
 
-REFERENCE = "imp"
-EXPLAINED = 100  # customers whose choice is explained, at most
+EXPLAINED = 100  # customers whose choice is written, at most
+TABLE = (
+    "seller", "profit", "profit_low", "profit_high", "minus_imp", "minus_imp_low", "minus_imp_high",
+    "share_of_imp", "customer_profit", "milliseconds_per_decision",
+)  # fmt: skip
+DAYS = ("seller", "day_seed", "profit", "customer_profit")
+HOURS = ("seller", "hour", "profit", "customer_profit", "worst_case_profit", "charge_share")
+MODELS = ("seller", "hour", "model", "price", "customers", "rented_hours")
 
 
 class Row(NamedTuple):
-    """One seller's line of the table; $ per day but the share and the milliseconds."""
+    """One seller's row of the table; amounts in $ per day."""
 
     seller: str
     profit: Estimate
@@ -37,7 +41,7 @@ class Row(NamedTuple):
 
 
 def summary(days: Mapping[str, Days]) -> list[Row]:
-    """Return one row per seller, best first, with differences paired by day."""
+    """Return one row per seller, best first, with differences to IMP paired by day."""
     reference = days[REFERENCE].day_profit
     rows = [
         Row(
@@ -54,39 +58,39 @@ def summary(days: Mapping[str, Days]) -> list[Row]:
 
 
 def write_results(out: Path, market: Market, days: Mapping[str, Days], rows: list[Row]) -> None:
-    """Write the results of sellers, IMP among them, on the same days into a folder, and the report of it."""
+    """Write the results of sellers on the same days, IMP among them, into a folder, and their report."""
     from lmaas_train.evaluation import figures
 
     from lmaas_env.render import drawing
 
-    headings = ["seller", "profit", "profit_low", "profit_high", "minus_imp", "minus_imp_low", "minus_imp_high"]
-    headings += ["share_of_imp", "customer_profit", "milliseconds_per_decision"]
-    write_whole(out / "table.csv", csv_text(headings, [[r[0], *r[1], *r[2], *r[3:]] for r in rows]))
-    per_day = [
-        [name, seed, profit, customers]
-        for name, sold in days.items()
-        for seed, profit, customers in zip(
-            sold.seeds.tolist(), sold.day_profit.tolist(), sold.customer_profit.sum(axis=1).tolist(), strict=True
-        )
-    ]
-    write_whole(out / "days.csv", csv_text(["seller", "day_seed", "profit", "customer_profit"], per_day))
+    models, scenario = market.catalogue.names, market.scenario
+    table = [[row.seller, *row.profit, *row.difference, *row[3:]] for row in rows]
+    write_whole(out / "table.csv", csv_text(TABLE, table))
+    write_whole(out / "days.csv", csv_text(DAYS, _days(days)))
     write_whole(out / "hours.csv", csv_text(HOURS, _hours(days)))
-    write_whole(out / "models.csv", csv_text(MODELS, _models(days, market.catalogue.names)))
+    write_whole(out / "models.csv", csv_text(MODELS, _models(days, models)))
     write_whole(out / "choices.json", json.dumps(choices(market, days[REFERENCE])) + "\n")
-    market.scenario.to_yaml(out / "scenario.yaml")
+    scenario.to_yaml(out / "scenario.yaml")
     intervals = {row.seller: (row.profit.low, row.profit.high) for row in rows}
-    drawing.save(figures.comparison(days, market.catalogue.names, intervals), out / "figure.png")
+    drawing.save_both(figures.comparison(days, models, intervals, scenario.name), out / "figure.png")
     if not (out / "origin.json").exists():
         write_origin(out)
     write_whole(out / "report.html", report(out))
 
 
-HOURS = ("seller", "hour", "profit", "customer_profit", "worst_case_profit", "charge_share")
-MODELS = ("seller", "hour", "model", "price", "customers", "rented_hours")
+def _days(days: Mapping[str, Days]) -> list[list[Any]]:
+    """Return the totals of every day."""
+    return [
+        [name, seed, profit, customer_profit]
+        for name, sold in days.items()
+        for seed, profit, customer_profit in zip(
+            sold.seeds.tolist(), sold.day_profit.tolist(), sold.customer_profit.sum(axis=1).tolist(), strict=True
+        )
+    ]
 
 
 def _hours(days: Mapping[str, Days]) -> list[list[Any]]:
-    """Return means over the days, hour by hour; the charge is that before the hour."""
+    """Return means over the days, hour by hour; the charge is the one before the hour."""
     rows: list[list[Any]] = []
     for name, sold in days.items():
         columns = sold.profit, sold.customer_profit, sold.worst_case_profit, sold.charge[:, :-1]
@@ -107,10 +111,10 @@ def _models(days: Mapping[str, Days], models: tuple[str, ...]) -> list[list[Any]
 
 
 def choices(market: Market, sold: Days) -> dict[str, Any]:
-    """Return what customers chose, and why, in the first day's best hour of a seller.
+    """Return what customers chose, and why, in the hour of the first day in which a seller earned most.
 
-    Its prices are posted again, so the state is the one that they led to. Lists run over customers (at most
-    `EXPLAINED`), models and slots; money in $, hours in h.
+    Replays the seller's prices up to that hour. Lists run over customers (at most `EXPLAINED`), models and slots;
+    amounts in $, durations in h.
     """
     opened, state, draws = open_days(market, [int(sold.seeds[0])])
     hour = int(np.argmax(sold.profit[0]))

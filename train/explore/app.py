@@ -1,4 +1,4 @@
-"""`lmaas explore`: a local page that shows live what customers choose, rent and earn at the prices of its sliders."""
+"""`lmaas explore`: a local page with a slider per price, which shows what customers choose, rent and earn."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from werkzeug.serving import make_server
 from lmaas_env import Scenario
 from lmaas_env.scenario import PRESETS
 
-HOST = "127.0.0.1"  # nobody else can reach the page
+HOST = "127.0.0.1"  # the loopback interface: other machines cannot reach the page
 
 
 @dataclasses.dataclass
 class Explore:
-    """Open a page on this machine with a slider for every price and every number of the scenario.
+    """Open a local page with sliders for the prices and the scenario.
 
-    It shows one hour live: what customers choose, rent and earn, the seller's profit, IMP's answer, and the profit
-    landscape over two prices. Ctrl-C ends it.
+    It shows one hour: what customers choose, rent and earn, the seller's profit, IMP's prices, and the profit landscape
+    over two prices. Ctrl-C stops the server.
 
     Examples
     --------
@@ -42,9 +42,9 @@ class Explore:
     scenario: str = "day"
     """Preset (day, static, scarce, abundant, public, city, population) or YAML file to start with."""
     population_seed: int = 0
-    """Which customers to start with; 0 reads those that ship with the package."""
+    """Customers to start with; 0 reads those of the package."""
     port: int = 8050
-    """Of the page on 127.0.0.1; 0 takes a free one."""
+    """Port on 127.0.0.1; 0 takes a free one."""
     browser: bool = True
     """Open the page in the browser."""
 
@@ -56,24 +56,24 @@ class Explore:
             listener = socket.create_server((HOST, self.port))
         except OSError as error:
             raise ValueError(
-                f"port = {self.port} cannot be had ({error.strerror}); another: lmaas explore --port 0"
+                f"port = {self.port} is not available ({error.strerror}); a free one: lmaas explore --port 0"
             ) from error
         with listener, contextlib.suppress(KeyboardInterrupt):
-            print("getting ready (the first time, kernels are compiled) ...", flush=True)
+            print("starting (the first start compiles kernels) ...", flush=True)
             serve(create_app(self.scenario, self.population_seed), listener, self.browser)
 
 
 def serve(app: Dash, listener: socket.socket, browser: bool) -> None:
-    """Serve the page on a listening socket, without a line for every request."""
+    """Serve the page on a listening socket, without a log line per request."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     url = f"http://{HOST}:{listener.getsockname()[1]}/"
     server = make_server(HOST, 0, app.server, threaded=True, fd=listener.fileno())
-    print(f"explorer {url}   Ctrl-C ends it", flush=True)
+    print(f"explorer {url}   stop it with Ctrl-C", flush=True)
     if browser:
         threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
     worker = threading.Thread(target=server.serve_forever, daemon=True)
     worker.start()
-    while worker.is_alive():  # this thread only waits, so that Ctrl-C never falls into a callback that swallows it
+    while worker.is_alive():  # this thread only waits: a callback would swallow Ctrl-C
         worker.join(0.5)
 
 
@@ -83,7 +83,7 @@ def create_app(base: str = "day", seed: int = 0) -> Dash:
     Raises
     ------
     ValueError
-        If the scenario or the seed is refused.
+        If the scenario or the seed is invalid.
     """
     bases = {name: Scenario.preset(name) for name in PRESETS}
     if base not in bases:
@@ -91,13 +91,13 @@ def create_app(base: str = "day", seed: int = 0) -> Dash:
     start = bases[base]
     controls = {control.name: control.value for control in explore_page.state_controls(start)}
     period = {"scenario": start.to_dict(), "seed": seed, **controls}
-    hour_of(period)  # says what is wrong before a browser opens
+    hour_of(period)  # raises before a browser opens
     prices = explore_page.start_prices(start)
     stores = {"period": period, "range": _range(start), "wanted": None, "prices": prices}
-    stores |= {"live": prices, "later": prices}  # prices for the charts, at a pace that they can follow
+    stores |= {"live": prices, "later": prices}  # prices for the charts, throttled
     assets = str(Path(__file__).parents[1] / "assets")
     app = Dash("lmaas_train.explore.app", title="LMaaS explorer", update_title="", assets_folder=assets)
-    app.server.config["TRUSTED_HOSTS"] = [HOST, "localhost"]  # no other name may lead here
+    app.server.config["TRUSTED_HOSTS"] = [HOST, "localhost"]  # refuse requests under other host names
     app.layout = explore_page.page(bases, base, seed, stores, prices)
 
     number, entry = {"type": "number", "name": ALL}, {"type": "model", "name": ALL, "model": ALL}
@@ -133,7 +133,7 @@ def create_app(base: str = "day", seed: int = 0) -> Dash:
 
 
 def _keep_together(app: Dash) -> None:
-    """Let the browser move sliders with their numbers (assets/explore.js)."""
+    """Synchronise sliders and their numbers in the browser (assets/explore.js)."""
     for scale in ("linear", "log", "whole"):
         slider, number = {"type": f"{scale}-slider", "name": MATCH}, {"type": "number", "name": MATCH}
         app.clientside_callback(
@@ -169,7 +169,7 @@ def checked_period(
     base: str,
     before: Mapping[str, Any],
 ) -> tuple[Any, str]:
-    """Return what the page describes (or no update) and what is wrong with it (or nothing)."""
+    """Return the hour that the page describes (or no update) and an error message (or an empty one)."""
     named = {key["name"]: value for key, value in zip(number_ids, numbers, strict=True)}
     state = {name: named.pop(name) for name in STATE_RANGES}
     changes: dict[str, Any] = {**named}
@@ -182,7 +182,7 @@ def checked_period(
         period = {"scenario": scenario.to_dict(), "seed": seed, **state}
         hour_of(period)
     except ValueError as error:
-        return no_update, f"{error}. The charts show the last numbers that were fine."
+        return no_update, f"{error}. The charts show the last valid numbers."
     return (no_update if period == before else period), ""
 
 
@@ -194,7 +194,7 @@ def _whole_numbers(name: str, text: Any) -> tuple[int, ...]:
 
 
 def renewed_prices(period: Mapping[str, Any], before: Any, prices: Sequence[float]) -> tuple[Any, ...]:
-    """Return sliders for other models or another range of prices, the range, and the models to choose two from."""
+    """Return new price sliders, their range and the landscape's options after the models or the range changed."""
     scenario = Scenario(**period["scenario"])
     now = _range(scenario)
     if now == before:

@@ -1,8 +1,7 @@
-"""Figures of the explorer: arrays in, plotly figures out; the page's style sheet gives them ink for light and dark."""
+"""Figures of the explorer: arrays in, plotly figures out; the style sheet colours text and lines, light or dark."""
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -13,10 +12,10 @@ from lmaas_agents.imp.forecast import Outcome
 from plotly.subplots import make_subplots
 
 from lmaas_env.population import Population
-from lmaas_env.render.drawing import COLOURS, GREY
+from lmaas_env.render.drawing import GREY, INK, PAPER, model_colours
 from lmaas_env.types import FloatArray
 
-LANDSCAPE_COLOURS = "Cividis"  # told apart with any colour vision
+LANDSCAPE_COLOURS = "Cividis"  # readable with any colour vision
 AGAINST = {
     "hours": "rented hours, h",
     "charge": "battery, Wh",
@@ -24,16 +23,10 @@ AGAINST = {
 }
 
 
-def colours(models: int) -> list[str]:
-    """Return one colour per model."""
-    seen = [colour for colour in COLOURS if colour != "#000000"]  # black is lost on a dark page
-    return list(itertools.islice(itertools.cycle(seen), models))
-
-
 def sales_chart(names: Sequence[str], outcome: Outcome) -> go.Figure:
     """Return bars of customers and of expected hours per model."""
     figure = make_subplots(cols=2, shared_yaxes=True, horizontal_spacing=0.08)
-    rows, ink = ["no model", *reversed(names)], [GREY, *reversed(colours(len(names)))]
+    rows, ink = ["no model", *reversed(names)], [GREY, *reversed(model_colours(len(names)))]
     counts, hours = outcome.per_model(1.0)[::-1], outcome.per_model(outcome.hours)[::-1]
     idle = int(np.sum(outcome.choice < 0))
     bars = (
@@ -66,7 +59,7 @@ def customers_chart(
     ----------
     charge, value : (N,), Wh in the battery, and task value of the hour in $
     against : {"hours", "charge", "value"}
-        What the dots' heights are.
+        Quantity on the vertical axis.
     """
     heights = {"hours": outcome.hours, "charge": charge, "value": value}[against]
     offers = [
@@ -91,7 +84,7 @@ def customers_chart(
         )
     ]
     figure = go.Figure()
-    shown = [*enumerate(zip(names, colours(len(names)), strict=True)), (-1, ("no model", GREY))]
+    shown = [*enumerate(zip(names, model_colours(len(names)), strict=True)), (-1, ("no model", GREY))]
     for model, (name, colour) in shown:
         mine = np.flatnonzero(outcome.choice == model)
         figure.add_scatter(
@@ -144,8 +137,11 @@ def landscape_chart(
         colorbar={"title": {"text": "profit, $", "side": "right"}, "thickness": 12, "outlinewidth": 0},
         hovertemplate=hover + "<br>profit $%{z:,.2f}<extra></extra>",
     )
-    points = (("IMP's prices", imp_prices, "star-diamond", 16), ("your prices", prices, "circle", 12))
-    for name, marked, symbol, size in points:
+    points = (
+        ("IMP's prices", imp_prices, "star-diamond", 16, (INK, PAPER)),
+        ("your prices", prices, "circle", 12, (PAPER, INK)),
+    )
+    for name, marked, symbol, size, (fill, edge) in points:
         figure.add_scatter(
             x=[marked[pair[0]]],
             y=[marked[pair[1]]],
@@ -154,8 +150,8 @@ def landscape_chart(
             marker={
                 "symbol": symbol,
                 "size": size,
-                "color": "#FFFFFF",
-                "line": {"width": 2, "color": "#D55E00"},
+                "color": fill,
+                "line": {"width": 2, "color": edge},
             },
             hovertemplate=hover + "<extra>%{fullData.name}</extra>",
         )
@@ -174,7 +170,7 @@ def lines_chart(names: Sequence[str], tried: FloatArray, profit: FloatArray, pri
     prices : (M,), posted, $/h
     """
     figure = go.Figure()
-    for name, colour, along, earned, price in zip(names, colours(len(names)), tried, profit, prices, strict=True):
+    for name, colour, along, earned, price in zip(names, model_colours(len(names)), tried, profit, prices, strict=True):
         hover = f"{name} $%{{x:.2f}}/h<br>profit $%{{y:,.2f}}<extra></extra>"
         figure.add_scatter(x=along, y=earned, mode="lines", name=name, line_color=colour, hovertemplate=hover)
         at = int(np.argmin(np.abs(along - price)))
@@ -183,7 +179,7 @@ def lines_chart(names: Sequence[str], tried: FloatArray, profit: FloatArray, pri
             y=[earned[at]],
             mode="markers",
             showlegend=False,
-            marker={"color": colour, "size": 11, "line": {"width": 2, "color": "#FFFFFF"}},
+            marker={"color": colour, "size": 11, "line": {"width": 2, "color": PAPER}},
             hovertemplate=hover,
         )
     figure.update_xaxes(title="price of one model, $/h", **_logarithmic(tried, 0.0))
@@ -192,7 +188,7 @@ def lines_chart(names: Sequence[str], tried: FloatArray, profit: FloatArray, pri
 
 
 def nothing_to_draw(reason: str) -> go.Figure:
-    """Return an empty figure that says why."""
+    """Return an empty figure with the reason as its text."""
     figure = _styled(go.Figure(), 220)
     figure.add_annotation(text=reason, showarrow=False, xref="paper", yref="paper", x=0.5, y=0.5)
     return figure.update_xaxes(visible=False).update_yaxes(visible=False)
@@ -223,6 +219,6 @@ def _styled(figure: go.Figure, height: int) -> go.Figure:
         font={"family": "system-ui, sans-serif", "size": 13, "color": GREY},
         legend={"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0.0, "itemclick": False},
         legend_itemdoubleclick=False,
-        dragmode=False,  # so that a finger that scrolls the page does not zoom a chart
+        dragmode=False,  # a finger that scrolls the page does not zoom a chart
         hovermode="closest",
     )

@@ -1,4 +1,4 @@
-"""What the explorer shows of one hour: the market at the page's numbers, what posted prices bring, the charts of it."""
+"""One hour of the explorer: the market at the page's numbers, the outcome of the posted prices, and the charts."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from lmaas_env.spaces import assumed_state
 from lmaas_env.terms import RentalTerms
 from lmaas_env.types import FloatArray
 
-MOST_CUSTOMERS, MOST_SLOTS = 2000, 48  # that answer while a slider moves
+MOST_CUSTOMERS, MOST_SLOTS = 2000, 48  # at most, to follow a moving slider
 SIDE, LINE = 40, 200  # points along a side of the landscape, and along a line
-EVALUATIONS = 200_000  # customers times prices looked at for a chart, about a second
+EVALUATIONS = 200_000  # customers times prices per chart, about a second
 STATE_RANGES = {"hour": (0, 23), "charge": (0.0, 1.0), "demand": (0.01, 100.0)}
 
 
 class Hour(NamedTuple):
-    """One hour of one market before prices are posted, and IMP's answer to it."""
+    """One hour of one market before prices are posted, and IMP's prices for it."""
 
     market: Market
     state: MarketState
@@ -46,7 +46,7 @@ def hour_of(period: Mapping[str, Any]) -> Hour:
     Raises
     ------
     ValueError
-        If a number is out of its range, or there are more customers or slots than the page can follow.
+        If a number is out of its range, or there are more customers or slots than the page supports.
     """
     for name, (low, high) in STATE_RANGES.items():
         value = period[name]
@@ -82,23 +82,23 @@ def headline(period: Mapping[str, Any], prices: Sequence[float]) -> list[Compone
     share = f"{now.profit / best:.1%}" if best > 0.0 else "–"
     return explore_page.headline(
         [
-            ("profit", "seller's profit", _dollars(now.profit), "expected in this hour, all costs taken off"),
-            ("imp-profit", "IMP's profit", _dollars(best), "what IMP's prices would earn"),
+            ("profit", "seller's profit", _dollars(now.profit), "expected in this hour, net of all costs"),
+            ("imp-profit", "IMP's profit", _dollars(best), "expected profit at IMP's prices"),
             ("share", "share of IMP", share, "the seller's profit over IMP's"),
-            ("bound", "bound", _dollars(hour.bound), "no prices earn more: a price for each customer and model"),
+            ("bound", "bound", _dollars(hour.bound), "proven: no prices earn more (personalised prices)"),
             (
                 "customer-profit",
                 "customers earn",
                 _dollars(now.customer_profit.sum()),
                 "expected profit of all customers together",
             ),
-            ("renting", "renting", f"{renting:,} of {hour.terms.size:,}", "customers that select a model"),
+            ("renting", "renting", f"{renting:,} of {hour.terms.size:,}", "customers that rent a model"),
         ]
     )
 
 
 def customers(period: Mapping[str, Any], prices: Sequence[float], against: str) -> tuple[go.Figure, go.Figure]:
-    """Return the charts of what customers choose, and of who they are."""
+    """Return the charts of sales per model and of customers."""
     hour, now = posted(period, prices)
     names, value = hour.market.catalogue.names, hour.terms.task_value.sum(axis=1)
     dots = explore_charts.customers_chart(names, hour.market.population, hour.state.charge, value, now, against)
@@ -126,20 +126,20 @@ def lines(period: Mapping[str, Any], prices: Sequence[float]) -> go.Figure:
 
 
 def posted(period: Mapping[str, Any], prices: Sequence[float]) -> tuple[Hour, Outcome]:
-    """Return the hour, and what it brings at posted prices (M,), $/h."""
+    """Return the hour and its outcome at posted prices (M,), $/h."""
     hour = _matching(period, prices)
     return hour, outcome(hour.imp, hour.terms, np.array(prices))
 
 
 def _matching(period: Mapping[str, Any], prices: Sequence[float]) -> Hour:
-    """Return the hour; prices of other models, that are about to change, draw nothing."""
+    """Return the hour; prevent an update while the prices still belong to other models."""
     if len(prices) != len(period["scenario"]["models"]) or None in prices:
         raise PreventUpdate
     return hour_of(period)
 
 
 def _points(customers: int, evaluations: int, most: int, power: int = 1) -> int:
-    """Return how many points a side gets: fewer where there are many customers, at least 12."""
+    """Return the number of points along a side: fewer for many customers, at least 12."""
     share = min(1.0, EVALUATIONS / (customers * evaluations))
     return max(12, int(most * share ** (1.0 / power)))
 

@@ -1,4 +1,4 @@
-"""The explorer's page: its layout, and a control for every number that matters within one hour."""
+"""The explorer's page: its layout, and a control for every number that affects one hour."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 
 from dash import dcc, html
 from dash.development.base_component import Component
-from lmaas_train.explore.charts import AGAINST, colours
+from lmaas_train.explore.charts import AGAINST
 
+from lmaas_env.render.drawing import model_colours
 from lmaas_env.scenario import MODEL_FIELDS, Scenario
 from lmaas_env.spaces import ASSUMED_CHARGE
 
@@ -47,7 +48,7 @@ class Control(NamedTuple):
 
 
 def state_controls(scenario: Scenario) -> list[Control]:
-    """Return the controls of the hour's state: of a market with one period as it starts, else as it is assumed."""
+    """Return the controls of the hour's state: the start of a market with one period, else the assumed state."""
     start = 0.5 * (scenario.charge_start_min + scenario.charge_start_max)
     charge = start if scenario.periods == 1 else ASSUMED_CHARGE
     return [
@@ -58,7 +59,7 @@ def state_controls(scenario: Scenario) -> list[Control]:
 
 
 def number_control(name: str, value: float) -> Control:
-    """Return the control of a scenario's number; its slider spans what is sensible around the value."""
+    """Return the control of a scenario's number; its slider spans a range around the value."""
     field = FIELDS[name]
     low, high, unit, meaning = (field.metadata[key] for key in ("low", "high", "unit", "meaning"))
     unit = "" if unit == "1" else unit
@@ -71,7 +72,7 @@ def number_control(name: str, value: float) -> Control:
 
 
 def start_prices(scenario: Scenario) -> list[float]:
-    """Return the prices that the page starts with, $/h: apart, in the middle of the range, to four digits."""
+    """Return the initial prices, $/h: distinct, inside the range, with four digits."""
     models = len(scenario.models)
     shares = [0.55 + 0.3 * model / max(models - 1, 1) for model in range(models)]
     ratio = scenario.price_cap / scenario.price_floor
@@ -82,7 +83,7 @@ def price_panel(scenario: Scenario, prices: Sequence[float]) -> list[Component]:
     """Return a slider and a number for each price, $/h."""
     low, high = math.log10(scenario.price_floor), math.log10(scenario.price_cap)
     rows: list[Component] = []
-    for model, (name, colour) in enumerate(zip(scenario.models, colours(len(prices)), strict=True)):
+    for model, (name, colour) in enumerate(zip(scenario.models, model_colours(len(prices)), strict=True)):
         price = min(max(prices[model], scenario.price_floor), scenario.price_cap)
         slider = {"type": "price-slider", "model": model}
         rows.append(
@@ -97,21 +98,21 @@ def price_panel(scenario: Scenario, prices: Sequence[float]) -> list[Component]:
 
 
 def number_panel(scenario: Scenario) -> list[Component]:
-    """Return the controls of the hour's state, and folded away those of the scenario and its models."""
+    """Return the controls of the hour's state, and folded ones of the scenario and its models."""
     parts: list[Component] = [html.Div([_paired(control) for control in state_controls(scenario)])]
     for title, names in GROUPS.items():
         if title == "Customers" and scenario.customers_file:
-            continue  # they are read, not drawn
+            continue  # read from a file, not drawn
         parts.append(_folded(title, [_scenario_control(name, getattr(scenario, name)) for name in names]))
     parts.append(_folded("Models", [_model_table(scenario)]))
-    note = "Memories, spreads and harvests couple the hours of a day; within one hour they do not matter."
+    note = "Parameters that only couple the hours of a day, such as memories and harvests, do not affect a single hour."
     return [*parts, html.P(note, className="note")]
 
 
 def page(
     bases: Mapping[str, Scenario], base: str, seed: int, stores: Mapping[str, Any], prices: Sequence[float]
 ) -> Component:
-    """Return the whole page, for the scenario of a name in ``bases``; ``stores`` is what it remembers, by id."""
+    """Return the whole page, for the scenario of a name in ``bases``; ``stores`` holds its state, by id."""
     scenario = bases[base]
     options = [{"label": _base_label(name, bases), "value": name} for name in bases]
     models = [{"label": name, "value": model} for model, name in enumerate(scenario.models)]
@@ -130,18 +131,20 @@ def page(
     ]
     view = [
         _chart("What customers choose", "sales"),
-        _chart("Who they are", "customers", _radio("against", AGAINST, "hours")),
+        _chart("Customers by distance", "customers", _radio("against", AGAINST, "hours")),
         _chart(
-            "The profit landscape over two prices",
+            "Seller's profit over two prices",
             "landscape",
             html.Div([_model_choice("across", models, 0), _model_choice("up", models, 1)], className="pair"),
-            "The other prices stay as posted: IMP's mark shows where its prices of these two lie, not what they earn.",
+            "The other prices stay as posted. IMP's mark shows its prices of these two models, not its profit.",
         ),
         _chart(
-            "One price at a time", "lines", note="The others stay as posted. A line jumps where a customer switches."
+            "Seller's profit over one price",
+            "lines",
+            note="The other prices stay as posted. A line jumps where a customer switches.",
         ),
     ]
-    title = [html.H1("LMaaS explorer"), html.P("One hour of the market: post prices, see what customers do.")]
+    title = [html.H1("LMaaS explorer"), html.P("One hour of the market: set prices and see what customers do.")]
     return html.Div(
         [
             html.Header(title),
@@ -163,7 +166,7 @@ def _model_choice(name: str, models: Sequence[Mapping[str, Any]], value: int) ->
 
 
 def headline(figures: Iterable[tuple[str, str, str, str]]) -> list[Component]:
-    """Return tiles of (id, label, value, what it means)."""
+    """Return tiles of (id, label, value, meaning)."""
     return [
         html.Div([html.Span(label), html.Strong(value, id=name)], className="tile", title=meaning)
         for name, label, value, meaning in figures
@@ -171,7 +174,7 @@ def headline(figures: Iterable[tuple[str, str, str, str]]) -> list[Component]:
 
 
 def _base_label(name: str, bases: Mapping[str, Scenario]) -> str:
-    """Return the name, and which scenario before it is the same within one hour."""
+    """Return the name, and the earlier scenario that is equal within one hour."""
     for other, scenario in bases.items():
         if other == name:
             return name
@@ -198,7 +201,7 @@ def _scenario_control(name: str, value: Any) -> Component:
 
 
 def _paired(control: Control) -> Component:
-    """Return a number and its slider, which the browser keeps together; the number is what counts."""
+    """Return a number and its slider; the browser synchronises them, and the page reads the number."""
     position = float if control.scale == "linear" else math.log10
     ends = [position(end) for end in (control.low, control.high)]
     key = {"type": f"{control.scale}-slider", "name": control.name}
@@ -228,13 +231,13 @@ def _control(
 
 
 def _number_input(key: Any, value: float, label: str) -> Component:
-    """Return an input that reports when it is left or Enter is pressed."""
+    """Return an input that reports on Enter or on losing focus."""
     number = dcc.Input(id=key, value=value, type="number", debounce=True, step="any")
     return _labelled(number, label)
 
 
 def _labelled(entry: Component, label: str) -> Component:
-    """Return an input with a name for those who do not see what stands beside it."""
+    """Return an input with a label for screen readers."""
     return html.Label([html.Span(label, className="unseen"), entry], className="number", title=label)
 
 
@@ -294,5 +297,5 @@ def _chart(title: str, name: str, choice: Component | None = None, note: str = "
 
 
 def _patient() -> dict[str, Any]:
-    """Return a loading state that leaves what is shown in place, and does not flicker while a slider moves."""
+    """Return a loading state that keeps the old chart in place and does not flicker while a slider moves."""
     return {"delay_show": 400, "overlay_style": {"visibility": "visible", "opacity": 0.5}, "type": "dot"}

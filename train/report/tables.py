@@ -1,0 +1,46 @@
+"""Files of a results folder, as the report reads them."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+Rows = list[dict[str, Any]]
+TEXTS = ("seller", "model")  # columns that are not numbers
+
+
+def read(path: Path) -> str:
+    """Return the text of a file."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"file {str(path)!r} cannot be read: {error}") from error
+
+
+def table(path: Path) -> Rows:
+    """Return the rows of a CSV file, numbers as floats; none where the file is missing."""
+
+    def row(line: int, cells: dict[Any, Any]) -> dict[str, Any]:
+        try:
+            return {column: cell if column in TEXTS else float(cell or "nan") for column, cell in cells.items()}
+        except (TypeError, ValueError, AttributeError) as error:
+            raise ValueError(f"file {str(path)!r}, line {line}: {error}") from error
+
+    if not path.exists():
+        return []
+    return [row(i + 2, cells) for i, cells in enumerate(csv.DictReader(read(path).splitlines()))]
+
+
+def json_object(path: Path) -> dict[str, Any]:
+    """Return the object of a JSON file; an empty one where the file is missing."""
+    if not path.exists():
+        return {}
+    try:
+        content: Any = json.loads(read(path))
+    except ValueError as error:
+        raise ValueError(f"file {str(path)!r} is not valid JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"file {str(path)!r} must hold an object")
+    return content
