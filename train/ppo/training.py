@@ -21,10 +21,9 @@ from lmaas_agents import IMP
 from lmaas_agents.learned.policy import LearnedSeller, save_policy
 from lmaas_agents.learned.residual import Guide, guide_of, plan_of, set_size
 from lmaas_agents.lookahead import Plan
-from lmaas_train.cli.compare import sell
 from lmaas_train.evaluation.days import Days
 from lmaas_train.evaluation.results import REFERENCE, summary, write_results
-from lmaas_train.evaluation.rollout import rollout
+from lmaas_train.evaluation.rollout import rollout, sell
 from lmaas_train.ppo import snapshots
 from lmaas_train.ppo.config import PPOConfig
 from lmaas_train.ppo.export import ACTIVATIONS, export
