@@ -28,7 +28,7 @@ class Evaluate:
     Examples
     --------
       lmaas evaluate --runs runs/my-runs
-      lmaas evaluate scarce --runs runs/flat runs/set --days 400
+      lmaas evaluate scarce --days 400 --runs runs/a runs/b
     """
 
     scenario: str = "day"

@@ -35,7 +35,7 @@ COMMANDS = {
     "study customers": (
         "lmaas_train.studies.customers",
         "StudyCustomers",
-        "compare RSR with other customer strategies",
+        "compare RSR with other strategies",
     ),
     "study seller": ("lmaas_train.studies.seller", "StudySeller", "compare IMP with the certified optimum"),
     "study ahead": ("lmaas_train.studies.ahead", "StudyAhead", "measure what looking ahead adds, and bound it"),

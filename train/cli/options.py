@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import dataclasses
 import inspect
 import io
 import re
 import shutil
+import sys
 import textwrap
 import types
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
@@ -16,7 +18,7 @@ import tyro
 
 from lmaas_env.scenario import PRESETS
 
-SCENARIO_HELP = f"Preset ({', '.join(PRESETS)}) or YAML file; `--scenario` may be left out."
+SCENARIO_HELP = f"Preset ({', '.join(PRESETS)}) or YAML file."
 JSON_HELP = "Print the result as JSON on standard output, everything else on standard error."
 EMPTY = (None, "", ())  # defaults that help does not show
 
@@ -42,19 +44,16 @@ def parse(command: Any, name: str, args: list[str]) -> tuple[Any, bool]:
     ValueError
         If an option is unknown, missing or malformed.
     """
-    description, _, examples = (inspect.getdoc(command) or "").partition("Examples\n--------\n")
     width = shutil.get_terminal_size().columns
-    paragraphs = [textwrap.fill(" ".join(it.split()), width) for it in description.strip().split("\n\n")]
-    errors = io.StringIO()
+    description, _, examples = (inspect.getdoc(command) or "").partition("Examples\n--------\n")
+    shown, errors = _captured(sys.stdout.encoding), _captured("utf-8")
     try:
-        with contextlib.redirect_stderr(errors):
-            parsed = tyro.cli(
-                _with_shared_options(command), prog=f"lmaas {name}", args=args, description="\n\n".join(paragraphs)
-            )
+        with contextlib.redirect_stdout(shown), contextlib.redirect_stderr(errors):
+            parsed = tyro.cli(_with_shared_options(command), prog=f"lmaas {name}", description=description, args=args)
     except SystemExit as ended:
         if ended.code:
-            raise ValueError(f"{_fault(errors.getvalue())}; see lmaas {name} --help") from None
-        print("\nexamples:", *(_wrapped(example, width) for example in examples.splitlines()), sep="\n", flush=True)
+            raise ValueError(f"{_fault(_text(errors))}; see lmaas {name} --help") from None
+        print(_wrapped(_text(shown), width), f"examples:\n{_continued(examples, width)}", sep="\n", flush=True)
         raise
     options = command(**{field.name: getattr(parsed, field.name) for field in dataclasses.fields(command)})
     if getattr(parsed, "positional_scenario", None):
@@ -79,7 +78,9 @@ def _with_shared_options(command: Any) -> Any:
     scenario = _scenario_field(command)
     if scenario and not any(tyro.conf.Positional in getattr(hint, "__metadata__", ()) for hint in hints.values()):
         metavar = "[SCENARIO]" if scenario == "scenario" else "[SCENARIO ...]"
-        about = tyro.conf.arg(metavar=metavar, help=f"The same as --{scenario}.", help_behavior_hint="")
+        about = tyro.conf.arg(
+            metavar=metavar, help=f"The same as --{scenario}, without the option's name.", help_behavior_hint=""
+        )
         empty = dataclasses.field(default="" if scenario == "scenario" else ())
         fields.append(("positional_scenario", Annotated[hints[scenario], tyro.conf.Positional, about], empty))
     about = tyro.conf.arg(name="json", help=JSON_HELP, help_behavior_hint="")
@@ -105,24 +106,51 @@ def _optional_metavar(hint: Any) -> str | None:
     return inner.__name__.upper()
 
 
+def _captured(encoding: str | None) -> io.TextIOWrapper:
+    """Return a stream in memory; tyro draws its boxes in the stream's encoding."""
+    return io.TextIOWrapper(io.BytesIO(), encoding=codecs.lookup(encoding or "utf-8").name, write_through=True)
+
+
+def _text(stream: io.TextIOWrapper) -> str:
+    assert isinstance(stream.buffer, io.BytesIO)
+    return stream.buffer.getvalue().decode(stream.encoding)
+
+
 def _fault(report: str) -> str:
     """Return the fault that tyro reports in a box, as one line."""
-    lines = [line.strip("│╭╮╰╯ ") for line in report.splitlines()]
-    rules = [i for i, line in enumerate(lines) if not line.strip("─ ") or line.startswith("─")]
-    first = " ".join(lines[rules[0] + 1 : rules[1]]).strip() if len(rules) > 1 else " ".join(lines).strip()
-    option = re.match(r"Error parsing (?:--)?([\w-]+)", first)
-    for kind, wanted in (("int", "a whole number"), ("float", "a number")):
-        bad = re.search(
-            rf"(?:invalid literal for {kind}\(\) with base 10|could not convert string to {kind}): (.+)$", first
+    lines = [line.strip("│ ") for line in report.splitlines()[1:]]
+    rules = [i for i, line in enumerate(lines) if line and not line.strip("─╰╯-")]
+    lines, end = (lines[1:], rules[1] - 1) if rules[0] == 0 else (lines, rules[0])  # a box of ASCII has a line on top
+    text = " ".join(line for line in lines[:end] if line)
+    if text.startswith("Missing from"):
+        _, argument, *about = lines[:end]
+        return f"{argument} is missing: {' '.join(about).removesuffix('(required)').strip()}"
+    if "Perhaps you meant:" in lines:
+        text += f", did you mean {lines[lines.index('Perhaps you meant:') + 1].split()[0]}?"
+    option = re.match(r"Error parsing (?:--)?([\w-]+)", text)
+    for error, wanted in (
+        (r"invalid literal for int\(\) with base 10", "a whole number"),
+        (r"could not convert string to float", "a number"),
+    ):
+        value = re.search(f"{error}: (.+)$", text)
+        if option and value:
+            return f"{option[1].replace('-', '_')} = {value[1]} must be {wanted}"
+    return text[:1].lower() + text[1:]
+
+
+def _wrapped(text: str, width: int) -> str:
+    """Return help with its long lines wrapped: tyro wraps boxes, but neither usage nor description."""
+    lines: list[str] = []
+    for line in text.splitlines():
+        indent = " " * 7 if line.startswith("usage:") else ""
+        lines += (
+            textwrap.wrap(line, width, subsequent_indent=indent) if len(line) > width and "│" not in line else [line]
         )
-        if option and bad:
-            return f"{option[1].replace('-', '_')} = {bad[1]} must be {wanted}"
-    return first[:1].lower() + first[1:]
+    return "\n".join(lines)
 
 
-def _wrapped(example: str, width: int) -> str:
-    """Return an example of at most ``width`` columns, continued as a shell does."""
-    lines = textwrap.wrap(
-        example.strip(), width - 2, initial_indent="  ", subsequent_indent="      ", break_long_words=False
-    )
-    return " \\\n".join(lines)
+def _continued(examples: str, width: int) -> str:
+    """Return examples of a docstring, long ones continued as in a shell."""
+    indents = {"initial_indent": "  ", "subsequent_indent": "      "}
+    lines = (textwrap.wrap(it.strip(), width - 2, break_long_words=False, **indents) for it in examples.splitlines())
+    return "\n".join(" \\\n".join(line) for line in lines)

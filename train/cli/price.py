@@ -31,6 +31,7 @@ from lmaas_env.scenario_file import with_customers, with_models
 from lmaas_env.spaces import assumed_state
 
 SHOWN = 12  # customers in the printed table
+MOVED = "at ±5 %: change of the seller's profit, $, if that price alone moves"
 LIMITS = {
     CERTIFIED: "certified",
     BOX_LIMIT: "stopped by the budget of {boxes:,} boxes; more: --boxes",
@@ -129,11 +130,13 @@ def show(quote: Quote, console: Console) -> None:
         Column("hours", [f"{value:,.2f}" for value in hours], drop=1),
         Column("revenue $", [cents(value) for value in revenue], drop=2),
         Column("profit $", [cents(value) for value in profit]),
-        *(Column(head, [cents(it, signed=True) for it in row], 3) for head, row in zip(moved, changes, strict=True)),
+        *(
+            Column(head, [cents(it, signed=True) for it in row], 3, MOVED)
+            for head, row in zip(moved, changes, strict=True)
+        ),
     ]
     title = f"{market.scenario.name}: {market.population.size:,} customers, {hour:02d}:00, batteries at {charge:.0%}"
-    caption = "at ±5 %: change of the seller's profit, $, if that price alone moves"
-    shown = table(console, Column("model", names), columns, title, caption)
+    shown = table(console, Column("model", names), columns, title)
     console.print(shown)
     console.print()
     renting = int((result.choice >= 0).sum())
@@ -156,20 +159,19 @@ def show(quote: Quote, console: Console) -> None:
         ),
     ]
     people = Column(
-        "customer, model", [f"{number}  {model or 'none'}" for number, model in zip(numbers, models, strict=True)]
+        "customer, model", [f"{number:>2}  {model or 'none'}" for number, model in zip(numbers, models, strict=True)]
     )
     more = f"and {len(rows) - SHOWN:,} more: --out FOLDER writes them all" if len(rows) > SHOWN else ""
-    console.print(table(console, people, columns, caption=more))
+    console.print(table(console, people, columns, note=more))
 
 
 def _bound(quote: Quote) -> str:
     """Return the proven bound and its proof as text."""
+    most = f"{cents(quote.bound)} $, at most {quote.relative_gap:.2%} more"
     if quote.proof == PERSONALISED:
-        return (
-            f"even a price for each customer would earn at most {cents(quote.bound)} $ ({quote.relative_gap:.2%} more)"
-        )
+        return f"even a separate price for each customer would earn no more than {most}"
     how = LIMITS[quote.proof].format(boxes=quote.boxes)
-    return f"no prices earn over {cents(quote.bound)} $, {quote.relative_gap:.2%} more ({how})"
+    return f"no prices earn more than {most} ({how})"
 
 
 def _write(folder: Path, quote: Quote) -> None:

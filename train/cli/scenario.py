@@ -20,7 +20,8 @@ class ScenarioInit:
     Examples
     --------
       lmaas scenario init my-market.yaml
-      lmaas scenario init my-market.yaml --scenario static --customers-file people.csv
+      lmaas scenario init my-market.yaml --preset static
+      lmaas scenario init my-market.yaml --customers-file people.csv
     """
 
     file: Annotated[Path, tyro.conf.Positional]

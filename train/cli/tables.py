@@ -16,7 +16,10 @@ NARROWEST = 8  # columns of a name that is folded
 
 
 class Column(NamedTuple):
-    """A heading, its cells, and a note for the caption; a narrow table leaves the highest ``drop`` out first, 0 never."""
+    """A heading, its cells, and a note for the caption.
+
+    A narrow table leaves out the columns of the highest ``drop`` first, those of 0 never.
+    """
 
     heading: str
     cells: Sequence[str]
