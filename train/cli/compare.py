@@ -57,14 +57,15 @@ def compare(args: Compare) -> dict[str, Days]:
     sold = sell(market, sellers, seeds, console)
     rows = summary(sold)
     write_results(out, market, sold, rows)
-    console.print(_table(rows, market, args.days, console))
+    console.print(comparison_table(rows, market.scenario.name, args.days, console))
     files = f"report {out / 'report.html'}\nfigure {out / 'figure.png'}\ntables {out}/*.csv"
     console.print(files, highlight=False, soft_wrap=True)
     return sold
 
 
-def _table(rows: list[Row], market: Market, count: int, console: Console) -> Group:
-    minus = ["" if row.seller == REFERENCE else with_interval(row.difference, "+z,.0f") for row in rows]
+def comparison_table(rows: list[Row], scenario: str, count: int, console: Console) -> Group:
+    """Return the rows of a comparison as a table that fits the console."""
+    minus = ["" if row.seller == REFERENCE else with_interval(row.difference, "+,.0f") for row in rows]
     return table(
         console,
         Column("seller", [row.seller for row in rows]),
@@ -82,5 +83,5 @@ def _table(rows: list[Row], market: Market, count: int, console: Console) -> Gro
                 "ms", [milliseconds(row.milliseconds_per_decision) for row in rows], drop=3, note="ms: per decision"
             ),
         ],
-        title=f"{market.scenario.name}: seller's profit in $ per day, {days(count)}",
+        title=f"{scenario}: seller's profit in $ per day, {days(count)}",
     )

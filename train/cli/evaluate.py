@@ -79,7 +79,7 @@ def evaluate(args: Evaluate) -> list[Score]:
     write_runs(out, ways, by_way)
     write_curves(out, args.runs, by_way)
     write_origin(out)
-    console.print(_table(scores, market, args.days, console))
+    console.print(score_table(scores, market.scenario.name, args.days, console))
     console.print(f"results {out}", highlight=False, soft_wrap=True)
     return scores
 
@@ -93,7 +93,8 @@ def _market(args: Evaluate) -> Market:
     return Market(scenario, seed=args.population_seed)
 
 
-def _table(scores: list[Score], market: Market, count: int, console: Console) -> Group:
+def score_table(scores: list[Score], scenario: str, count: int, console: Console) -> Group:
+    """Return scores as a table that fits the console."""
     shares = ["1" if it.seller == REFERENCE else with_interval(it.share_of_imp, ".3f") for it in scores]
     improved = ["" if it.seller == REFERENCE else f"{it.improvement.mean:.2f}" for it in scores]
     times = [milliseconds(it.milliseconds) for it in scores]
@@ -110,5 +111,5 @@ def _table(scores: list[Score], market: Market, count: int, console: Console) ->
             Column("ms", times, drop=3, note="ms: per decision, in a batch and alone"),
             Column("alone", singles, drop=3),
         ],
-        title=f"{market.scenario.name}: seller's profit in $ per day, {days(count)}",
+        title=f"{scenario}: seller's profit in $ per day, {days(count)}",
     )

@@ -79,12 +79,12 @@ def lines(console: Console, rows: Sequence[tuple[str, str]]) -> Table:
 
 def dollars(value: float, signed: bool = False) -> str:
     """Return dollars a day, without cents."""
-    return f"{value:+z,.0f}" if signed else f"{value:z,.0f}"
+    return f"{value:+,.0f}" if signed else f"{value:z,.0f}"
 
 
 def cents(value: float, signed: bool = False) -> str:
     """Return dollars of one period, with cents."""
-    return f"{value:+z,.2f}" if signed else f"{value:z,.2f}"
+    return f"{value:+,.2f}" if signed else f"{value:z,.2f}"
 
 
 def with_interval(estimate: Estimate, form: str) -> str:
