@@ -151,7 +151,7 @@ def test_one_day_has_no_interval_in_table_csv_and_json(tmp_path: Path, capsys: p
         assert [row[f"{name}_{end}"] for name in ("profit", "minus_imp") for end in ("low", "high")] == [""] * 4
 
 
-@pytest.mark.parametrize("width", [50, 60, 80])
+@pytest.mark.parametrize("width", [50, 60, 70, 80])
 def test_the_table_fits_the_terminal_and_leaves_columns_out(width: int) -> None:
     text, names = io.StringIO(), ["imp", "public-lookahead"]
     estimates = Estimate(1690.2, 1650.4, 1730.9), Estimate(-36.2, -42.4, -30.1)
@@ -166,7 +166,8 @@ def test_the_table_fits_the_terminal_and_leaves_columns_out(width: int) -> None:
     (heading,) = [line for line in lines if line.startswith("seller ")]
     left = {
         50: "seller profit minus IMP",
-        60: "seller profit minus IMP / IMP",
+        60: "seller profit minus IMP",
+        70: "seller profit minus IMP / IMP cust.",
         80: "seller profit minus IMP / IMP cust. ms",
     }
     assert " ".join(heading.split()) == left[width]

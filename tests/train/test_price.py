@@ -113,14 +113,14 @@ def test_the_limit_that_ended_the_proof_is_said() -> None:
     assert "a separate price for each customer" in printed(small_quote(boxes=0), 200)
 
 
-@pytest.mark.parametrize("width", [40, 60, 80])
+@pytest.mark.parametrize("width", [40, 60, 100])
 def test_the_tables_fit_the_terminal(width: int) -> None:
     market = Market(dataclasses.replace(SMALL, models=("a-model-with-a-rather-long-name", "xlarge")), seed=3)
     quote = price_period(market, assumed_state(market, 0), boxes=0)
     shown = printed(quote, width)
     assert max(map(len, shown.splitlines())) <= width
     assert "…" not in shown
-    assert ("at ±5 %" in shown) == (width == 80)
+    assert ("at ±5 %" in shown) == (width == 100)
     assert "".join(shown.split()).count("xlarge") >= 1
     assert f"{quote.outcome.profit:,.2f} $ in this hour" in shown
 

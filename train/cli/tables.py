@@ -12,7 +12,8 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-NARROWEST = 8  # columns of a name that is folded
+NARROWEST = 8  # characters of a name that is folded
+GAP = 2  # characters between two columns
 
 
 class Column(NamedTuple):
@@ -46,7 +47,7 @@ def table(console: Console, names: Column, numbers: Sequence[Column], title: str
         Text above, and below it with the notes of the columns, wrapped to the console.
     """
     kept = fitting(console.width - min(names.width, 20) - 1, numbers)
-    space = console.width - 1 - sum(column.width + 1 for column in kept)
+    space = console.width - 1 - sum(column.width + GAP for column in kept)
     shown = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     shown.add_column(names.heading, overflow="fold", max_width=max(NARROWEST, space))
     for column in kept:
@@ -61,7 +62,7 @@ def table(console: Console, names: Column, numbers: Sequence[Column], title: str
 def fitting(width: int, columns: Sequence[Column]) -> list[Column]:
     """Return the columns that fit, without those of the highest ``drop`` where they do not."""
     kept = list(columns)
-    while sum(column.width + 1 for column in kept) > width and any(column.drop for column in kept):
+    while sum(column.width + GAP for column in kept) > width and any(column.drop for column in kept):
         last = max(column.drop for column in kept)
         kept = [column for column in kept if column.drop != last]
     return kept

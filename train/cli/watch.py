@@ -11,7 +11,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from lmaas_agents.learned.policy import shipped_policies
-from lmaas_train.cli.tables import Column, cents, dollars, table
+from lmaas_train.cli.tables import GAP, Column, cents, dollars, table
 from lmaas_train.evaluation.animation import FASTEST, FORMATS, SLOWEST, animation
 from lmaas_train.evaluation.rollout import sell_day
 from lmaas_train.evaluation.sellers import sellers_of
@@ -112,7 +112,7 @@ def tables(market: Market, days: Mapping[str, SoldDay], period: int, console: Co
     title = viewer.table(market, *_last(next(iter(days.values())), period)).splitlines()[0]
     rows = Column("model", [*market.catalogue.names, "no model", "mean battery", "profit $"])
     columns = {name: _columns(name, market, day, period) for name, day in days.items()}
-    width = max(sum(column.width + 1 for column in pair) for pair in columns.values())
+    width = max(sum(column.width + GAP for column in pair) for pair in columns.values())
     beside = max(1, (console.width - min(rows.width, 14) - 1) // width)
     names, parts = list(days), list[RenderableType]()
     for first in range(0, len(names), beside):
