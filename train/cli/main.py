@@ -88,7 +88,7 @@ def _dispatch(args: list[str]) -> int:
     name, rest = " ".join(args[:words]), args[words:]
     if name not in COMMANDS:
         raise ValueError(_unknown(name, rest))
-    require(*EXTRAS["cli"], *PACKAGES.get(name, ()))
+    require(*PACKAGES.get(name, ()), *EXTRAS["cli"])  # the larger extra first, it includes cli
     from lmaas_train.cli.options import parse
 
     module, options, _ = COMMANDS[name]

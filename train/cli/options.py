@@ -151,6 +151,7 @@ def _wrapped(text: str, width: int) -> str:
 
 def _continued(examples: str, width: int) -> str:
     """Return examples of a docstring, long ones continued as in a shell."""
-    indents = {"initial_indent": "  ", "subsequent_indent": "      "}
-    lines = (textwrap.wrap(it.strip(), width - 2, break_long_words=False, **indents) for it in examples.splitlines())
-    return "\n".join(" \\\n".join(line) for line in lines)
+    wrapper = textwrap.TextWrapper(
+        width - 2, initial_indent="  ", subsequent_indent="      ", break_long_words=False, break_on_hyphens=False
+    )
+    return "\n".join(" \\\n".join(wrapper.wrap(line.strip())) for line in examples.splitlines())

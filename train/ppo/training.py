@@ -155,7 +155,7 @@ def train(args: Train) -> Path:
     print(
         f"policy  {folder} (load_policy, or: lmaas compare --sellers {folder})\n"
         f"report  {folder / 'report.html'}\n"
-        f"held-out days: {score['mean_day_profit']:.2f} $ per day, standard error {score['standard_error']:.2f}, "
+        f"held-out days: {score['mean_day_profit']:,.0f} $ per day, standard error {score['standard_error']:.1f}, "
         f"{score['days']} days; {next(row.share_of_imp for row in rows if row.seller == folder.name):.3f} of IMP"
     )
     return folder
