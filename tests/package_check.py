@@ -68,9 +68,10 @@ def smoke() -> None:
     assert np.isfinite(vector.step(np.zeros((2, 4)))[1]).all()
     command = Path(sys.executable).parent / "lmaas"
     assert "usage: lmaas" in subprocess.run([command, "--help"], capture_output=True, text=True, check=True).stdout
-    refused = subprocess.run([command, "train", "--help"], capture_output=True, text=True, check=False)
-    assert refused.returncode == 2, refused
-    assert "lmaas[train]" in refused.stderr, refused
+    for name, extra in (("train", "train"), ("price", "cli"), ("explore", "view")):
+        refused = subprocess.run([command, name, "--help"], capture_output=True, text=True, check=False)
+        assert refused.returncode == 2, refused
+        assert f'pip install ".[{extra}]" in a clone, pip install "lmaas[{extra}]" elsewhere' in refused.stderr, refused
     print(
         f"Python {sys.version.split()[0]}, "
         + ", ".join(f"{it} {version(it)}" for it in ("gymnasium", "numpy", "numba", "scipy"))

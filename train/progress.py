@@ -1,4 +1,4 @@
-"""The progress bar of every command: how far, how fast, how long still."""
+"""The progress bar of every command: count, rate and remaining time."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.text import Text
 
 Item = TypeVar("Item")
+WIDE = 78  # columns of a terminal that hold all parts of the bar
 
 
 class Rate(ProgressColumn):
@@ -25,13 +26,15 @@ class Rate(ProgressColumn):
 
 def bars(console: Console) -> Progress:
     """Return progress bars, whose tasks have a field ``unit``; they show on terminals only and leave nothing behind."""
-    columns = TextColumn("{task.description:<28}"), BarColumn(bar_width=16), MofNCompleteColumn()
-    more = TextColumn("{task.fields[unit]}"), Rate(), TimeRemainingColumn()
-    return Progress(*columns, *more, console=console, transient=True, disable=not console.is_terminal)
+    wide = console.width >= WIDE
+    columns: list[ProgressColumn] = [TextColumn(f"{{task.description:<{28 if wide else 20}}}")]
+    columns += [BarColumn(bar_width=16)] if wide else []
+    columns += [MofNCompleteColumn(), TextColumn("{task.fields[unit]}"), Rate(), TimeRemainingColumn()]
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 def track(items: Sequence[Item], description: str, unit: str, console: Console) -> Iterable[Item]:
-    """Go through items with a progress bar."""
+    """Iterate over items with a progress bar."""
     with bars(console) as progress:
         task = progress.add_task(description, total=len(items), unit=unit)
         for item in items:

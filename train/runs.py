@@ -1,4 +1,4 @@
-"""What every command that writes results shares: a new folder, the command line and the versions beside them."""
+"""Results folders: a new folder, tables as CSV, and the command line and versions that made them."""
 
 from __future__ import annotations
 
@@ -22,14 +22,12 @@ _PACKAGES = ("lmaas", "numpy", "scipy", "numba", "gymnasium", "stable-baselines3
 
 
 def new_folder(path: Path | None, name: str) -> Path:
-    """Create the folder ``path``, or if none is given runs/NAME-TIME, and return it.
-
-    An empty one, as a command leaves that is stopped before its end, will do.
+    """Create the folder ``path``, by default runs/NAME-TIME, and return it; an empty folder is used again.
 
     Raises
     ------
     ValueError
-        If something is there already; it is left as it is.
+        If the path exists already; it stays as it is.
     """
     path = path or Path("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
     if path.is_dir() and not any(path.iterdir()):
@@ -38,11 +36,13 @@ def new_folder(path: Path | None, name: str) -> Path:
         path.mkdir(parents=True)
     except FileExistsError as error:
         raise ValueError(f"folder {str(path)!r} exists already; name a new one, nothing was changed") from error
+    except OSError as error:
+        raise ValueError(f"folder {str(path)!r} cannot be created: {error.strerror}") from error
     return path
 
 
 def versions() -> dict[str, str]:
-    """Return the versions that a result depends on."""
+    """Return the versions of Python and of the packages that results depend on."""
     found = {"python": platform.python_version()}
     for name in _PACKAGES:
         try:
@@ -53,14 +53,15 @@ def versions() -> dict[str, str]:
 
 
 def csv_text(headings: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
-    """Return a table as CSV."""
+    """Return a table as CSV; cells of NaN are empty."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([headings, *rows])
+    cells = (["" if isinstance(cell, float) and math.isnan(cell) else cell for cell in row] for row in rows)
+    csv.writer(text, lineterminator="\n").writerows([headings, *cells])
     return text.getvalue()
 
 
 def machine() -> str:
-    """Return the processor, its cores and how busy it is, in a line; timings count only on a machine else idle."""
+    """Return the processor, its cores and its load in one line; timings count on an idle machine only."""
     model = platform.processor() or platform.machine()
     with contextlib.suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -71,7 +72,7 @@ def machine() -> str:
 
 
 def command_line() -> str:
-    """Return the command that is running, as one would type it."""
+    """Return the running command as typed in a shell."""
     return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 

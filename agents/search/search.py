@@ -71,7 +71,12 @@ def cma_es(imp: IMP, terms: RentalTerms, seed: int = 0, restarts: int = 4) -> Se
 
 
 def branch_and_bound(
-    imp: IMP, terms: RentalTerms, gap: float = 1e-3, seconds: float = 20.0, cells: int = 8192
+    imp: IMP,
+    terms: RentalTerms,
+    gap: float = 1e-3,
+    seconds: float = 20.0,
+    cells: int = 8192,
+    boxes: int | None = None,
 ) -> SearchResult:
     """Find prices whose profit no prices beat by more than a gap, and prove it.
 
@@ -92,18 +97,22 @@ def branch_and_bound(
     cells : int
         Cells per price, a power of two: how far boxes are split at first. Four times as many are taken if that does not
         reach the gap, fewer where memory asks for it.
+    boxes : int, optional
+        Budget of boxes, the same on every machine; when it is spent, the bound still holds.
 
     Returns
     -------
     SearchResult
-        ``status`` is "certified", "time limit", "memory limit" or "resolution" (all boxes are single cells); the bound
-        is proven in any case. ``evaluations`` counts boxes.
+        ``status`` is "certified", "box limit", "time limit", "memory limit" or "resolution" (all boxes are single
+        cells); the bound is proven in any case. ``evaluations`` counts boxes.
 
     Raises
     ------
     ValueError
-        If ``gap`` or ``seconds`` is not positive, or ``cells`` no power of two.
+        If ``gap``, ``seconds`` or ``boxes`` is not positive, or ``cells`` no power of two.
     """
+    if boxes is not None and boxes < 1:
+        raise ValueError(f"boxes = {boxes} must be at least 1")
     if not (gap > 0.0 and seconds > 0.0):
         raise ValueError(f"gap = {gap} and seconds = {seconds} must be > 0")
     if cells < 2 or cells & (cells - 1):
@@ -113,7 +122,8 @@ def branch_and_bound(
     most_cells = int(TABLE_BYTES / (8.0 * terms.setup_cost.size * 16.0))
     cells = min(cells, 1 << (most_cells.bit_length() - 1))
     while found.status == "resolution" and cells <= most_cells:
-        finer = _explore(imp, terms, found, gap, began, began + seconds, cells)
+        left = None if boxes is None else boxes - found.evaluations
+        finer = _explore(imp, terms, found, gap, began, began + seconds, cells, left)
         found = finer._replace(
             bound=min(found.bound, finer.bound),  # a coarser grid's bound holds as well
             evaluations=found.evaluations + finer.evaluations,
@@ -124,9 +134,16 @@ def branch_and_bound(
 
 
 def _explore(
-    imp: IMP, terms: RentalTerms, start: SearchResult, gap: float, began: float, ends: float, cells: int
+    imp: IMP,
+    terms: RentalTerms,
+    start: SearchResult,
+    gap: float,
+    began: float,
+    ends: float,
+    cells: int,
+    budget: int | None,
 ) -> SearchResult:
-    """Branch and bound on one grid, from an incumbent."""
+    """Branch and bound on one grid, from an incumbent, with at most ``budget`` boxes."""
     models = terms.setup_cost.shape[1]
     grid = _grid(imp, cells)
     tables = boxes.tabulate(imp.problem(terms), grid)
@@ -144,8 +161,9 @@ def _explore(
     while not status:
         allowed = gap * max(1.0, abs(incumbent - training))
         before = incumbent
+        steps = ROUND if budget is None else min(ROUND, budget - done)
         size, incumbent, closed, looked = boxes.explore(
-            tables, level_of, frontier, size, incumbent, point, allowed, closed, ROUND
+            tables, level_of, frontier, size, incumbent, point, allowed, closed, steps
         )
         done += looked
         if incumbent > before:
@@ -165,6 +183,8 @@ def _explore(
             status = "resolution"
         elif size + 2 > HEAP_BOXES:
             status = "memory limit"
+        elif budget is not None and done >= budget:
+            status = "box limit"
         elif time.perf_counter() > ends:
             status = "time limit"
     # Boxes were dropped below the incumbent of their time plus the gap, so the bound is never less than that.

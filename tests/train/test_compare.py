@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 from lmaas_agents import IMP, FixedPrice
 from lmaas_train.__main__ import main
-from lmaas_train.cli.compare import Compare, compare, sellers_of, summary
+from lmaas_train.cli.compare import Compare, compare, comparison_table
+from lmaas_train.evaluation.results import Row, summary
 from lmaas_train.evaluation.rollout import rollout
-from lmaas_train.evaluation.statistics import mean_estimate
+from lmaas_train.evaluation.sellers import sellers_of
+from lmaas_train.evaluation.statistics import Estimate, mean_estimate
+from rich.console import Console
 
 from lmaas_env import Market
 from lmaas_env.seeds import held_out_seeds
@@ -35,12 +40,15 @@ def test_rollout_sells_the_days_that_the_environment_gives() -> None:
         assert days.profit[lane] == pytest.approx(profit, rel=1e-12)
 
 
-def test_compare_writes_table_days_figure_and_origin(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_compare_writes_table_days_figure_and_origin(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
     out = tmp_path / "result"
     arguments = ["--scenario", "static", "--days", "3", "--sellers", "random", "public-imp", "--out", str(out)]
     assert main(["compare", *arguments]) == 0
     printed = capsys.readouterr().out
-    assert max(len(line) for line in printed.splitlines() if str(out) not in line) <= 80
+    assert max(len(line) for line in printed.splitlines() if str(out) not in line) <= 60
     table = list(csv.DictReader((out / "table.csv").read_text().splitlines()))
     assert {row["seller"] for row in table} == {"imp", "random", "public-imp"}
     per_day = list(csv.DictReader((out / "days.csv").read_text().splitlines()))
@@ -65,11 +73,11 @@ def test_differences_are_paired_by_day() -> None:
 
 
 def test_sellers_that_would_have_one_name_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lmaas_train.cli.compare.seller_of", lambda name, market: name)
+    monkeypatch.setattr("lmaas_train.evaluation.sellers.seller_of", lambda name, market: name)
     market, runs = Market("static"), [str(tmp_path / folder / "ppo") for folder in ("one", "other")]
     assert sellers_of(["imp", "imp", runs[0]], market) == {"imp": "imp", "ppo": runs[0]}
     for names in (runs, ["imp", str(tmp_path / "imp")]):
-        with pytest.raises(ValueError, match=r"seller '.*(ppo|imp)' would be called '(ppo|imp)' as another"):
+        with pytest.raises(ValueError, match=r"seller '.*(ppo|imp)' has the same name as another, '(ppo|imp)'"):
             sellers_of(names, market)
 
 
@@ -122,6 +130,57 @@ def test_a_sample_that_is_not_finite_is_refused() -> None:
         mean_estimate(np.array([1.0, np.nan]))
 
 
-def test_sellers_of_one_name_are_asked_once(tmp_path: Path) -> None:
+def test_a_seller_that_is_named_twice_sells_once(tmp_path: Path) -> None:
     days = compare(Compare(scenario="static", sellers=("imp", "random", "random"), days=2, out=tmp_path / "run"))
     assert list(days) == ["imp", "random"]
+
+
+def test_one_day_has_no_interval_in_table_csv_and_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "run"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert main(["compare", "static", "--days", "1", "--sellers", "random", "--out", str(out), "--json"]) == 0
+    printed = capsys.readouterr()
+    assert "1 held-out day\n" in printed.err
+    assert "nan" not in printed.err
+    assert "[" not in printed.err
+    imp, random = json.loads(printed.out)
+    assert imp["profit"]["low"] is None
+    assert random["difference"] == {"mean": random["difference"]["mean"], "low": None, "high": None}
+    for row in csv.DictReader((out / "table.csv").read_text().splitlines()):
+        assert [row[f"{name}_{end}"] for name in ("profit", "minus_imp") for end in ("low", "high")] == [""] * 4
+
+
+@pytest.mark.parametrize("width", [50, 60, 70, 80])
+def test_the_table_fits_the_terminal_and_leaves_columns_out(width: int) -> None:
+    text, names = io.StringIO(), ["imp", "public-lookahead"]
+    estimates = Estimate(1690.2, 1650.4, 1730.9), Estimate(-36.2, -42.4, -30.1)
+    rows = [
+        Row(name, *estimates, share_of_imp=0.979, customer_profit=2110.0, milliseconds_per_decision=44.0)
+        for name in names
+    ]
+    console = Console(file=text, width=width)
+    console.print(comparison_table(rows, "day", 40, console))
+    lines = text.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    (heading,) = [line for line in lines if line.startswith("seller ")]
+    left = {
+        50: "seller profit minus IMP",
+        60: "seller profit minus IMP",
+        70: "seller profit minus IMP / IMP cust.",
+        80: "seller profit minus IMP / IMP cust. ms",
+    }
+    assert " ".join(heading.split()) == left[width]
+    assert ("ms: per decision" in text.getvalue()) == (width == 80)
+    assert "1,690 [1,650, 1,731]" in text.getvalue()
+    assert "…" not in text.getvalue()
+
+
+def test_results_are_written_before_the_table_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(*_: object, **__: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("lmaas_train.cli.compare.Console.print", closed)
+    with pytest.raises(BrokenPipeError):
+        compare(Compare(scenario="static", sellers=(), days=2, out=tmp_path / "run"))
+    assert (tmp_path / "run" / "report.html").exists()

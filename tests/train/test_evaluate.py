@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import io
 import json
 import shutil
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +15,11 @@ import pytest
 from lmaas_agents import IMP
 from lmaas_agents.learned.policy import SHIPPED
 from lmaas_train.__main__ import main
-from lmaas_train.cli.evaluate import Evaluate, evaluate
+from lmaas_train.cli.evaluate import Evaluate, evaluate, score_table
 from lmaas_train.evaluation.rollout import rollout, rollout_each
+from lmaas_train.evaluation.scores import Score
+from lmaas_train.evaluation.statistics import Estimate
+from rich.console import Console
 
 from lmaas_env import Market, Scenario
 from lmaas_env.seeds import held_out_seeds, of_one_day, open_days
@@ -59,6 +64,45 @@ def test_evaluate_writes_scores_profiles_curves_and_figures(
     assert {"command", "versions"} <= set(json.loads((out / "origin.json").read_text()))
 
 
+def test_one_run_on_one_day_has_no_interval(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    out = tmp_path / "result"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        arguments = ["day", "--runs", str(runs / "seed1"), "--sellers", "--days", "1", "--out", str(out), "--json"]
+        assert main(["evaluate", *arguments]) == 0
+    printed = capsys.readouterr()
+    shown = printed.err.replace(str(out), "")
+    assert max(map(len, shown.splitlines())) <= 60
+    assert not any(mark in shown for mark in ("nan", "[", "…"))
+    assert json.loads(printed.out)[0]["profit"]["low"] is None
+    for file in ("table.csv", "profiles.csv"):
+        assert "nan" not in (out / file).read_text()
+
+
+@pytest.mark.parametrize("width", [50, 60, 80])
+def test_the_table_fits_the_terminal_and_leaves_columns_out(width: int) -> None:
+    text = io.StringIO()
+    profit, share = Estimate(1690.2, 1650.4, 1730.9), Estimate(1.051, 1.032, 1.078)
+    scores = [Score(name, 10, profit, profit, profit, share, share, 1.0, 1.0, 0.7, 12.3) for name in ("imp", "day-ppo")]
+    console = Console(file=text, width=width)
+    console.print(score_table(scores, "day", 200, console))
+    lines = text.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    (heading,) = [line for line in lines if line.startswith("seller ")]
+    left = {
+        50: "seller n profit / IMP P",
+        60: "seller n profit IQM / IMP P",
+        80: "seller n profit IQM / IMP P ms alone",
+    }
+    assert " ".join(heading.split()) == left[width]
+    assert ("ms: per decision" in text.getvalue()) == (width == 80)
+    assert "1.051 [1.032, 1.078]" in text.getvalue()
+    assert "…" not in text.getvalue()
+
+
 def test_climbs_can_be_left_out(runs: Path, tmp_path: Path) -> None:
     settings = Evaluate(runs=(runs,), sellers=(), days=2)
     scores = [
@@ -81,7 +125,7 @@ def test_a_training_seed_counts_once(runs: Path, tmp_path: Path) -> None:
     [
         ({"runs": (Path("tests"),)}, "holds no run of lmaas train"),
         ({"runs": (SHIPPED / "day-ppo",), "climbs": -1}, "climbs = -1 must be in"),
-        ({"days": 1}, "days = 1 must be at least 2"),
+        ({"days": 0}, "number of days = 0 must be in"),
         ({"customers": 12}, "customers = 12 needs a scenario in which they change daily"),
         ({"scenario": "scarce", "runs": (SHIPPED / "public-ppo",)}, "sees 16 numbers"),
     ],

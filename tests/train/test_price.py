@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import io
 import itertools
 import json
+import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from lmaas_agents import IMP
 from lmaas_train.__main__ import main
-from lmaas_train.cli.price import quoted, rounded
+from lmaas_train.cli.price import show
+from lmaas_train.evaluation import pricing
+from lmaas_train.evaluation.pricing import default_boxes, price_period, rounded
+from rich.console import Console
 
 from lmaas_env import Market, Scenario
 from lmaas_env.population import Population
@@ -24,10 +30,10 @@ TWO_MODELS = {
 SMALL = dataclasses.replace(Scenario.preset("static"), customers=6, price_floor=2.0, price_cap=20.0, **TWO_MODELS)
 
 
-def small_quote(**changes: float):
+def small_quote(**changes: Any) -> pricing.Quote:
     market = Market(SMALL, seed=3)
     full = assumed_state(market, 0)._replace(charge=market.population.capacity)
-    return quoted(market, full, **{"tick": 0.25, "gap": 1e-3, "seconds": 20.0, **changes})
+    return price_period(market, full, **{"tick": 0.25, "gap": 1e-3, "seconds": 20.0, **changes})
 
 
 def test_no_prices_on_the_ticks_beat_the_bound_and_few_the_quote() -> None:
@@ -68,11 +74,55 @@ def test_changes_are_those_of_one_price_moved_by_five_per_cent() -> None:
     assert quote.changes.max() <= quote.gap + 1e-9
 
 
-def test_without_time_for_a_proof_the_bound_is_that_of_personalised_prices() -> None:
-    quote = small_quote(seconds=0.0)
+def test_without_a_proof_the_bound_is_that_of_personalised_prices() -> None:
+    quote = small_quote(boxes=0)
     assert quote.proof == "personalised prices"
     assert quote.bound == pytest.approx(IMP(quote.market).bound(quote.market.terms(quote.state)))
     assert quote.bound >= small_quote().exact_profit
+
+
+def test_a_budget_of_boxes_gives_the_same_quote_whatever_the_speed(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = small_quote(gap=1e-9, boxes=3000, seconds=600.0)
+    clock = time.perf_counter
+    monkeypatch.setattr(time, "perf_counter", lambda: 50.0 * clock())  # as on a machine that is 50 times slower
+    slow = small_quote(gap=1e-9, boxes=3000, seconds=600.0)
+    assert first.proof == slow.proof == "box limit"
+    assert first.boxes == slow.boxes == 3000
+    assert (first.bound, first.exact_profit) == (slow.bound, slow.exact_profit)
+    assert first.outcome.prices.tolist() == slow.outcome.prices.tolist()
+    assert small_quote(gap=1e-9, boxes=4000, seconds=600.0).bound <= first.bound
+
+
+def test_the_default_budget_shrinks_with_the_market() -> None:
+    assert default_boxes(Market("day")) == pricing.PROOF_WORK // (24 * 4)
+    assert default_boxes(Market("city")) == pricing.PROOF_WORK // (1000 * 4)
+
+
+def printed(quote: pricing.Quote, width: int) -> str:
+    text = io.StringIO()
+    show(quote, Console(file=text, width=width))
+    return text.getvalue()
+
+
+def test_the_limit_that_ended_the_proof_is_said() -> None:
+    assert "(stopped by the budget of 50 boxes; more: --boxes)" in printed(small_quote(boxes=50), 200)
+    late = small_quote(gap=1e-9, boxes=10**9, seconds=1e-3)
+    assert late.proof == "time limit"
+    assert "stopped by the TIME LIMIT after" in printed(late, 200)
+    assert "(certified)" in printed(small_quote(), 200)
+    assert "a separate price for each customer" in printed(small_quote(boxes=0), 200)
+
+
+@pytest.mark.parametrize("width", [40, 60, 100])
+def test_the_tables_fit_the_terminal(width: int) -> None:
+    market = Market(dataclasses.replace(SMALL, models=("a-model-with-a-rather-long-name", "xlarge")), seed=3)
+    quote = price_period(market, assumed_state(market, 0), boxes=0)
+    shown = printed(quote, width)
+    assert max(map(len, shown.splitlines())) <= width
+    assert "…" not in shown
+    assert ("at ±5 %" in shown) == (width == 100)
+    assert "".join(shown.split()).count("xlarge") >= 1
+    assert f"{quote.outcome.profit:,.2f} $ in this hour" in shown
 
 
 def test_the_command_prints_writes_and_returns_one_quote(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -80,7 +130,7 @@ def test_the_command_prints_writes_and_returns_one_quote(tmp_path: Path, capsys:
     (tmp_path / "models.yaml").write_text("small: {serving_cost: 0.2}\nlarge: {}\n")
     out = tmp_path / "quote"
     arguments = ["static", "--customers", str(tmp_path / "people.csv"), "--models", str(tmp_path / "models.yaml")]
-    assert main(["price", *arguments, "--seconds", "5", "--out", str(out), "--json"]) == 0
+    assert main(["price", *arguments, "--boxes", "20000", "--out", str(out), "--json"]) == 0
     printed = capsys.readouterr()
     said = json.loads(printed.out)
     assert said == json.loads((out / "quote.json").read_text())
@@ -106,7 +156,9 @@ def test_the_command_prints_writes_and_returns_one_quote(tmp_path: Path, capsys:
         (["day", "--charge", "1.5"], "charge = 1.5 must be in [0, 1]"),
         (["day", "--charge", "nan"], "charge = nan must be in [0, 1]"),
         (["day", "--tick", "-1"], "tick = -1.0 must be in [0, 39]"),
-        (["day", "--seconds", "-1"], "seconds = -1.0 must be in [0, 86400]"),
+        (["day", "--seconds", "0"], "seconds = 0.0 must be in [0.1, 86400]"),
+        (["day", "--boxes", "-1"], "boxes = -1 must be in [0, 1e+09]"),
+        (["day", "--gap", "0"], "gap = 0.0 must be in [1e-09, 1]"),
         (["day", "--customers", "none.csv"], "none.csv' cannot be read"),
         (["day", "--models", "none.yaml"], "models file 'none.yaml' cannot be read"),
     ],

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from lmaas_train.cli.tables import with_interval
 from lmaas_train.evaluation import statistics
 from lmaas_train.evaluation.statistics import (
     Estimate,
@@ -18,6 +19,7 @@ from lmaas_train.evaluation.statistics import (
     seeds_and_days,
     stratified,
 )
+from lmaas_train.runs import csv_text
 
 # (runs, tasks); the two share values within tasks, so that ties are counted.
 OURS = np.array(
@@ -211,3 +213,10 @@ def test_a_single_run_has_no_interval() -> None:
 def test_bad_input_is_refused_by_name(call: Callable[[], object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_a_table_leaves_cells_without_an_interval_empty() -> None:
+    one = mean_estimate(np.array([3.0]))
+    assert csv_text(["seller", "mean", "low", "high"], [["imp", *one]]) == "seller,mean,low,high\nimp,3.0,,\n"
+    assert with_interval(one, ".0f") == "3"
+    assert with_interval(Estimate(3.0, 1.0, 5.0), "+.1f") == "+3.0 [+1.0, +5.0]"

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 from lmaas_agents import IMP, CostPlus
-from lmaas_train.cli.compare import seller_of
-from lmaas_train.cli.watch import FORMATS, Watch, sell_day, watch
-from lmaas_train.evaluation.rollout import rollout, rollout_each
+from lmaas_train.cli.watch import Watch, watch
+from lmaas_train.evaluation.animation import FORMATS
+from lmaas_train.evaluation.rollout import rollout, rollout_each, sell_day
+from lmaas_train.evaluation.sellers import seller_of
 from PIL import Image
 from rich.console import Console
-from rich.progress import Progress
 
 from lmaas_env import Market, Scenario
 from lmaas_env.seeds import HELD_OUT_START, held_out_seeds
@@ -32,9 +32,9 @@ def small(tmp_path: Path) -> str:
     return str(path)
 
 
-def terminal(is_terminal: bool = False) -> tuple[Console, io.StringIO]:
+def terminal(is_terminal: bool = False, width: int = 80) -> tuple[Console, io.StringIO]:
     text = io.StringIO()
-    return Console(file=text, width=80, force_terminal=is_terminal, color_system=None), text
+    return Console(file=text, width=width, force_terminal=is_terminal, color_system=None), text
 
 
 def refuse(*_: Any, **__: Any) -> None:
@@ -50,7 +50,7 @@ def test_the_day_is_the_one_that_compare_sells(scenario: str) -> None:
     expected = {name: rollout_each(market, sellers[name], seeds) for name in ("imp", "cost-plus")}
     if learned:
         expected["ppo"] = rollout(market, learned, seeds)
-    shown, days = sell_day(market, sellers, seeds[1], Progress(console=quiet))
+    shown, days = sell_day(market, sellers, seeds[1], quiet)
     assert shown.population.distance.shape == (24,)
     assert list(days) == list(sellers)
     for name, day in days.items():
@@ -106,8 +106,19 @@ def test_prints_every_period_where_there_is_no_terminal(small: str, monkeypatch:
         assert row.split()[3] == f"{price:,.2f}"
     for name, day in days.items():
         bar = next(line for line in last.splitlines() if line.startswith(name))
-        ahead = [] if name == "imp" else [f"{day.profit_so_far[-1] - days['imp'].profit_so_far[-1]:+,.2f}"]
-        assert bar.replace("█", "").split()[1:] == [f"{day.profit_so_far[-1]:z,.2f}", *ahead]
+        ahead = [] if name == "imp" else [f"{day.profit_so_far[-1] - days['imp'].profit_so_far[-1]:+,.0f}"]
+        assert bar.replace("█", "").split()[1:] == [f"{day.profit_so_far[-1]:z,.0f}", *ahead]
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_the_tables_fit_the_terminal(small: str, width: int) -> None:
+    console, text = terminal(width=width)
+    watch(Watch(small, sellers=("public-lookahead", "cost-plus", "random")), console)
+    shown = text.getvalue()
+    assert max(map(len, shown.splitlines())) <= width
+    assert "…" not in shown
+    assert shown.count("lookahead") == 6  # the heading and the bar of three periods
+    assert shown.count("mean battery") == 3 * {40: 3, 60: 2, 80: 1}[width]  # tables one below the other
 
 
 def test_plays_in_a_terminal_at_its_pace(small: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,12 +183,12 @@ def test_by_default_imp_and_the_policy_that_ships_sell_the_held_out_day(
         ({"scenario": "dya"}, "scenario = 'dya' is unknown, did you mean 'day'?"),
         ({"sellers": ("ipm",)}, "seller 'ipm' is unknown, did you mean 'imp'?"),
         ({"sellers": ("imp", "fixed", "random", "cost-plus")}, "are 4, they must be at most 3"),
-        ({"seed": -1}, rf"seed = -1 must be in 0\.\.{2**31 - 1 - HELD_OUT_START}"),
-        ({"seed": 2**31 - HELD_OUT_START}, r"must be in 0\.\."),
+        ({"seed": -1}, rf"seed = -1 must be in \[0, {2**31 - 1 - HELD_OUT_START}\]"),
+        ({"seed": 2**31 - HELD_OUT_START}, r"must be in \[0, "),
         ({"fps": 0.0}, r"fps = 0.0 must be in \[0.1, 50\]"),
         ({"fps": float("nan")}, r"fps = nan must be in"),
         ({"out": Path("day.mp4")}, r"out = 'day.mp4' must end in .gif or .webp"),
-        ({"out": Path("nowhere/day.gif")}, "there is no folder 'nowhere'"),
+        ({"out": Path("nowhere/day.gif")}, "folder 'nowhere' does not exist"),
         ({"out": Path("mine.gif")}, "file 'mine.gif' exists already"),
         ({"out": Path("day.gif"), "window": True}, "exclude each other"),
     ],

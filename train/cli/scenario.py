@@ -1,4 +1,4 @@
-"""`lmaas scenario`: write a market file to start from, and say what is wrong with one."""
+"""`lmaas scenario`: write a market file to start from, and check one."""
 
 from __future__ import annotations
 
@@ -15,26 +15,27 @@ from lmaas_env.scenario_file import read, write
 
 @dataclasses.dataclass
 class ScenarioInit:
-    """Write a market as commented YAML, and its customers as CSV, to start one of your own from.
+    """Write a market as commented YAML, and its customers as CSV, to start your own from.
 
     Examples
     --------
       lmaas scenario init my-market.yaml
-      lmaas scenario init my-market.yaml --preset static --customers-file customers.csv
+      lmaas scenario init my-market.yaml --preset static
+      lmaas scenario init my-market.yaml --customers-file people.csv
     """
 
     file: Annotated[Path, tyro.conf.Positional]
     """New file, .yaml or .yml."""
-    preset: str = "day"
-    """What to start from: day, static, scarce, abundant, public, city, population."""
+    scenario: Annotated[str, tyro.conf.arg(aliases=["--preset"])] = "day"
+    """Preset or YAML file to start from."""
     customers_file: str = ""
-    """New CSV file beside it with the customers, which the market then reads; default: they are drawn."""
+    """New CSV file beside it with the customers, which the market then reads; by default they are drawn."""
     population_seed: int = 0
-    """Which customers the CSV file holds; 0: those that ship with the package."""
+    """Seed of the customers in the CSV file; 0 selects those that ship with the package."""
 
     def main(self) -> dict[str, Any]:
         """Write the files, neither over one that is there."""
-        scenario = dataclasses.replace(Scenario.preset(self.preset), name=self.file.stem)
+        scenario = dataclasses.replace(Scenario.load(self.scenario), name=self.file.stem)
         if self.file.suffix not in (".yaml", ".yml"):
             raise ValueError(f"file = {str(self.file)!r} must end in .yaml or .yml")
         files = [self.file]
@@ -45,7 +46,7 @@ class ScenarioInit:
             if file.exists():
                 raise ValueError(f"file {str(file)!r} exists already; nothing was changed")
             if not file.parent.is_dir():
-                raise ValueError(f"folder {str(file.parent)!r} is not there; nothing was written")
+                raise ValueError(f"folder {str(file.parent)!r} does not exist; nothing was written")
         if self.customers_file:
             drawn = dataclasses.replace(scenario, customers_file="")
             Population.for_scenario(drawn, self.population_seed).to_csv(files[1])
@@ -58,7 +59,7 @@ class ScenarioInit:
 
 @dataclasses.dataclass
 class ScenarioCheck:
-    """Say what is wrong with a market file, line by line, or what market it is.
+    """Check a market file: report its errors by line, or the market that it describes.
 
     Examples
     --------

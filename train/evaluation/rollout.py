@@ -1,18 +1,33 @@
-"""Rollouts: sell the same days with any seller and record what happened."""
+"""Rollouts: sell days with any seller and record the results."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from lmaas_agents.learned.policy import LearnedSeller
 from lmaas_agents.seller import Seller
 from lmaas_train.evaluation.days import Days
+from lmaas_train.evaluation.sellers import NamedSeller
 
-from lmaas_env.market import Draws, Market, MarketState
+from lmaas_env.market import Draws, Market, MarketState, Settlement
+from lmaas_env.render.viewer import SoldDay
 from lmaas_env.seeds import of_one_day, open_days
 from lmaas_env.spaces import first_sale, observation_from_state, prices_from_action, sale_of
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import TaskID
+
+
+class Hour(NamedTuple):
+    """One period of K lanes: its settlement, the state after it and the seconds that the seller took."""
+
+    settlement: Settlement
+    state: MarketState
+    seconds: float
 
 
 def rollout(market: Market, seller: Seller, seeds: Sequence[int], progress: Callable[[], None] | None = None) -> Days:
@@ -22,13 +37,13 @@ def rollout(market: Market, seller: Seller, seeds: Sequence[int], progress: Call
     ----------
     market : Market
     seller : Seller
-        Anything with SB3's ``predict``; it is asked for deterministic actions.
+        Anything with Stable-Baselines3's ``predict``; actions are deterministic.
     seeds : sequence of int
         Day seeds, e.g. ``lmaas_env.seeds.held_out_seeds(40)``.
     progress : callable, optional
         Called after every hour.
     """
-    return _sold(*open_days(market, seeds), seller, seeds, progress)
+    return _record(*open_days(market, seeds), seller, seeds, progress)
 
 
 def rollout_each(
@@ -37,44 +52,103 @@ def rollout_each(
     seeds: Sequence[int],
     progress: Callable[[], None] | None = None,
 ) -> Days:
-    """As `rollout`, with a seller made for each day's own market: one that knows customers, where they change daily.
+    """Sell one day per seed with a seller that is made for the market of each day, and return the record.
 
-    ``progress`` is called after every day.
+    Sellers that observe the customers need this where the population changes daily. ``progress`` is called after every
+    day.
     """
     days: list[Days] = []
     for seed in seeds:
         opened, state, draws = open_days(market, [seed])
         own = of_one_day(opened)
-        days.append(_sold(own, state, draws, make(own), [seed], None))
+        days.append(_record(own, state, draws, make(own), [seed], None))
         if progress is not None:
             progress()
     *arrays, seconds = zip(*days, strict=True)
     return Days._make([*map(np.concatenate, arrays), float(np.median(seconds))])
 
 
-def _sold(
+def sell(market: Market, sellers: Mapping[str, NamedSeller], seeds: Sequence[int], console: Console) -> dict[str, Days]:
+    """Sell the same days with each seller, with a progress bar, and return the records by name.
+
+    Where customers change daily, a seller that is no policy is made anew for every day.
+    """
+    from lmaas_train.progress import bars  # needs rich, which the rollouts above do not
+
+    days: dict[str, Days] = {}
+    with bars(console) as progress:
+        for name, seller in sellers.items():
+            task = progress.add_task(f"{name}: preparing", total=None, unit="hours")
+
+            def advance(task: TaskID = task) -> None:
+                progress.advance(task)
+
+            if not isinstance(seller, LearnedSeller) and market.scenario.turnover == "daily":
+                progress.update(task, description=name, total=len(seeds), unit="days")
+                days[name] = rollout_each(market, seller, seeds, advance)
+                continue
+            ready = seller if isinstance(seller, LearnedSeller) else seller(market)
+            progress.update(task, description=name, total=market.scenario.periods)
+            days[name] = rollout(market, ready, seeds, advance)
+    return days
+
+
+def sell_day(
+    market: Market, sellers: Mapping[str, NamedSeller], seed: int, console: Console
+) -> tuple[Market, dict[str, SoldDay]]:
+    """Sell the day of a seed with each seller; return the market of that day and the days by name.
+
+    The profits equal those of `sell` on the same seed.
+    """
+    from lmaas_train.progress import bars
+
+    opened, first, draws = open_days(market, [seed])
+    own = of_one_day(opened)
+    days: dict[str, SoldDay] = {}
+    with bars(console) as progress:
+        for name, made in sellers.items():
+            task = progress.add_task(f"{name}: preparing", total=None, unit="hours")
+            seen, seller = (opened, made) if isinstance(made, LearnedSeller) else (own, made(own))
+            progress.update(task, description=name, total=len(draws))
+            states, settlements = [_first_lane(first)], list[Settlement]()
+            for hour in hours(seen, first, draws, seller):
+                states.append(_first_lane(hour.state))
+                settlements.append(_first_lane(hour.settlement))
+                progress.advance(task)
+            days[name] = SoldDay(states, settlements)
+    return own, days
+
+
+def hours(market: Market, state: MarketState, draws: Sequence[Draws], seller: Seller) -> Iterator[Hour]:
+    """Sell the periods of K lanes one after the other."""
+    lanes = len(state.charge)
+    sale = first_sale(market, (lanes,))
+    memory: Any = None
+    for period, drawn in enumerate(draws):
+        observation = observation_from_state(market, state, sale)
+        began = time.perf_counter()
+        action, memory = seller.predict(
+            observation, state=memory, episode_start=np.full(lanes, period == 0), deterministic=True
+        )
+        seconds = time.perf_counter() - began
+        settlement, state = market.settle(prices_from_action(market, action), state, drawn)
+        sale = sale_of(market, settlement)
+        yield Hour(settlement, state, seconds)
+
+
+def _record(
     market: Market,
     state: MarketState,
-    draws: list[Draws],
+    draws: Sequence[Draws],
     seller: Seller,
     seeds: Sequence[int],
     progress: Callable[[], None] | None,
 ) -> Days:
-    sale = first_sale(market, (len(seeds),))
-    memory: Any = None
-    settlements, charge = [], [_mean_charge(market, state.charge)]
-    seconds: list[float] = []
-    for hour, period in enumerate(draws):
-        observation = observation_from_state(market, state, sale)
-        began = time.perf_counter()
-        action, memory = seller.predict(
-            observation, state=memory, episode_start=np.full(len(seeds), hour == 0), deterministic=True
-        )
-        seconds.append(time.perf_counter() - began)
-        settlement, state = market.settle(prices_from_action(market, action), state, period)
-        sale = sale_of(market, settlement)
-        settlements.append(settlement)
-        charge.append(_mean_charge(market, state.charge))
+    settlements, charge, seconds = list[Settlement](), [_mean_charge(market, state)], list[float]()
+    for hour in hours(market, state, draws, seller):
+        settlements.append(hour.settlement)
+        charge.append(_mean_charge(market, hour.state))
+        seconds.append(hour.seconds)
         if progress is not None:
             progress()
 
@@ -95,5 +169,10 @@ def _sold(
     )
 
 
-def _mean_charge(market: Market, charge: np.ndarray) -> np.ndarray:
-    return (charge / market.population.capacity).mean(axis=-1)
+def _mean_charge(market: Market, state: MarketState) -> np.ndarray:
+    return (state.charge / market.population.capacity).mean(axis=-1)
+
+
+def _first_lane(lanes: Any) -> Any:
+    """Return the first lane of a state or settlement with a leading lane axis."""
+    return type(lanes)(*(values[0] if np.ndim(values) else values for values in lanes))

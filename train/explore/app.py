@@ -35,12 +35,12 @@ class Explore:
     Examples
     --------
       lmaas explore
-      lmaas explore --scenario static --population-seed 3
+      lmaas explore static --population-seed 3
       lmaas explore --port 8123 --no-browser
     """
 
     scenario: str = "day"
-    """Preset (day, static, scarce, abundant, public, city, population) or YAML file to start with."""
+    """Preset or YAML file to start with."""
     population_seed: int = 0
     """Customers to start with; 0 reads those of the package."""
     port: int = 8050

@@ -108,8 +108,20 @@ class PPOConfig:
             )
 
     @classmethod
+    def load(cls, config: str | Path) -> PPOConfig:
+        """Return the settings of a name (`CONFIGS` without the suffix) or of a YAML file."""
+        if Path(config).suffix in (".yaml", ".yml"):
+            return cls.from_yaml(Path(config))
+        config = str(config)
+        names = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
+        if config not in names:
+            known = f"{', '.join(names)}, or a YAML file"
+            raise ValueError(f"config = {config!r} is unknown{close_match(config, names)}; configs: {known}")
+        return cls.from_yaml(CONFIGS / f"{config}.yaml")
+
+    @classmethod
     def from_yaml(cls, path: Path) -> PPOConfig:
-        """Read a YAML mapping; keys that are left out keep their default, errors name the file."""
+        """Read a YAML mapping, or a run's config.yaml; keys that are left out keep their default, errors name the file."""
         try:
             content = yaml.safe_load(path.read_text(encoding="utf-8"))
         except OSError as error:
@@ -118,6 +130,8 @@ class PPOConfig:
             raise ValueError(f"config file {str(path)!r} is not valid YAML: {error}") from error
         if not isinstance(content, dict):
             raise ValueError(f"config file {str(path)!r} must hold a mapping, not {type(content).__name__}")
+        if content.keys() == {"train", "ppo", "scenario"} and isinstance(content["ppo"], dict):
+            content = content["ppo"]
         known = [field.name for field in dataclasses.fields(cls)]
         for key in content:
             if key not in known:

@@ -21,10 +21,9 @@ from lmaas_agents import IMP
 from lmaas_agents.learned.policy import LearnedSeller, save_policy
 from lmaas_agents.learned.residual import Guide, guide_of, plan_of, set_size
 from lmaas_agents.lookahead import Plan
-from lmaas_train.cli.compare import sell
 from lmaas_train.evaluation.days import Days
 from lmaas_train.evaluation.results import REFERENCE, summary, write_results
-from lmaas_train.evaluation.rollout import rollout
+from lmaas_train.evaluation.rollout import rollout, sell
 from lmaas_train.ppo import snapshots
 from lmaas_train.ppo.config import PPOConfig
 from lmaas_train.ppo.export import ACTIVATIONS, export
@@ -57,13 +56,13 @@ class Train:
     Examples
     --------
       lmaas train
-      lmaas train --scenario scarce --seed 2 --steps 1000000
+      lmaas train scarce --seed 2 --steps 1000000
       lmaas train --resume runs/my-run
       lmaas compare --sellers fixed runs/my-run
     """
 
     scenario: str = "day"
-    """Preset (day, static, scarce, abundant, public, city) or YAML file."""
+    """Preset or YAML file."""
     population_seed: int = 0
     """Which customers; 0 reads those that ship with the package."""
     steps: int = 300_000
@@ -71,7 +70,7 @@ class Train:
     seed: int = 1
     """Training seed, 1 to 499: its days are no other training seed's."""
     config: Path | None = None
-    """YAML file of hyper-parameters; default one of train/configs, by what sellers see (`PPOConfig`)."""
+    """Hyper-parameters: a name (ppo-flat, ...), a YAML file, or a run's config.yaml; by default as the market needs."""
     out: Path | None = None
     """New run folder; default runs/SCENARIO-ppo-seedSEED-TIME."""
     eval_every: int = 20_000
@@ -103,7 +102,7 @@ def train(args: Train) -> Path:
             raise ValueError(f"{name} = {getattr(args, name)} must be at least {least}")
     if snapshot is None:
         market = Market(Scenario.load(args.scenario), seed=args.population_seed)
-        config = PPOConfig.from_yaml(args.config) if args.config else PPOConfig.for_scenario(market.scenario)
+        config = PPOConfig.load(args.config) if args.config else PPOConfig.for_scenario(market.scenario)
     else:
         market = Market(Scenario.from_dict(settings["scenario"]), seed=args.population_seed)
         config = PPOConfig(**settings["ppo"])
@@ -156,7 +155,7 @@ def train(args: Train) -> Path:
     print(
         f"policy  {folder} (load_policy, or: lmaas compare --sellers {folder})\n"
         f"report  {folder / 'report.html'}\n"
-        f"held-out days: {score['mean_day_profit']:.2f} $ per day, standard error {score['standard_error']:.2f}, "
+        f"held-out days: {score['mean_day_profit']:,.0f} $ per day, standard error {score['standard_error']:.1f}, "
         f"{score['days']} days; {next(row.share_of_imp for row in rows if row.seller == folder.name):.3f} of IMP"
     )
     return folder
