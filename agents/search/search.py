@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 from lmaas_agents.imp.imp import IMP
-from lmaas_agents.search import price_boxes as boxes
+from lmaas_agents.search import price_boxes
 from lmaas_agents.seller import SearchResult
 from scipy import optimize
 
@@ -36,7 +36,7 @@ def exhaustive(imp: IMP, terms: RentalTerms, points: int = 40) -> SearchResult:
     if points < 2 or points**models > LARGEST_GRID:
         raise ValueError(f"points = {points} must be at least 2, and points^{models} at most {LARGEST_GRID:.0e}")
     grid = _grid(imp, points - 1)
-    total, point = boxes.best_of_grid(boxes.tabulate(imp.problem(terms), grid))
+    total, point = price_boxes.best_of_grid(price_boxes.tabulate(imp.problem(terms), grid))
     profit = float(total) - imp.constants.training_cost
     seconds = time.perf_counter() - began
     history, times = np.array([profit]), np.array([seconds])
@@ -146,23 +146,23 @@ def _explore(
     """Branch and bound on one grid, from an incumbent, with at most ``budget`` boxes."""
     models = terms.setup_cost.shape[1]
     grid = _grid(imp, cells)
-    tables = boxes.tabulate(imp.problem(terms), grid)
+    tables = price_boxes.tabulate(imp.problem(terms), grid)
     level_of: IntArray = np.array([0, *(width.bit_length() - 1 for width in range(1, cells + 1))], dtype=np.int64)
     training = imp.constants.training_cost
     prices, incumbent, history, times = start.prices, start.profit + training, list(start.history), list(start.times)
     point = np.full(models, -1, dtype=np.int64)
     shape = HEAP_BOXES, models
-    frontier = boxes.Frontier(np.empty(HEAP_BOXES), np.empty(shape, np.int64), np.empty(shape, np.int64))
+    frontier = price_boxes.Frontier(np.empty(HEAP_BOXES), np.empty(shape, np.int64), np.empty(shape, np.int64))
     frontier.first[0], frontier.last[0] = 0, cells
-    frontier.bounds[0] = boxes.box_bound(
-        tables, frontier.first[0], frontier.last[0], level_of, np.empty((models, boxes.BLOCKS))
+    frontier.bounds[0] = price_boxes.box_bound(
+        tables, frontier.first[0], frontier.last[0], level_of, np.empty((models, price_boxes.BLOCKS))
     )
     size, closed, done, status, top, allowed = 1, -np.inf, 0, "", np.inf, np.inf
     while not status:
         allowed = gap * max(1.0, abs(incumbent - training))
         before = incumbent
         steps = ROUND if budget is None else min(ROUND, budget - done)
-        size, incumbent, closed, looked = boxes.explore(
+        size, incumbent, closed, looked = price_boxes.explore(
             tables, level_of, frontier, size, incumbent, point, allowed, closed, steps
         )
         done += looked

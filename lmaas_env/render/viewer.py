@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lmaas_env.market import Market, MarketState, Settlement
+from lmaas_env.market import Market
 from lmaas_env.render.drawing import (
     GREY,
     LARGE,
@@ -32,6 +32,7 @@ from lmaas_env.render.drawing import (
     short,
     style,
 )
+from lmaas_env.state import Settlement, State
 from lmaas_env.types import FloatArray
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class SoldDay(NamedTuple):
     settlements : H, one per period
     """
 
-    states: Sequence[MarketState]
+    states: Sequence[State]
     settlements: Sequence[Settlement]
 
     @property
@@ -60,13 +61,13 @@ class SoldDay(NamedTuple):
         return np.cumsum([0.0, *(float(settlement.profit) for settlement in self.settlements)])
 
 
-def table(market: Market, state: MarketState, settlement: Settlement | None) -> str:
+def table(market: Market, state: State, settlement: Settlement | None) -> str:
     """Return the last period as text of at most 78 columns, one row per model.
 
     Parameters
     ----------
     market : Market
-    state : MarketState
+    state : State
         The state after the period.
     settlement : Settlement, optional
         Of the period; None before the first one, its entries are then ``-``.
@@ -95,7 +96,7 @@ def table(market: Market, state: MarketState, settlement: Settlement | None) -> 
     )
 
 
-def frame(market: Market, state: MarketState, settlement: Settlement | None) -> NDArray[np.uint8]:
+def frame(market: Market, state: State, settlement: Settlement | None) -> NDArray[np.uint8]:
     """Return a picture of the last period, (540, 960, 3): prices, customers and hours per model, all batteries.
 
     Parameters are those of `table`.
@@ -244,7 +245,7 @@ def _sales(figure: Figure, market: Market, settlement: Settlement | None, span: 
         bars(axes, texts, values, _model_colours(market), [*shown, ""][: len(names)])
 
 
-def _batteries(axes: Axes, market: Market, state: MarketState, settlement: Settlement | None) -> None:
+def _batteries(axes: Axes, market: Market, state: State, settlement: Settlement | None) -> None:
     """Draw each customer's battery by its distance, in the colour of its model and as large as its rental."""
     from matplotlib.ticker import LogLocator
 
@@ -262,7 +263,7 @@ def _batteries(axes: Axes, market: Market, state: MarketState, settlement: Settl
     axes.minorticks_off()
 
 
-def _clock(market: Market, state: MarketState, settlement: Settlement | None) -> str:
+def _clock(market: Market, state: State, settlement: Settlement | None) -> str:
     """Return the scenario and the settled period, or the one to come."""
     title, periods, hour = f"LMaaS {short(market.scenario.name, 24)}", market.scenario.periods, int(state.hour)
     if settlement is None:
@@ -275,6 +276,6 @@ def _profits(settlement: Settlement) -> tuple[str, str]:
     return dollars(float(settlement.profit), 2), dollars(float(settlement.customer_profit.sum()), 2)
 
 
-def _battery(market: Market, state: MarketState) -> FloatArray:
+def _battery(market: Market, state: State) -> FloatArray:
     """Return each customer's charge as a share of its capacity, (N,)."""
     return state.charge / market.population.capacity

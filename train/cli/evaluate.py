@@ -87,7 +87,7 @@ def evaluate(args: Evaluate) -> list[Score]:
 def _market(args: Evaluate) -> Market:
     scenario = Scenario.load(args.scenario)
     if args.customers is not None:
-        if scenario.turnover != "daily":
+        if scenario.resample_population == "never":
             raise ValueError(f"customers = {args.customers} needs a scenario in which they change daily: population")
         scenario = dataclasses.replace(scenario, customers=args.customers)
     return Market(scenario, seed=args.population_seed)

@@ -20,7 +20,7 @@ from typing import Any
 from lmaas_train.extras import EXTRAS, require
 
 import lmaas_env
-from lmaas_env.scenario import close_match
+from lmaas_env.fields import close_match
 
 COMMANDS = {
     "price": ("lmaas_train.cli.price", "Price", "find the prices of one hour, with a proven bound"),

@@ -1,4 +1,4 @@
-"""`lmaas price`: the prices of one hour of a market, their outcome, and a proven bound on any other prices."""
+"""`lmaas price`: the prices of one hour of a market, what they bring, and a proven bound on any other prices."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from lmaas_train.evaluation.pricing import (
 from lmaas_train.runs import csv_text, new_folder, write_origin
 from rich.console import Console
 
-from lmaas_env import Market, MarketState, Scenario
+from lmaas_env import Market, Scenario, State
 from lmaas_env.files import write_whole
-from lmaas_env.scenario_file import with_customers, with_models
+from lmaas_env.scenario import with_customers, with_models
 from lmaas_env.spaces import assumed_state
 
 SHOWN = 12  # customers in the printed table
@@ -92,7 +92,7 @@ class Price:
             console.print(f"quote in {out}", highlight=False, soft_wrap=True)
         return summary(quote)
 
-    def _priced(self) -> tuple[Market, MarketState]:
+    def _priced(self) -> tuple[Market, State]:
         """Return the market and the state to price; refuse options outside their range."""
         scenario = Scenario.load(self.scenario)
         if self.models is not None:
@@ -120,7 +120,7 @@ class Price:
 
 def show(quote: Quote, console: Console) -> None:
     """Print the quote."""
-    market, result = quote.market, quote.outcome
+    market, result = quote.market, quote.forecast
     hour, charge = int(quote.state.hour) % 24, float((quote.state.charge / market.population.capacity).mean())
     names, prices, counts, hours, revenue, profit, *changes = zip(*model_rows(quote), strict=True)
     moved = [f"at {move:+.0%}" for move in MOVES]

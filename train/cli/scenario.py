@@ -10,7 +10,6 @@ import tyro
 
 from lmaas_env import Market, Scenario
 from lmaas_env.population import Population
-from lmaas_env.scenario_file import read, write
 
 
 @dataclasses.dataclass
@@ -50,7 +49,7 @@ class ScenarioInit:
         if self.customers_file:
             drawn = dataclasses.replace(scenario, customers_file="")
             Population.for_scenario(drawn, self.population_seed).to_csv(files[1])
-        write(scenario, self.file)
+        scenario.to_yaml(self.file)
         for file in files:
             print(f"wrote {file}")
         print(f"next: lmaas scenario check {self.file}; lmaas price {self.file}")
@@ -71,7 +70,7 @@ class ScenarioCheck:
 
     def main(self) -> dict[str, Any]:
         """Check the file and build its market."""
-        market = Market(read(self.file))
+        market = Market(Scenario.from_yaml(self.file))
         scenario = market.scenario
         customers = f"from {scenario.customers_file}" if scenario.customers_file else "drawn"
         print(

@@ -10,7 +10,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from lmaas_agents.learned.policy import shipped_policies
+from lmaas_agents.learned.policy_file import shipped_policies
 from lmaas_train.cli.tables import GAP, Column, cents, dollars, table
 from lmaas_train.evaluation.animation import FASTEST, FORMATS, SLOWEST, animation
 from lmaas_train.evaluation.rollout import sell_day
@@ -24,10 +24,10 @@ from rich.text import Text
 
 from lmaas_env import Market
 from lmaas_env.files import write_whole
-from lmaas_env.market import MarketState, Settlement
 from lmaas_env.render import drawing, viewer
 from lmaas_env.render.viewer import SoldDay
 from lmaas_env.seeds import HELD_OUT_START
+from lmaas_env.state import Settlement, State
 
 MOST_SELLERS = len(viewer.SELLERS)
 LAST_DAY = 2**31 - 1 - HELD_OUT_START
@@ -161,7 +161,7 @@ def _folded(name: str, width: int) -> list[str]:
     return lines
 
 
-def _last(day: SoldDay, period: int) -> tuple[MarketState, Settlement]:
+def _last(day: SoldDay, period: int) -> tuple[State, Settlement]:
     return day.states[period], day.settlements[period - 1]
 
 

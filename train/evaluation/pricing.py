@@ -1,4 +1,4 @@
-"""The prices of one period: the best that IMP and branch and bound find, a proven bound, and the posted outcome."""
+"""The prices of one period: the best that IMP and branch and bound find, a proven bound, what they bring."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from lmaas_agents import IMP
-from lmaas_agents.imp.forecast import Outcome, outcome
+from lmaas_agents.imp.forecast import Forecast, forecast
 from lmaas_agents.search.search import branch_and_bound
 
-from lmaas_env import Market, MarketState
+from lmaas_env import Market, State
 from lmaas_env.terms import RentalTerms
 from lmaas_env.types import FloatArray
 
@@ -25,12 +25,12 @@ MODEL_COLUMNS += tuple(f"profit_change_usd_at_{move:+.0%}" for move in MOVES)
 
 
 class Quote(NamedTuple):
-    """Prices for one period with their outcome and a bound; money in $.
+    """Prices for one period with their forecast and a bound; money in $.
 
     Attributes
     ----------
     market, state : the period that is priced
-    outcome : of the posted prices
+    forecast : of the posted prices
     exact_profit : of the best prices found, before rounding to ticks
     bound : proven, no prices earn more
     proof : "certified", another status of branch and bound, or "personalised prices"
@@ -39,8 +39,8 @@ class Quote(NamedTuple):
     """
 
     market: Market
-    state: MarketState
-    outcome: Outcome
+    state: State
+    forecast: Forecast
     exact_profit: float
     bound: float
     proof: str
@@ -50,7 +50,7 @@ class Quote(NamedTuple):
     @property
     def gap(self) -> float:
         """The profit that any other prices could add at most, $."""
-        return max(self.bound - self.outcome.profit, 0.0)
+        return max(self.bound - self.forecast.profit, 0.0)
 
     @property
     def relative_gap(self) -> float:
@@ -65,7 +65,7 @@ def default_boxes(market: Market) -> int:
 
 def price_period(
     market: Market,
-    state: MarketState,
+    state: State,
     tick: float = 0.01,
     gap: float = 1e-3,
     boxes: int | None = None,
@@ -78,7 +78,7 @@ def price_period(
     Parameters
     ----------
     market : Market
-    state : MarketState
+    state : State
         Of one environment, not of a batch.
     tick : float
         Posted prices are multiples of it, $/h; 0 posts the exact ones.
@@ -102,7 +102,7 @@ def price_period(
             bound, proof = searched.bound, searched.status
     floor, cap = market.scenario.price_floor, market.scenario.price_cap
     posted = rounded(imp, terms, best.prices, tick) if tick > 0.0 else best.prices
-    result = outcome(imp, terms, posted)
+    result = forecast(imp, terms, posted)
     changes = np.empty((len(posted), len(MOVES)))
     for m in range(len(posted)):
         for i, move in enumerate(MOVES):
@@ -137,7 +137,7 @@ def rounded(imp: IMP, terms: RentalTerms, prices: FloatArray, tick: float) -> Fl
 
 def summary(quote: Quote) -> dict[str, Any]:
     """Return the quote as plain numbers."""
-    result, names = quote.outcome, quote.market.catalogue.names
+    result, names = quote.forecast, quote.market.catalogue.names
     return {
         "market": quote.market.scenario.name,
         "hour": int(quote.state.hour),
@@ -158,7 +158,7 @@ def summary(quote: Quote) -> dict[str, Any]:
 
 def model_rows(quote: Quote) -> list[list[Any]]:
     """Return one row per model, in the order of `MODEL_COLUMNS`; a model's profit is net of its pre-training."""
-    result, catalogue = quote.outcome, quote.market.catalogue
+    result, catalogue = quote.forecast, quote.market.catalogue
     hours = result.per_model(result.hours)
     columns = (
         result.prices,
@@ -179,7 +179,7 @@ def customer_columns(names: tuple[str, ...]) -> list[str]:
 
 def customer_rows(quote: Quote) -> list[list[Any]]:
     """Return one row per customer: its model, hours, payment and profit, and the profit that each model guarantees."""
-    result, names = quote.outcome, (*quote.market.catalogue.names, "")
+    result, names = quote.forecast, (*quote.market.catalogue.names, "")
     paid = np.where(result.choice < 0, 0.0, result.prices[result.choice] * result.hours)
     columns = (result.hours, paid, result.customer_profit, result.guaranteed_profit)
     rows = zip(result.choice.tolist(), *(it.tolist() for it in columns), strict=True)

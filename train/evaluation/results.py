@@ -119,8 +119,8 @@ def choices(market: Market, sold: Days) -> dict[str, Any]:
     opened, state, draws = open_days(market, [int(sold.seeds[0])])
     hour = int(np.argmax(sold.profit[0]))
     for earlier in range(hour):
-        _, state = opened.settle(sold.prices[:1, earlier], state, draws[earlier])
-    settlement, _ = opened.settle(sold.prices[:1, hour], state, draws[hour])
+        _, state = opened.settle(sold.prices[:1, earlier], state, draws.at(earlier))
+    settlement, _ = opened.settle(sold.prices[:1, hour], state, draws.at(hour))
     terms, shown = opened.terms(state), slice(0, EXPLAINED)
     selection = solve(terms, sold.prices[0, hour])
     choice = settlement.choice[0]

@@ -12,10 +12,12 @@ from lmaas_agents.seller import Seller
 from lmaas_train.evaluation.days import Days
 from lmaas_train.evaluation.sellers import NamedSeller
 
-from lmaas_env.market import Draws, Market, MarketState, Settlement
+from lmaas_env.market import Market
 from lmaas_env.render.viewer import SoldDay
 from lmaas_env.seeds import of_one_day, open_days
-from lmaas_env.spaces import first_sale, observation_from_state, prices_from_action, sale_of
+from lmaas_env.spaces import checked_action, first_sale, observation_of_batch, shown_constants
+from lmaas_env.state import Draws, Settlement, State
+from lmaas_env.transition import transition
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,7 +28,7 @@ class Hour(NamedTuple):
     """One period of K lanes: its settlement, the state after it and the seconds that the seller took."""
 
     settlement: Settlement
-    state: MarketState
+    state: State
     seconds: float
 
 
@@ -54,7 +56,7 @@ def rollout_each(
 ) -> Days:
     """Sell one day per seed with a seller that is made for the market of each day, and return the record.
 
-    Sellers that observe the customers need this where the population changes daily. ``progress`` is called after every
+    Sellers that observe the customers need this where the population is resampled. ``progress`` is called after every
     day.
     """
     days: list[Days] = []
@@ -71,7 +73,7 @@ def rollout_each(
 def sell(market: Market, sellers: Mapping[str, NamedSeller], seeds: Sequence[int], console: Console) -> dict[str, Days]:
     """Sell the same days with each seller, with a progress bar, and return the records by name.
 
-    Where customers change daily, a seller that is no policy is made anew for every day.
+    Where the population is resampled, a seller that is no policy is made anew for every day.
     """
     from lmaas_train.progress import bars  # needs rich, which the rollouts above do not
 
@@ -83,7 +85,7 @@ def sell(market: Market, sellers: Mapping[str, NamedSeller], seeds: Sequence[int
             def advance(task: TaskID = task) -> None:
                 progress.advance(task)
 
-            if not isinstance(seller, LearnedSeller) and market.scenario.turnover == "daily":
+            if not isinstance(seller, LearnedSeller) and market.scenario.resample_population == "episode":
                 progress.update(task, description=name, total=len(seeds), unit="days")
                 days[name] = rollout_each(market, seller, seeds, advance)
                 continue
@@ -109,7 +111,7 @@ def sell_day(
         for name, made in sellers.items():
             task = progress.add_task(f"{name}: preparing", total=None, unit="hours")
             seen, seller = (opened, made) if isinstance(made, LearnedSeller) else (own, made(own))
-            progress.update(task, description=name, total=len(draws))
+            progress.update(task, description=name, total=market.scenario.periods)
             states, settlements = [_first_lane(first)], list[Settlement]()
             for hour in hours(seen, first, draws, seller):
                 states.append(_first_lane(hour.state))
@@ -119,27 +121,27 @@ def sell_day(
     return own, days
 
 
-def hours(market: Market, state: MarketState, draws: Sequence[Draws], seller: Seller) -> Iterator[Hour]:
-    """Sell the periods of K lanes one after the other."""
-    lanes = len(state.charge)
-    sale = first_sale(market, (lanes,))
+def hours(market: Market, state: State, draws: Draws, seller: Seller) -> Iterator[Hour]:
+    """Sell the periods of K lanes one after the other; draws have the axes (H, K)."""
+    lanes, models, shown = len(state.charge), market.catalogue.size, shown_constants(market)
+    observation = observation_of_batch(market, shown, state, first_sale(market, lanes))
     memory: Any = None
-    for period, drawn in enumerate(draws):
-        observation = observation_from_state(market, state, sale)
+    for period in range(market.scenario.periods):
         began = time.perf_counter()
         action, memory = seller.predict(
             observation, state=memory, episode_start=np.full(lanes, period == 0), deterministic=True
         )
         seconds = time.perf_counter() - began
-        settlement, state = market.settle(prices_from_action(market, action), state, drawn)
-        sale = sale_of(market, settlement)
-        yield Hour(settlement, state, seconds)
+        actions = checked_action(action, (lanes, models))
+        result = transition(market, shown, actions, state, draws.at(period))
+        state, observation = result.state, result.observation
+        yield Hour(result.settlement, state, seconds)
 
 
 def _record(
     market: Market,
-    state: MarketState,
-    draws: Sequence[Draws],
+    state: State,
+    draws: Draws,
     seller: Seller,
     seeds: Sequence[int],
     progress: Callable[[], None] | None,
@@ -169,7 +171,7 @@ def _record(
     )
 
 
-def _mean_charge(market: Market, state: MarketState) -> np.ndarray:
+def _mean_charge(market: Market, state: State) -> np.ndarray:
     return (state.charge / market.population.capacity).mean(axis=-1)
 
 

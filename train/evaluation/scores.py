@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from lmaas_agents.learned.policy import ABOUT, LearnedSeller, load_policy
+from lmaas_agents.learned.policy import LearnedSeller
+from lmaas_agents.learned.policy_file import SPEC, load_policy
 from lmaas_train.evaluation import figures
 from lmaas_train.evaluation.days import Days
 from lmaas_train.evaluation.results import REFERENCE
@@ -85,9 +86,9 @@ def score(name: str, days: Sequence[Days], imp: Days, alone: Days) -> Score:
 
 def run_folders(folder: Path) -> list[Path]:
     """Return the run folders inside a folder, by training seed, or the folder itself if it is a run."""
-    if (folder / ABOUT).exists():
+    if (folder / SPEC).exists():
         return [folder]
-    found = sorted({path.parent for path in folder.glob(f"*/{ABOUT}")}, key=lambda it: (len(it.name), it.name))
+    found = sorted({path.parent for path in folder.glob(f"*/{SPEC}")}, key=lambda it: (len(it.name), it.name))
     if not found:
         raise ValueError(f"runs: folder {str(folder)!r} holds no run of lmaas train")
     return found

@@ -17,10 +17,11 @@ from lmaas_agents import (
     Seller,
     load_policy,
 )
-from lmaas_agents.learned.policy import LearnedSeller, shipped_policies
+from lmaas_agents.learned.policy import LearnedSeller
+from lmaas_agents.learned.policy_file import shipped_policies
 
 from lmaas_env import Market
-from lmaas_env.scenario import close_match
+from lmaas_env.fields import close_match
 
 NamedSeller: TypeAlias = LearnedSeller | Callable[[Market], Seller]
 """A policy that is ready to sell, or a class that makes a seller for a market."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from lmaas_agents.imp.forecast import Outcome
+from lmaas_agents.imp.forecast import Forecast
 from plotly.subplots import make_subplots
 
 from lmaas_env.population import Population
@@ -23,12 +23,12 @@ AGAINST = {
 }
 
 
-def sales_chart(names: Sequence[str], outcome: Outcome) -> go.Figure:
+def sales_chart(names: Sequence[str], forecast: Forecast) -> go.Figure:
     """Return bars of customers and of expected hours per model."""
     figure = make_subplots(cols=2, shared_yaxes=True, horizontal_spacing=0.08)
     rows, ink = ["no model", *reversed(names)], [GREY, *reversed(model_colours(len(names)))]
-    counts, hours = outcome.per_model(1.0)[::-1], outcome.per_model(outcome.hours)[::-1]
-    idle = int(np.sum(outcome.choice < 0))
+    counts, hours = forecast.per_model(1.0)[::-1], forecast.per_model(forecast.hours)[::-1]
+    idle = int(np.sum(forecast.choice < 0))
     bars = (
         ("customers", [idle, *counts], [f"{count:,.0f}" for count in (idle, *counts)]),
         ("rented hours, h", [0.0, *hours], ["", *(f"{rented:,.2f}" for rented in hours)]),
@@ -51,7 +51,12 @@ def sales_chart(names: Sequence[str], outcome: Outcome) -> go.Figure:
 
 
 def customers_chart(
-    names: Sequence[str], population: Population, charge: FloatArray, value: FloatArray, outcome: Outcome, against: str
+    names: Sequence[str],
+    population: Population,
+    charge: FloatArray,
+    value: FloatArray,
+    forecast: Forecast,
+    against: str,
 ) -> go.Figure:
     """Return one dot per customer, over its distance.
 
@@ -61,10 +66,10 @@ def customers_chart(
     against : {"hours", "charge", "value"}
         Quantity on the vertical axis.
     """
-    heights = {"hours": outcome.hours, "charge": charge, "value": value}[against]
+    heights = {"hours": forecast.hours, "charge": charge, "value": value}[against]
     offers = [
         "<br>".join(f"{name} guarantees ${worst:,.2f}" for name, worst in zip(names, row, strict=True))
-        for row in outcome.worst_case_profit
+        for row in forecast.worst_case_profit
     ]
     details = [
         f"<b>customer {n + 1}</b><br>{metres:,.0f} m, {wh:,.1f} of {full:,.1f} Wh, tasks worth ${worth:,.2f}<br>"
@@ -75,9 +80,9 @@ def customers_chart(
                 charge,
                 population.capacity,
                 value,
-                outcome.hours,
-                outcome.customer_profit,
-                outcome.sale,
+                forecast.hours,
+                forecast.customer_profit,
+                forecast.sale,
                 offers,
                 strict=True,
             )
@@ -86,7 +91,7 @@ def customers_chart(
     figure = go.Figure()
     shown = [*enumerate(zip(names, model_colours(len(names)), strict=True)), (-1, ("no model", GREY))]
     for model, (name, colour) in shown:
-        mine = np.flatnonzero(outcome.choice == model)
+        mine = np.flatnonzero(forecast.choice == model)
         figure.add_scatter(
             x=population.distance[mine],
             y=heights[mine],

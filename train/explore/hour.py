@@ -1,4 +1,4 @@
-"""One hour of the explorer: the market at the page's numbers, the outcome of the posted prices, and the charts."""
+"""One hour of the explorer: the market at the page's numbers, what the posted prices bring, and the charts."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import plotly.graph_objects as go
 from dash.development.base_component import Component
 from dash.exceptions import PreventUpdate
 from lmaas_agents import IMP
-from lmaas_agents.imp.forecast import Outcome, outcome
+from lmaas_agents.imp.forecast import Forecast, forecast
 from lmaas_agents.seller import SearchResult
 from lmaas_train.explore import charts as explore_charts
 from lmaas_train.explore import page as explore_page
 
 from lmaas_env import Market, Scenario
-from lmaas_env.market import MarketState
 from lmaas_env.spaces import assumed_state
+from lmaas_env.state import State
 from lmaas_env.terms import RentalTerms
 from lmaas_env.types import FloatArray
 
@@ -33,7 +33,7 @@ class Hour(NamedTuple):
     """One hour of one market before prices are posted, and IMP's prices for it."""
 
     market: Market
-    state: MarketState
+    state: State
     terms: RentalTerms
     imp: IMP
     best: SearchResult
@@ -125,10 +125,10 @@ def lines(period: Mapping[str, Any], prices: Sequence[float]) -> go.Figure:
     return explore_charts.lines_chart(hour.market.catalogue.names, tried, profit, np.array(prices))
 
 
-def posted(period: Mapping[str, Any], prices: Sequence[float]) -> tuple[Hour, Outcome]:
-    """Return the hour and its outcome at posted prices (M,), $/h."""
+def posted(period: Mapping[str, Any], prices: Sequence[float]) -> tuple[Hour, Forecast]:
+    """Return the hour and what it brings at posted prices (M,), $/h."""
     hour = _matching(period, prices)
-    return hour, outcome(hour.imp, hour.terms, np.array(prices))
+    return hour, forecast(hour.imp, hour.terms, np.array(prices))
 
 
 def _matching(period: Mapping[str, Any], prices: Sequence[float]) -> Hour:

@@ -36,12 +36,13 @@ class PPOConfig:
     activation : ``tanh`` or ``relu``
     log_std_init : log of the first standard deviation of an action
     norm_obs, norm_reward : whether running statistics scale observations and rewards
-    policy : ``flat``, a perceptron of the observation, or ``set``, customer by customer (`lmaas_agents.learned.residual`)
+    policy : ``flat``, a perceptron of the observation, or ``set``, customer by customer
     encoder : width of what the policy ``set`` makes of every customer
-    span, reach : of the guide (`lmaas_agents.learned.residual.Guide`); a span of 0 is none, and the policy prices from nothing
-    climbs : that refine the prices of the trained policy (`lmaas_agents.learned.residual.Guide`); while it trains, none do
-    shaping : whether rewards hold the change of what the batteries are worth (a potential, so that the best policy
-        stays the best; Ng, Harada and Russell, 1999); it takes gamma = 1
+    residual_scale, snap_radius : of residual pricing (`lmaas_agents.learned.residual.Residual`); with a scale of 0 the
+        policy prices without a plan
+    searches : local searches that refine the prices of the trained policy; while it trains, there are none
+    shaping : whether rewards hold the change of the batteries' energy value (potential-based shaping, which keeps the
+        best policy the best; Ng, Harada and Russell, 1999); it takes gamma = 1
     imitated_days : training days of look-ahead IMP that the policy imitates before it learns
     critic_first : first steps of training that only the critic learns from, so that it does not mislead a warm start
 
@@ -70,9 +71,9 @@ class PPOConfig:
     norm_reward: bool = True
     policy: str = "flat"
     encoder: int = _number(64, 1, 8192)
-    span: float = _number(0.0, 0.0, 10.0)
-    reach: float = _number(0.0, 0.0, 10.0)
-    climbs: int = _number(0, 0, 1024)
+    residual_scale: float = _number(0.0, 0.0, 10.0)
+    snap_radius: float = _number(0.0, 0.0, 10.0)
+    searches: int = _number(0, 0, 1024)
     shaping: bool = False
     imitated_days: int = _number(0, 0, 100_000)
     critic_first: int = _number(0, 0, 1_000_000_000)
@@ -93,9 +94,11 @@ class PPOConfig:
             raise ValueError(f"activation = {self.activation!r} must be one of {', '.join(ACTIVATIONS)}")
         if self.policy not in POLICIES:
             raise ValueError(f"policy = {self.policy!r} must be one of {', '.join(POLICIES)}")
-        if self.span == 0.0 and (self.policy == "set" or self.reach > 0.0 or self.shaping or self.imitated_days > 0):
+        needs_plan = self.policy == "set" or self.snap_radius > 0.0 or self.shaping or self.imitated_days > 0
+        if self.residual_scale == 0.0 and needs_plan:
             raise ValueError(
-                "span = 0.0 must be positive where policy is 'set', or reach, shaping or imitated_days are"
+                "residual_scale = 0.0 must be positive where policy is 'set', "
+                "or snap_radius, shaping or imitated_days are"
             )
         if self.imitated_days > 0 and self.policy != "set":
             raise ValueError(f"policy = {self.policy!r} must be 'set' with imitated_days")
@@ -121,7 +124,7 @@ class PPOConfig:
 
     @classmethod
     def from_yaml(cls, path: Path) -> PPOConfig:
-        """Read a YAML mapping, or a run's config.yaml; keys that are left out keep their default, errors name the file."""
+        """Read a YAML mapping, or a run's config.yaml; missing keys keep their default, errors name the file."""
         try:
             content = yaml.safe_load(path.read_text(encoding="utf-8"))
         except OSError as error:
@@ -146,7 +149,7 @@ class PPOConfig:
         """Return the settings that ship, by what sellers see of the customers and how many there are."""
         if scenario.observation == "public":
             name = "public"
-        elif scenario.turnover == "daily":
+        elif scenario.resample_population == "episode":
             name = "population"
         else:
             name = "customers" if scenario.customers <= MANY else "flat"
@@ -159,7 +162,7 @@ def _checked(field: dataclasses.Field[Any], name: str, value: Any) -> float | in
     kinds = (int,) if whole else (int, float)
     if isinstance(value, bool) or not isinstance(value, kinds) or not math.isfinite(value) or not low <= value <= high:
         kind = "a whole number" if whole else "a number"
-        # YAML reads 3e-4 as a text, a trap worth a word.
+        # YAML reads 3e-4 as a text, a common trap.
         hint = " (write 3.0e-4, YAML reads 3e-4 as a text)" if isinstance(value, str) else ""
         raise ValueError(f"{name} = {value!r} must be {kind} in [{low:g}, {high:g}]{hint}")
     return value if whole else float(value)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from lmaas_agents.learned.policy import About, LearnedSeller
-from lmaas_agents.learned.residual import Guide
+from lmaas_agents.learned.policy import LearnedSeller, PolicySpec
+from lmaas_agents.learned.residual import Residual
 from lmaas_train.ppo.networks import CustomerSet
 from lmaas_train.runs import command_line, versions
 from stable_baselines3 import PPO
@@ -20,9 +20,9 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
 
 
 def export(
-    model: PPO, market: Market, guide: Guide | None, population_seed: int, seed: int, scores: dict[str, Any]
+    model: PPO, market: Market, residual: Residual | None, population_seed: int, seed: int, scores: dict[str, Any]
 ) -> LearnedSeller:
-    """Return the actor of an SB3 model, with its normaliser and guide, as a seller that needs neither SB3 nor torch.
+    """Return the actor of an SB3 model, with its normaliser and plan, as a seller that needs neither SB3 nor torch.
 
     Raises
     ------
@@ -60,9 +60,9 @@ def export(
             mean, variance = normaliser.obs_rms.mean.copy(), normaliser.obs_rms.var + normaliser.epsilon
             clip = float(normaliser.clip_obs)
         arrays |= {"observation_mean": mean, "observation_variance": variance}
-    if guide is not None:
-        arrays |= {"plan.prices": guide.plan.prices, "plan.worth": guide.plan.worth}
-    about = About(
+    if residual is not None:
+        arrays |= {"plan.prices": residual.plan.prices, "plan.energy_value": residual.plan.energy_value}
+    spec = PolicySpec(
         scenario=market.scenario.to_dict(),
         population_seed=population_seed,
         observation_size=observation_size(market),
@@ -70,9 +70,9 @@ def export(
         activation=activation,
         observation_clip=clip,
         policy="set" if isinstance(extractor, CustomerSet) else "flat",
-        span=0.0 if guide is None else guide.span,
-        reach=0.0 if guide is None else guide.reach,
-        climbs=0 if guide is None else guide.climbs,
+        residual_scale=0.0 if residual is None else residual.residual_scale,
+        snap_radius=0.0 if residual is None else residual.snap_radius,
+        searches=0 if residual is None else residual.searches,
         algorithm="PPO",
         steps=model.num_timesteps,
         training_seed=seed,
@@ -80,4 +80,4 @@ def export(
         versions=versions(),
         scores=scores,
     )
-    return LearnedSeller(arrays, about)
+    return LearnedSeller(arrays, spec)

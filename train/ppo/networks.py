@@ -1,4 +1,4 @@
-"""The torch side of a policy over customers: what `lmaas_agents.learned.policy.LearnedSeller` does with the same weights."""
+"""The torch form of a policy over customers, of which `lmaas_agents.learned.policy` is the NumPy form."""
 
 from __future__ import annotations
 

@@ -18,9 +18,9 @@ import numpy as np
 import torch
 import yaml
 from lmaas_agents import IMP
-from lmaas_agents.learned.policy import LearnedSeller, save_policy
-from lmaas_agents.learned.residual import Guide, guide_of, plan_of, set_size
-from lmaas_agents.lookahead import Plan
+from lmaas_agents.learned.policy import LearnedSeller
+from lmaas_agents.learned.policy_file import save_policy
+from lmaas_agents.learned.residual import Residual, feature_sizes, plan_of, residual_of
 from lmaas_train.evaluation.days import Days
 from lmaas_train.evaluation.results import REFERENCE, summary, write_results
 from lmaas_train.evaluation.rollout import rollout, sell
@@ -29,7 +29,7 @@ from lmaas_train.ppo.config import PPOConfig
 from lmaas_train.ppo.export import ACTIVATIONS, export
 from lmaas_train.ppo.imitation import imitate
 from lmaas_train.ppo.networks import CustomerSet
-from lmaas_train.ppo.vec_env import MONITORED, GuidedVecEnv, LMaaSVecEnv
+from lmaas_train.ppo.vec_env import MONITORED, LMaaSVecEnv, ResidualVecEnv
 from lmaas_train.runs import new_folder, write_origin
 from rich.console import Console
 from stable_baselines3 import PPO
@@ -106,7 +106,9 @@ def train(args: Train) -> Path:
     else:
         market = Market(Scenario.from_dict(settings["scenario"]), seed=args.population_seed)
         config = PPOConfig(**settings["ppo"])
-    if config.imitated_days and (market.scenario.observation == "public" or market.scenario.turnover == "daily"):
+    if config.imitated_days and (
+        market.scenario.observation == "public" or market.scenario.resample_population == "episode"
+    ):
         raise ValueError(
             f"imitated_days = {config.imitated_days} must be 0 where the teacher cannot know the customers"
         )
@@ -123,18 +125,20 @@ def train(args: Train) -> Path:
         folder = args.out
     print(f"training in {folder}\n  tensorboard --logdir {folder / 'tensorboard'}", flush=True)
 
-    plan = plan_of(market) if config.span > 0.0 else None
-    guide = None if plan is None else guide_of(market, plan, config.span, config.reach, config.climbs)
+    residual: Residual | None = None
+    if config.residual_scale > 0.0:
+        scales = config.residual_scale, config.snap_radius, config.searches
+        residual = residual_of(market, plan_of(market), *scales)
     lanes = LMaaSVectorEnv(config.n_envs, market=market, autoreset_mode="SameStep")
-    environments = _environments(lanes, config, folder, guide, plan)
+    environments = _environments(lanes, config, folder, residual)
     model = build_model(environments, config, args.seed)
     environments.seed(seeds[0])  # lane i gets seeds[i]; PPO's constructor has just seeded them with the bare seed
     model.set_logger(configure(str(folder / "tensorboard"), ["tensorboard"]))
-    run = Run(args, config, market, guide, lanes, folder, tuning)
+    run = Run(args, config, market, residual, lanes, folder, tuning)
     if snapshot is not None:
         run.resume(snapshots.restore(snapshot, model, lanes))
-    elif config.imitated_days and plan is not None and guide is not None:
-        imitate(model, market, guide, plan, imitated)
+    elif config.imitated_days and residual is not None:
+        imitate(model, market, residual, imitated)
     try:
         with _ctrl_c_stops(run):
             model.learn(args.steps - model.num_timesteps, callback=run, reset_num_timesteps=snapshot is None)
@@ -169,13 +173,13 @@ class Run(BaseCallback):
         args: Train,
         config: PPOConfig,
         market: Market,
-        guide: Guide | None,
+        residual: Residual | None,
         lanes: LMaaSVectorEnv,
         folder: Path,
         tuning: range,
     ) -> None:
         super().__init__()
-        self.args, self.config, self.market, self.guide, self.lanes = args, config, market, guide, lanes
+        self.args, self.config, self.market, self.residual, self.lanes = args, config, market, residual, lanes
         self.folder, self.tuning = folder, tuning
         self.scores: dict[str, Any] = {}
         self.bar = tqdm(disable=True)
@@ -258,7 +262,7 @@ class Run(BaseCallback):
     def seller(self) -> LearnedSeller:
         """Return the policy as it is now."""
         assert isinstance(self.model, PPO)
-        return export(self.model, self.market, self.guide, self.args.population_seed, self.args.seed, self.scores)
+        return export(self.model, self.market, self.residual, self.args.population_seed, self.args.seed, self.scores)
 
     def save(self, folder: Path) -> None:
         """Write policy, model and normaliser into a folder, whole or not at all."""
@@ -298,15 +302,12 @@ def _ctrl_c_stops(run: Run) -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _environments(
-    lanes: LMaaSVectorEnv, config: PPOConfig, folder: Path, guide: Guide | None, plan: Plan | None
-) -> VecNormalize:
+def _environments(lanes: LMaaSVectorEnv, config: PPOConfig, folder: Path, residual: Residual | None) -> VecNormalize:
     adapter = LMaaSVecEnv(lanes)
     environments: VecEnvWrapper = VecMonitor(adapter, str(folder / "monitor.csv"), info_keywords=MONITORED)
-    if guide is not None and plan is not None:
-        guide = guide._replace(climbs=0)
-        worth = plan.worth if config.shaping else None
-        environments = GuidedVecEnv(environments, lanes, guide, config.policy == "set", worth)
+    if residual is not None:
+        learning = residual._replace(searches=0)
+        environments = ResidualVecEnv(environments, lanes, learning, config.policy == "set", config.shaping)
     return VecNormalize(environments, norm_obs=config.norm_obs, norm_reward=config.norm_reward, gamma=config.gamma)
 
 
@@ -315,7 +316,7 @@ def build_model(environments: VecNormalize, config: PPOConfig, seed: int) -> PPO
     activation = ACTIVATIONS[config.activation]
     network: dict[str, Any] = {}
     if config.policy == "set":
-        customer, clock = set_size(environments.get_attr("market")[0])
+        customer, clock = feature_sizes(environments.get_attr("market")[0])
         network = {
             "features_extractor_class": CustomerSet,
             "features_extractor_kwargs": {

@@ -6,12 +6,13 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from lmaas_agents.learned.residual import Guide, customer_features, guided_prices, potential, set_size
+from lmaas_agents.learned.residual import Residual, customer_features, feature_sizes, potential, residual_prices
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices
 
-from lmaas_env.market import Market, MarketState
+from lmaas_env.market import Market
 from lmaas_env.spaces import action_from_prices
+from lmaas_env.state import State
 from lmaas_env.types import FloatArray
 from lmaas_env.vector_env import LMaaSVectorEnv
 
@@ -97,8 +98,8 @@ class LMaaSVecEnv(VecEnv):
         return [False for _ in self._get_indices(indices)]
 
 
-class GuidedVecEnv(VecEnvWrapper):
-    """What a guided policy sees and does (`lmaas_agents.learned.residual`): features of customers, outputs that move a plan's prices.
+class ResidualVecEnv(VecEnvWrapper):
+    """What a residual policy sees and does: features of customers, and outputs that move a plan's prices.
 
     Parameters
     ----------
@@ -106,25 +107,20 @@ class GuidedVecEnv(VecEnvWrapper):
         Lanes of an LMaaSVecEnv, perhaps wrapped.
     env : LMaaSVectorEnv
         The environment inside, whose state the seller's observation shows.
-    guide : Guide
+    residual : lmaas_agents.learned.residual.Residual
     over_customers : bool
         Whether the policy sees features of customers instead of the observation.
-    worth : (H + 1, N or 1, K) array, optional
-        What charge is worth, $ (`lmaas_agents.lookahead.Plan`): its change is added to the rewards, in $ per customer.
+    shaping : bool
+        Whether the change of the batteries' energy value is added to the rewards, in $ per customer.
     """
 
     def __init__(
-        self,
-        venv: VecEnv,
-        env: LMaaSVectorEnv,
-        guide: Guide,
-        over_customers: bool,
-        worth: FloatArray | None = None,
+        self, venv: VecEnv, env: LMaaSVectorEnv, residual: Residual, over_customers: bool, shaping: bool = False
     ) -> None:
-        self.env, self.guide, self.over_customers, self.worth = env, guide, over_customers, worth
+        self.env, self.residual, self.over_customers, self.shaping = env, residual, over_customers, shaping
         space = venv.observation_space
         if over_customers:
-            customer, clock = set_size(env.market)
+            customer, clock = feature_sizes(env.market)
             size = customer * env.market.population.size + clock
             space = gym.spaces.Box(-np.inf, np.inf, (size,), np.float32)
         super().__init__(venv, observation_space=space)
@@ -132,40 +128,41 @@ class GuidedVecEnv(VecEnvWrapper):
     def reset(self) -> np.ndarray:
         """Start a day in every lane."""
         observation = np.asarray(self.venv.reset())
-        self._potential = self._worth_now()
+        self._potential = self._potential_now()
         return self._seen(observation)
 
     def step_async(self, actions: np.ndarray) -> None:
         """Take the outputs of the next step."""
-        prices = guided_prices(self.env.market, self.guide, self._state, np.asarray(actions, dtype=np.float64))
+        prices = residual_prices(self.env.market, self.residual, self._state, np.asarray(actions, dtype=np.float64))
         self.venv.step_async(action_from_prices(self.env.market, prices))
 
     def step_wait(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[dict[str, Any]]]:
         """Step all lanes."""
         seen, reward, done, infos = self.venv.step_wait()
-        before, self._potential = self._potential, self._worth_now()
-        # Nothing is worth anything after a day's last period; the state is the next day's already.
+        before, self._potential = self._potential, self._potential_now()
+        # The potential is 0 after a day's last period; the state is the next day's already.
         reward = reward + (np.where(done, 0.0, self._potential) - before).astype(np.float32)
         if self.over_customers:
-            for lane in np.flatnonzero(done):  # nothing learns from it: a day's end is no truncation
+            for lane in np.flatnonzero(done):  # not used for learning: a day's end is no truncation
                 infos[lane]["terminal_observation"] = np.zeros(self.observation_space.shape or (), np.float32)
         return self._seen(np.asarray(seen)), reward, done, infos
 
     @property
-    def _state(self) -> MarketState:
+    def _state(self) -> State:
         assert self.env.state is not None
         return self.env.state
 
     def _seen(self, observation: np.ndarray) -> np.ndarray:
-        return encoded(self.env.market, self.guide, self._state) if self.over_customers else observation
+        return encoded(self.env.market, self.residual, self._state) if self.over_customers else observation
 
-    def _worth_now(self) -> FloatArray:
-        if self.worth is None:
+    def _potential_now(self) -> FloatArray:
+        if not self.shaping:
             return np.zeros(self.num_envs)
-        return potential(self.env.market, self.worth, self._state) / self.env.market.population.size
+        value = potential(self.env.market, self.residual.plan.energy_value, self._state)
+        return value / self.env.market.population.size
 
 
-def encoded(market: Market, guide: Guide, state: MarketState) -> np.ndarray:
+def encoded(market: Market, residual: Residual, state: State) -> np.ndarray:
     """Return what a policy over customers sees in the form that torch takes: (K, N * F + C)."""
-    customers, clock = customer_features(market, guide, state)
+    customers, clock = customer_features(market, residual, state)
     return np.concatenate([customers.reshape(len(customers), -1), clock], axis=1, dtype=np.float32)

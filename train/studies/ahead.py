@@ -1,7 +1,7 @@
 """`lmaas study ahead`: what looking ahead is worth on held-out days, and how much more any seller could earn.
 
 IMP sells hour by hour, look-ahead IMP charges the batteries, its plan sees the clock only. The bound above them is that
-of a seller that knows the day's draws and prices every customer apart (`lmaas_agents.bounds.personalised`), so no seller reaches it.
+of a seller that knows the day's draws and prices every customer apart (`lmaas_agents.bounds`), so no seller reaches it.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from rich.console import Console
 
 from lmaas_env import Market
 from lmaas_env.files import write_whole
-from lmaas_env.market import Draws, MarketState
 from lmaas_env.seeds import draw_days, held_out_seeds
+from lmaas_env.state import State
 
 
 @dataclasses.dataclass
@@ -95,8 +95,8 @@ def study(args: StudyAhead) -> list[Row]:
         if population == args.populations[0] and args.bounded_days:
             states, draws = draw_days(market, seeds[: args.bounded_days])
             for lane, seed in enumerate(seeds[: args.bounded_days]):
-                state = MarketState(0, *(array[lane] for array in states[1:]))
-                own = [Draws(*(array[lane] for array in period)) for period in draws]
+                state = State(0, *(array[lane] for array in states[1:]))
+                own = draws.at((slice(None), lane))
                 bound = day_bound(market, state, own, args.levels, args.cells)
                 rows.append(Row(market.scenario.name, population, seed, "bound", bound))
     write_whole(out / "days.csv", csv_text(Row._fields, rows))

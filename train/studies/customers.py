@@ -18,7 +18,7 @@ from lmaas_train.progress import track
 from lmaas_train.runs import csv_text, new_folder, write_origin
 from rich.console import Console
 
-from lmaas_env import Market, MarketState, Population, Scenario
+from lmaas_env import Market, Population, Scenario, State
 from lmaas_env.customers.strategies import STRATEGIES, strategy
 from lmaas_env.engine.recourse import fade_patterns
 from lmaas_env.files import write_whole
@@ -124,7 +124,7 @@ def _cell(scenario: Scenario, condition: str, value: float, population: int) -> 
     return rows
 
 
-def _market(scenario: Scenario, condition: str, value: float, population: int) -> tuple[Market, MarketState, float]:
+def _market(scenario: Scenario, condition: str, value: float, population: int) -> tuple[Market, State, float]:
     """Return the market and state of a cell, and the price level."""
     if condition.startswith("slot"):
         scenario = dataclasses.replace(scenario, slot_concentration=value)
