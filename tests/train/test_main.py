@@ -232,7 +232,8 @@ def test_a_closed_pipe_ends_quietly(arguments: str, tmp_path: Path) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     try:
-        ended = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+        buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+        ended = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False, env=buffered)
     finally:
         os.close(writer)
     assert ended.returncode == 141
