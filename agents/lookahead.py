@@ -16,7 +16,7 @@ from lmaas_agents.imp.imp import IMP
 from lmaas_agents.imp.line_search import Anticipation, SellerConstants
 
 from lmaas_env.engine.jit import kernel
-from lmaas_env.engine.period import Constants, customers_of
+from lmaas_env.engine.period import Constants, customers_of, numbers_of
 from lmaas_env.engine.terms import Terms
 from lmaas_env.market import Market
 from lmaas_env.seeds import draw_days, tuning_seeds
@@ -201,7 +201,7 @@ def shadow_prices(constants: Constants, state: State, values: FloatArray, power:
     power : (M, K * N), W
         Nominal, of the devices.
     """
-    known, numbers, customers = customers_of(constants), constants.numbers, state.charge.shape[1]
+    known, numbers, customers = customers_of(constants), numbers_of(constants), state.charge.shape[1]
     found = np.empty(power.shape)
     for row in range(power.shape[1]):
         k, n = row // customers, row % customers
