@@ -48,6 +48,8 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
         ``final_info`` in info.
     market : Market, optional
         A market that exists, instead of the one that these arguments describe.
+    max_episode_steps : int, optional
+        Passed by Gymnasium; at least the periods of a day, as days are not cut short.
 
     Attributes
     ----------
@@ -71,6 +73,7 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
         customers: str = "rsr",
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         market: Market | None = None,
+        max_episode_steps: int | None = None,
     ) -> None:
         if num_envs < 1:
             raise ValueError(f"num_envs = {num_envs} must be at least 1")
@@ -79,6 +82,9 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
         if mode is None:
             raise ValueError(f"autoreset_mode = {autoreset_mode!r} must be one of {', '.join(modes)}")
         self.market = market_of(scenario, population_seed, observation, customers) if market is None else market
+        periods = self.market.scenario.periods
+        if max_episode_steps is not None and max_episode_steps < periods:
+            raise ValueError(f"max_episode_steps = {max_episode_steps} must be at least the {periods} periods of a day")
         self.num_envs = num_envs
         self.autoreset_mode = mode
         self.metadata = {**self.metadata, "autoreset_mode": mode}  # pyright: ignore

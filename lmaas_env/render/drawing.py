@@ -239,6 +239,11 @@ def dollars(amount: float, digits: int = 0, sign: str = "-") -> str:
     return f"{before}${number.lstrip('+-')}"
 
 
+def milliseconds(value: float) -> str:
+    """Return a time in ms as text of at most five characters."""
+    return "<0.01" if value < 0.01 else f"{value:.2f}" if value < 10.0 else f"{value:.1f}"
+
+
 def short(name: str, length: int) -> str:
     """Return a name cut to a length."""
     return name if len(name) <= length else f"{name[: length - 1]}…"

@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_SELLERS = 3  # side by side
-SELLERS = range(MOST_SELLERS)  # read by `lmaas watch`
 
 
 class SoldDay(NamedTuple):
