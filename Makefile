@@ -1,59 +1,85 @@
-# make demo : set everything up, train a PPO seller briefly, compare it with IMP and simple sellers
-# make test : set everything up and run all tests
-# make lint : ruff and pyright
-# make docs : build the site into site/, warnings are errors
-# make browser : look at the report and the explorer in a headless Chromium (needs one on the machine)
-# make package : build wheel and sdist, install the wheel elsewhere and try it (PYTHONS="python3.11 python3.13")
+# make demo         set everything up, train a PPO seller, compare it with IMP and simple sellers
+# make test         set everything up, run the fast tests
+# make test-all     run all tests
+# make test-heavy   run the tests that `make test` leaves out
+# make test-lowest  run the fast tests with the lowest supported versions of all requirements
+# make lint         ruff and pyright
+# make format       apply ruff's fixes and formatting
+# make docs         build the site into site/; a warning is an error
+# make browser      test the report, the explorer and the site in a headless Chromium
+# make package      build and try the wheel and the sdist (PYTHONS="python3.11 python3.14")
+# make lock         resolve requirements.txt again (UPGRADE=--upgrade takes the newest versions)
+#
+# Every target installs what it needs into VENV.
 PYTHON ?= python3
-BIN := .venv/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-RUN := runs/demo-$(shell date +%Y%m%d-%H%M%S)
+PYTHONS ?= $(PYTHON)
+VENV ?= .venv
+TORCH ?= 2.13.0
+TESTS ?=
+UPGRADE ?=
 DEMO_STEPS ?= 200000
 
-.PHONY: demo test lint format docs browser package
-PYTHONS ?= $(PYTHON)
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
+PYTEST := $(BIN)/python -m pytest -n 2 --quiet
+RUN := runs/demo-$(shell date +%Y%m%d-%H%M%S)
+UV := uv==0.13.9
 
-demo: .venv/installed
+.PHONY: demo test test-all test-heavy test-lowest lint format docs browser package lock
+
+demo: $(VENV)/installed
 	$(BIN)/lmaas train --scenario day --steps $(DEMO_STEPS) --out $(RUN)/ppo
 	$(BIN)/lmaas compare --scenario day --days 40 --sellers $(RUN)/ppo day-ppo public-lookahead lookahead fixed public-imp cost-plus random --out $(RUN)/compare
 
-test: .venv/installed
-	$(BIN)/python -m pytest -n 2 --quiet
+test: $(VENV)/installed
+	$(PYTEST) -m "not heavy" $(TESTS)
 
-lint: .venv/installed-dev
+test-all: $(VENV)/installed
+	$(PYTEST) $(TESTS)
+
+test-heavy: $(VENV)/installed
+	$(PYTEST) -m heavy $(TESTS)
+
+test-lowest:
+	sh tests/lowest.sh $(PYTHON) $(UV) $(TORCH)
+
+lint: $(VENV)/installed .venv/links
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
-format: .venv/installed-dev
+format: $(VENV)/installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: .venv/installed-docs
+docs: $(VENV)/installed
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-browser: .venv/installed-browser
-	$(BIN)/python -m pytest -n 2 --quiet tests/browser --browser
+browser: $(VENV)/installed
+	$(PYTEST) tests/browser --browser
 
 package:
 	sh tests/package.sh $(PYTHONS)
 
-# torch first and by exact version, so that pip takes the build that is wanted (see README, "Installing torch").
-.venv/installed: pyproject.toml constraints.txt
+lock:
+	work=$$(mktemp -d) && trap 'rm -rf "$$work"' EXIT && $(PYTHON) -m venv "$$work" \
+	  && "$$work/bin/python" -m pip install --quiet --disable-pip-version-check $(UV) \
+	  && "$$work/bin/uv" pip compile pyproject.toml --all-extras --universal --python-version 3.11 --fork-strategy fewest \
+	    --generate-hashes --no-emit-package torch --no-annotate --custom-compile-command "make lock" $(UPGRADE) \
+	    --quiet --output-file requirements.txt
+
+# torch is installed by exact version and outside the lock, so that pip takes the build for the machine (see README, "Installing torch").
+# TORCH= leaves it out.
+$(VENV)/installed: pyproject.toml requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
-	$(PYTHON) -m venv .venv
-	$(PIP) torch==2.13.0
-	$(PIP) --editable ".[train,view,test]"
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) --no-deps --require-hashes --requirement requirements.txt
+	$(if $(TORCH),$(PIP) torch==$(TORCH))
+	$(PIP) --no-deps --no-build-isolation --editable .
 	touch $@
 
-.venv/installed-docs: .venv/installed
-	$(PIP) --editable ".[docs]"
-	touch $@
-
-.venv/installed-browser: .venv/installed
-	$(PIP) --editable ".[browser]"
-	touch $@
-
-.venv/installed-dev: .venv/installed
-	$(PIP) --editable ".[train,view,test,dev]"
-	touch $@
+# Pyright resolves import names by folder names.
+.venv/links:
+	mkdir -p $@
+	ln -s ../../agents $@/lmaas_agents
+	ln -s ../../train $@/lmaas_train

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Builds the sdist and the wheel, and tries the wheel outside the tree on each Python given (default python3):
 #   sh tests/package.sh python3.11 python3.13
-# All that it makes lies in a temporary folder that it removes; the tree stays as it is. On Python 3.11 the wheel gets the
-# dependencies of constraints.txt, which are for that version; on others it gets the newest that there are.
+# All that it makes lies in a temporary folder that it removes; the tree stays as it is. The wheel gets the
+# dependencies in the versions of requirements.txt.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 work=$(mktemp -d)
@@ -25,12 +25,11 @@ wheel=$(ls "$work"/dist/*.whl)
 "$work/builder/bin/python" -m build --wheel --outdir "$work/direct" "$work/tree" > "$work/build.log" 2>&1
 "$work/builder/bin/python" "$root/tests/package_check.py" contents "$wheel" "$work"/direct/*.whl "$work/tree"
 
+sed -n 's/^\([^ #]*==[^ ]*\).*/\1/p' "$root/requirements.txt" > "$work/constraints.txt" # no hashes: the wheel has none
 for python; do
   "$python" -m venv "$work/venv"
-  constraints=
-  [ "$("$python" -c 'import sys; print(sys.version_info[:2])')" != "(3, 11)" ] || constraints="--constraint $root/constraints.txt"
   # shellcheck disable=SC2086 # options, on purpose apart
-  "$work/venv/bin/python" -m pip install $quiet $constraints "$wheel"
+  "$work/venv/bin/python" -m pip install $quiet --constraint "$work/constraints.txt" "$wheel"
   mkdir "$work/empty"
   (cd "$work/empty" && "$work/venv/bin/python" -W error -P "$root/tests/package_check.py" smoke)
   rm -r "$work/venv" "$work/empty"

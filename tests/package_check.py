@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import re
 import subprocess
 import sys
-import tomllib
+import sysconfig
 import zipfile
 from importlib.metadata import version
 from pathlib import Path
 
+PACKAGES = {"lmaas_env": "lmaas_env", "lmaas_agents": "agents", "lmaas_train": "train"}  # import name: folder
 SUFFIXES = {".py", ".csv", ".yaml", ".yml", ".json", ".safetensors", ".typed"}  # of what packages are made of
 
 
@@ -18,16 +20,15 @@ def contents(from_sdist: Path, from_tree: Path, tree: Path) -> None:
     """Check that both wheels hold the same files, and every file of the tree's packages."""
     one, other = hashes(from_sdist), hashes(from_tree)
     assert one == other, f"the sdist and the tree make different wheels: {set(one.items()) ^ set(other.items())}"
-    packages = tomllib.loads((tree / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"]
     wanted = {
-        path.relative_to(tree).as_posix()
-        for package in {it.partition(".")[0] for it in packages}
-        for path in (tree / package).rglob("*")
+        f"{package}/{path.relative_to(tree / folder).as_posix()}"
+        for package, folder in PACKAGES.items()
+        for path in (tree / folder).rglob("*")
         if path.is_file()
     }
     assert {Path(path).suffix for path in wanted} >= SUFFIXES - {".yml"}
     assert wanted <= one.keys(), f"the wheel lacks {sorted(wanted - one.keys())}"
-    extra = {path for path in one.keys() - wanted if ".dist-info/" not in path}
+    extra = {path for path in one.keys() - wanted if not re.match(r"lmaas-[\w.]+\.dist-info/", path)}
     assert not extra, f"the wheel holds {sorted(extra)} too"
     print(f"{from_sdist.name}: {len(one)} files, the same from the sdist and from the tree")
 
@@ -37,6 +38,20 @@ def hashes(wheel: Path) -> dict[str, str]:
     with zipfile.ZipFile(wheel) as archive:
         names = [name for name in archive.namelist() if not name.endswith(".dist-info/RECORD")]
         return {name: hashlib.sha256(archive.read(name)).hexdigest() for name in names}
+
+
+def beside_others() -> None:
+    """Check imports and the command beside a user's files and another distribution named `agents` and `train`."""
+    site = Path(sysconfig.get_path("purelib"))
+    assert not [name for name in ("agents", "train") if (site / name).exists()], "the wheel installs a generic name"
+    for name in ("agents", "train"):
+        (site / name).mkdir()
+        for file in (site / name / "__init__.py", Path.cwd() / f"{name}.py"):
+            file.write_text("raise RuntimeError('this is another project')\n", encoding="utf-8")
+    use = "import lmaas_env, lmaas_agents, lmaas_train, gymnasium; gymnasium.make('LMaaS-v0').reset(seed=0)"
+    for arguments in (["-c", use], ["-m", "lmaas_train", "--help"]):  # both have the working directory on the path
+        run = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
+        assert run.returncode == 0, run.stderr
 
 
 def smoke() -> None:
@@ -84,3 +99,4 @@ if __name__ == "__main__":
         contents(*map(Path, sys.argv[2:]))
     else:
         smoke()
+        beside_others()
