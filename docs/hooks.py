@@ -26,7 +26,7 @@ from mkdocs.structure.files import File, Files
 
 from lmaas_env.env import LMaaSEnv
 from lmaas_env.scenario import PRESETS, Scenario
-from lmaas_env.scenario_file import SECTIONS
+from lmaas_env.scenario_text import SECTIONS
 
 ROOT = Path(__file__).parent.parent
 SERVED = (".csv", ".json", ".png", ".sh", ".yaml", ".md")
@@ -86,7 +86,7 @@ EXTRAS = {  # optional dependencies: what they are for
     "docs": "this site",
     "dev": "development: tests, linter, type checker, site",
 }
-WAYS = {  # row of benchmarks/worth/ways.csv: how the energy value is estimated
+WAYS = {  # row of benchmarks/energy-value/ways.csv: how the energy value is estimated
     "exact": "exact cost of the energy that a sale drains, in expectation",
     "own days, round 1": "estimated on look-ahead IMP's own days",
     "own days, round 2": "estimated again on the days sold with that estimate",
@@ -278,7 +278,7 @@ def welfare() -> str:
 
 def energy_value() -> str:
     """Return what other estimates of the energy value add to look-ahead IMP, in $ a day."""
-    found = {(row["scenario"], row["way"]): row for row in _csv("worth/ways.csv")}
+    found = {(row["scenario"], row["way"]): row for row in _csv("energy-value/ways.csv")}
     rows = [
         [label, *(_interval(found[name, way], "added", "{:+.1f}") for name in ("day", "scarce"))]
         for way, label in WAYS.items()
