@@ -110,4 +110,5 @@ def anticipated_profit(problem: Problem, prices: FloatArray) -> float:
 
 @kernel
 def _total(worst: FloatArray, sale: FloatArray, training_cost: float) -> float:
+    """Return the seller's profit when every customer selects by ``worst`` (M, N)."""
     return chosen(sale, select(worst)).sum() - training_cost

@@ -27,11 +27,13 @@ class Tables(NamedTuple):
     worst : (N, M, J + 1), $, W at the grid's points
     sale : (N, M, J + 1), $, the seller's anticipated profit from a sale there
     best_sale : (levels, N, M, J), $, upper bound on a sale at any price of the cells j, ..., j + 2^level - 1
+    level_of : (J + 1,), the largest level that fits into a range of cells, by its width
     """
 
     worst: FloatArray
     sale: FloatArray
     best_sale: FloatArray
+    level_of: IntArray
 
 
 @kernel
@@ -66,11 +68,14 @@ def tabulate(problem: Problem, grid: FloatArray) -> Tables:
                 for j in range(cells):
                     other = best_sale[level - 1, n, m, min(j + half, cells - 1)]
                     best_sale[level, n, m, j] = max(best_sale[level - 1, n, m, j], other)
+    level_of = np.zeros(cells + 1, dtype=np.int64)
+    for width in range(2, cells + 1):
+        level_of[width] = level_of[width // 2] + 1
     return Tables(worst, sale, best_sale)
 
 
 @kernel
-def box_bound(tables: Tables, first: IntArray, last: IntArray, level_of: IntArray, gains: FloatArray) -> float:
+def box_bound(tables: Tables, first: IntArray, last: IntArray, gains: FloatArray) -> float:
     """Upper bound on the sum of sales at any prices of a box; ``gains`` (M, BLOCKS) is scratch.
 
     A customer may buy model m only at prices at which W_m reaches every rival's W at the rival's highest price. Of the
@@ -103,7 +108,7 @@ def box_bound(tables: Tables, first: IntArray, last: IntArray, level_of: IntArra
                         high = middle
                 end = high
             ends[m] = end
-            sale = _best_sale(tables, n, m, start, end, level_of)
+            sale = _best_sale(tables, n, m, start, end)
             if sale > best:
                 best, others, best_model = sale, max(others, best), m
             else:
@@ -116,10 +121,10 @@ def box_bound(tables: Tables, first: IntArray, last: IntArray, level_of: IntArra
         if base == -np.inf:  # it surely buys m: the least of the blocks' sales will do
             base = best
             for start in range(first[m], ends[m], width):
-                base = min(base, _best_sale(tables, n, m, start, min(start + width, ends[m]), level_of))
+                base = min(base, _best_sale(tables, n, m, start, min(start + width, ends[m])))
         total += base
         for start in range(first[m], ends[m], width):
-            sale = _best_sale(tables, n, m, start, min(start + width, ends[m]), level_of)
+            sale = _best_sale(tables, n, m, start, min(start + width, ends[m]))
             gains[m, (start - first[m]) // width] += max(0.0, sale - base)
     for m in range(models):
         total += gains[m].max()
@@ -127,9 +132,9 @@ def box_bound(tables: Tables, first: IntArray, last: IntArray, level_of: IntArra
 
 
 @kernel
-def _best_sale(tables: Tables, n: int, m: int, start: int, end: int, level_of: IntArray) -> float:
+def _best_sale(tables: Tables, n: int, m: int, start: int, end: int) -> float:
     """Upper bound on a sale at any price of the cells start..end-1."""
-    level = level_of[end - start]
+    level = tables.level_of[end - start]
     best = tables.best_sale[level, n, m]
     return max(best[start], best[end - 2**level])
 
@@ -175,6 +180,7 @@ class Frontier(NamedTuple):
 
 @kernel
 def _push(frontier: Frontier, size: int, bound: float, first: IntArray, last: IntArray) -> None:
+    """Add a box to a heap of ``size`` boxes."""
     at = size
     while at > 0 and frontier.bounds[(at - 1) // 2] < bound:
         parent = (at - 1) // 2
@@ -205,6 +211,7 @@ def _drop_top(frontier: Frontier, size: int) -> None:
 
 @kernel
 def _move(frontier: Frontier, source: int, target: int) -> None:
+    """Copy a box to another place of the heap."""
     frontier.bounds[target] = frontier.bounds[source]
     frontier.first[target] = frontier.first[source]
     frontier.last[target] = frontier.last[source]
@@ -213,7 +220,6 @@ def _move(frontier: Frontier, source: int, target: int) -> None:
 @kernel
 def explore(
     tables: Tables,
-    level_of: IntArray,
     frontier: Frontier,
     size: int,
     incumbent: float,
@@ -253,7 +259,7 @@ def explore(
                     trial_last[m] = middle
                 else:
                     trial_first[m] = middle
-                bounds[half] = min(parent, box_bound(tables, trial_first, trial_last, level_of, gains))
+                bounds[half] = min(parent, box_bound(tables, trial_first, trial_last, gains))
             score = max(bounds[0], bounds[1]) + 1e-3 * min(bounds[0], bounds[1])
             if score < best:
                 best = score

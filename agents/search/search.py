@@ -15,7 +15,7 @@ from lmaas_agents.seller import SearchResult
 from scipy import optimize
 
 from lmaas_env.terms import RentalTerms
-from lmaas_env.types import FloatArray, IntArray
+from lmaas_env.types import FloatArray
 
 LARGEST_GRID = 10**9  # combinations of prices
 TABLE_BYTES = 1.5e9  # of the tables of branch and bound
@@ -147,7 +147,6 @@ def _explore(
     models = terms.setup_cost.shape[1]
     grid = _grid(imp, cells)
     tables = price_boxes.tabulate(imp.problem(terms), grid)
-    level_of: IntArray = np.array([0, *(width.bit_length() - 1 for width in range(1, cells + 1))], dtype=np.int64)
     training = imp.constants.training_cost
     prices, incumbent, history, times = start.prices, start.profit + training, list(start.history), list(start.times)
     point = np.full(models, -1, dtype=np.int64)
@@ -155,7 +154,7 @@ def _explore(
     frontier = price_boxes.Frontier(np.empty(HEAP_BOXES), np.empty(shape, np.int64), np.empty(shape, np.int64))
     frontier.first[0], frontier.last[0] = 0, cells
     frontier.bounds[0] = price_boxes.box_bound(
-        tables, frontier.first[0], frontier.last[0], level_of, np.empty((models, price_boxes.BLOCKS))
+        tables, frontier.first[0], frontier.last[0], np.empty((models, price_boxes.BLOCKS))
     )
     size, closed, done, status, top, allowed = 1, -np.inf, 0, "", np.inf, np.inf
     while not status:
@@ -163,7 +162,7 @@ def _explore(
         before = incumbent
         steps = ROUND if budget is None else min(ROUND, budget - done)
         size, incumbent, closed, looked = price_boxes.explore(
-            tables, level_of, frontier, size, incumbent, point, allowed, closed, steps
+            tables, frontier, size, incumbent, point, allowed, closed, steps
         )
         done += looked
         if incumbent > before:

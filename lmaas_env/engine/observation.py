@@ -149,10 +149,12 @@ def step_lanes(
 
 @kernel
 def _standardised(value: float, sigma: float) -> float:
+    """Return a value in standard deviations, clipped; 0 where the deviation is 0."""
     return _clipped(value / sigma) if sigma > 0.0 else 0.0
 
 
 @kernel
 def _clipped(value: float) -> float:
-    value = where(value < -CLIP, -CLIP, value)  # NaN stays
+    """Return a value clipped to the observation's range; NaN stays NaN."""
+    value = where(value < -CLIP, -CLIP, value)
     return where(value > CLIP, CLIP, value)

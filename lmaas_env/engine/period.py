@@ -252,7 +252,7 @@ def settle_lanes(
             return False
         worst = worst_case_of_all(terms, price)
         choice = select(worst)
-        faded = draws.faded[low:high].reshape((high - low) * customers, slots).T.copy()
+        faded = draws.faded[low:high].reshape((high - low) * customers, slots).T
         hours, profit, energy = rent(terms, choice, price, faded)
         rentals = Rentals(choice, hours, profit, chosen(worst, choice), energy)
         record_lanes(constants, prices, state, draws, low, rentals, record)

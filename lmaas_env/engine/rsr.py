@@ -83,16 +83,17 @@ def rent(
     if count == 0:
         return hours, profit, energy
     own_price, own_fades = np.empty((1, count)), np.empty((slots, count), dtype=np.bool_)
-    for i in range(count):
-        own_price[0, i] = price[choice[renting[i]], renting[i]]
-        for slot in range(slots):
-            own_fades[slot, i] = faded[slot, renting[i]]
+    for k in range(count):
+        i, n = np.uint64(k), np.uint64(renting[k])  # unsigned: no test for negative indices
+        own_price[0, i] = price[np.uint64(choice[n]), n]
+        for slot in range(np.uint64(slots)):
+            own_fades[slot, i] = faded[slot, n]
     own = gather_terms(terms, renting, choice[renting])
     rented = np.empty((slots, 1, count))
     own_profit, own_energy = solve_recourse(own, np.zeros(1, dtype=np.int64), own_price, own_fades, rented)
-    for i in range(count):
-        n = renting[i]
+    for k in range(count):
+        i, n = np.uint64(k), np.uint64(renting[k])
         profit[n], energy[n] = own_profit[0, i], own_energy[0, i]
-        for slot in range(slots):
+        for slot in range(np.uint64(slots)):
             hours[slot, n] = rented[slot, 0, i]
     return hours, profit, energy

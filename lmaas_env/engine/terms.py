@@ -56,11 +56,11 @@ def gather_terms(terms: Terms, customers: IntArray, models: IntArray) -> Terms:
     fade_budget, saturation, energy = np.empty(count, dtype=np.int64), np.empty(count), np.empty(count)
     quality, airtime_cost = np.empty((2, 1, count)), np.empty((2, 1, count))
     power, max_hours = np.empty((2, 1, count)), np.empty((2, 1, count))
-    for i in range(count):
-        n, m = customers[i], models[i]
+    for k in range(count):
+        i, n, m = np.uint64(k), np.uint64(customers[k]), np.uint64(models[k])  # unsigned: no test for negative indices
         fade_budget[i], saturation[i], energy[i] = terms.fade_budget[n], terms.saturation[n], terms.energy[n]
         setup_cost[0, i] = terms.setup_cost[m, n]
-        for slot in range(slots):
+        for slot in range(np.uint64(slots)):
             task_value[slot, i] = terms.task_value[slot, n]
         for s in range(2):
             quality[s, 0, i], airtime_cost[s, 0, i] = terms.quality[s, m, n], terms.airtime_cost[s, m, n]
