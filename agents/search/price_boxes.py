@@ -71,7 +71,7 @@ def tabulate(problem: Problem, grid: FloatArray) -> Tables:
     level_of = np.zeros(cells + 1, dtype=np.int64)
     for width in range(2, cells + 1):
         level_of[width] = level_of[width // 2] + 1
-    return Tables(worst, sale, best_sale)
+    return Tables(worst, sale, best_sale, level_of)
 
 
 @kernel
