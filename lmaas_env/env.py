@@ -104,7 +104,7 @@ class LMaaSEnv(gym.Env[Any, Any]):
     | `customers` | str | `"rsr"` | how customers select and rent; rivals for comparison |
     | `render_mode` | `"human"`, `"ansi"`, `"rgb_array"` or None | None | a window, a table or a picture of the period |
 
-    `human` shows every period in a window by itself, two a second; who closes it lets the day go on unseen.
+    With `human`, `reset` and `step` show every period in a window, two a second; closing it does not stop the day.
 
     Presets are `day`, `static`, `scarce`, `abundant`, `public`, `city` and `population`; customers are `rsr`,
     `nominal`, `nominal-recourse`, `static-robust`, `stochastic`, `greedy-quality`, `cheapest`, `random` or

@@ -28,7 +28,7 @@ def ascend(
 ) -> tuple[FloatArray, FloatArray, int]:
     """Move one price at a time, in ``order`` (M,), while that gains.
 
-    Models that nobody rents can together hold down the price of one that somebody rents. So once no price moves alone
+    Models without customers can together hold down the price of one that has some. So once no price moves alone
     they are withdrawn, and the search goes on; if that brings nothing, they keep their prices.
     Returns the prices, the profit before and after each sweep, and the points looked at.
     """

@@ -119,7 +119,7 @@ class IMP(PricingSeller):
         """Search the prices of one period, and bound what any prices could earn.
 
         Starts from the price cap. From a ``start`` (M,), $/h, prices are iterated until none moves alone, and
-        withdrawing what nobody rents brings nothing, no further.
+        withdrawing models without customers brings nothing, no further.
         """
         terms, constants = self._period(state)
         result = self._search(terms, constants, start)

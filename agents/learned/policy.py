@@ -277,7 +277,7 @@ class LearnedSeller:
 
 
 class _Stored:
-    """Stored arrays, each checked as it is taken, so that those that nobody took are known."""
+    """Stored arrays, each checked as it is taken, so that unexpected ones can be named."""
 
     def __init__(self, weights: Mapping[str, NDArray[Any]]) -> None:
         self.weights = weights

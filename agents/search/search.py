@@ -96,7 +96,7 @@ def branch_and_bound(
         Time limit; when it is reached, the bound still holds.
     cells : int
         Cells per price, a power of two: how far boxes are split at first. Four times as many are taken if that does not
-        reach the gap, fewer where memory asks for it.
+        reach the gap, fewer where memory is short.
     boxes : int, optional
         Budget of boxes, the same on every machine; when it is spent, the bound still holds.
 

@@ -1,4 +1,4 @@
-"""LMaaSVecEnv: the native vector environment as Stable-Baselines3 wants it."""
+"""LMaaSVecEnv: the native vector environment with the interface of Stable-Baselines3's VecEnv."""
 
 from __future__ import annotations
 
