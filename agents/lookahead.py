@@ -209,7 +209,7 @@ def shadow_prices(constants: Constants, state: State, values: FloatArray, power:
         own, charge = values[after, n % values.shape[1]], state.charge[k, n]
         capacity = known.capacity[row % known.capacity.shape[0]]
         before = charge + numbers.harvest * capacity
-        spared = value_at(own, before / capacity)
+        spared = value_at(own, float(before / capacity))
         for m in range(power.shape[0]):
             use = min(TYPICAL_HOURS * power[m, row], max(charge, LEAST_USE))
             found[m, row] = max(spared - value_at(own, (before - use) / capacity), 0.0) / use

@@ -179,7 +179,7 @@ class Market:
         lead = shape[:-1]
         if posted.shape != (*lead, self.catalogue.size):
             raise ValueError(f"prices have shape {posted.shape}, they must be {(*lead, self.catalogue.size)}")
-        faded = np.ascontiguousarray(draws.faded)
+        before, faded = self.as_batch(state), np.ascontiguousarray(draws.faded)
         expected = (*shape, self.scenario.slots)
         if faded.shape != expected or faded.dtype != np.bool_:
             raise ValueError(f"draws: faded has shape {faded.shape} ({faded.dtype}), it must be {expected} (bool)")
@@ -189,7 +189,7 @@ class Market:
         )
         rows = np.ascontiguousarray(posted) if lead else posted[None]
         record = self.new_record(len(rows))
-        self.settle_batch(rows, self.as_batch(state), batch, record)
+        self.settle_batch(rows, before, batch, record)
         settlement, after = settlement_of(rows, batch.faded, record), state_after(record)
         if lead:
             return settlement, after

@@ -95,7 +95,7 @@ class Scenario:
     settlement: str = option("recourse", ("recourse", "plan"), "rent with recourse, or the hours of the robust plan")
     observation: str = option("full", ("full", "public"), "what sellers see")
     resample_population: str = option(
-        "never", ("never", "episode"), "draw a new population every episode, whose constants the seller sees"
+        "never", ("never", "episode"), "draw a new population every episode; the seller sees its constants"
     )
 
     def __post_init__(self) -> None:
@@ -166,6 +166,8 @@ class Scenario:
             If the file cannot be read or anything is wrong with its numbers: every fault with its line.
         """
         numbers, lines = lined_yaml.load(path, "scenario")
+        if "turnover" in numbers:
+            lines.setdefault("resample_population", lines["turnover"])
         numbers = _with_new_names(numbers)
         folder = Path(path).absolute().parent
         found = [(lines.get(key, 0), fault) for key, fault in lined_yaml.repeated(lines)]

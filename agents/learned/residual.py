@@ -156,7 +156,7 @@ def _features(constants: Constants, state: State, planned: FloatArray, periods: 
         prices[k] = planned[min(state.hour[k], planned.shape[0] - 1)]
     terms = terms_of_lanes(constants, state, 0, lanes)
     hours = np.empty((slots, models, lanes * customers))
-    profit = worst_case(terms, np.arange(models), price_per_customer(prices, customers), hours)
+    profit = worst_case(terms, np.arange(models, dtype=np.int64), price_per_customer(prices, customers), hours)
     seen, clock = np.empty((lanes, customers, CUSTOMER_FEATURES + 3 * models)), np.empty((lanes, CLOCK_FEATURES))
     for k in range(lanes):
         angle = 2.0 * math.pi * state.hour[k] / 24.0

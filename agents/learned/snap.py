@@ -64,10 +64,10 @@ def _snap_lanes(
 def _snap(terms: Terms, prices: FloatArray, order: IntArray, radius: float, floor: float, cap: float) -> None:
     """Move the prices (M,) of one market in place."""
     (models, customers), slots = terms.setup_cost.shape, terms.task_value.shape[0]
-    hours, scratch, every = np.empty((slots, models, customers)), np.empty(slots), np.arange(models)
+    hours, scratch, every = np.empty((slots, models, customers)), np.empty(slots), np.arange(models, dtype=np.int64)
     for m in order:
         profit = worst_case(terms, every, price_per_customer(prices.reshape(1, models), customers), hours)
-        price = prices[m]
+        price = float(prices[m])
         nearest, who, offered, found = radius, -1, 0.0, price
         for n in range(customers):
             rented = hours[:, m, n].sum()
@@ -76,7 +76,7 @@ def _snap(terms: Terms, prices: FloatArray, order: IntArray, radius: float, floo
                 for other in range(models):
                     if other != m:
                         offer = max(offer, profit[other, n])
-                threshold = price + (profit[m, n] - offer) / rented
+                threshold = price + float((profit[m, n] - offer) / rented)
                 if floor < threshold <= cap and abs(math.log(threshold / price)) < nearest:
                     nearest, who, offered = abs(math.log(threshold / price)), n, offer
                     found = threshold
@@ -86,5 +86,5 @@ def _snap(terms: Terms, prices: FloatArray, order: IntArray, radius: float, floo
                 gain, rented, _ = recourse(terms, who, m, found, faded, scratch)
                 if gain <= offered:  # up to rounding, it is there
                     break
-                found = min(cap, found + (gain - offered) / rented)
+                found = min(cap, found + float((gain - offered) / rented))
             prices[m] = max(floor, found * (1.0 - MARGIN))

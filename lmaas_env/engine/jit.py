@@ -33,12 +33,11 @@ def kernel(function: Function) -> Function:
     no folder for the cache can be written, kernels are compiled in every process, after one warning.
     """
     _drop_stale_kernels(_package_of(Path(function.__code__.co_filename)))
-    options = {"error_model": "numpy", "nogil": True}
     try:
-        return cast(Function, njit(cache=True, **options)(function))
+        return cast(Function, njit(cache=True, error_model="numpy", nogil=True)(function))
     except RuntimeError:  # numba finds no place for its cache
         _warn_of_no_cache()
-        return cast(Function, njit(**options)(function))
+        return cast(Function, njit(error_model="numpy", nogil=True)(function))
 
 
 @functools.cache

@@ -95,23 +95,27 @@ def load(
     chunk, to, row, model = chunks[0], np.uint64(at), np.uint64(first), np.uint64(m)
     count = np.uint64(min(WIDTH - at, price.shape[0] - first))
     for i in range(count):
-        chunk["energy"][to + i] = terms.energy[row + i]
+        chunk["energy"][to + np.uint64(i)] = terms.energy[row + np.uint64(i)]
     for i in range(count):
-        chunk["setup_cost"][to + i] = terms.setup_cost[model, row + i]
+        chunk["setup_cost"][to + np.uint64(i)] = terms.setup_cost[model, row + np.uint64(i)]
     for s in range(2):
         for i in range(count):
-            chunk["cost"][s, to + i] = price[row + i] + terms.airtime_cost[s, model, row + i]
+            chunk["cost"][s, to + np.uint64(i)] = (
+                price[row + np.uint64(i)] + terms.airtime_cost[s, model, row + np.uint64(i)]
+            )
         for i in range(count):
-            chunk["power"][s, to + i] = terms.power[s, model, row + i]
+            chunk["power"][s, to + np.uint64(i)] = terms.power[s, model, row + np.uint64(i)]
         for i in range(count):
-            chunk["kappa_q"][s, to + i] = terms.saturation[row + i] * terms.quality[s, model, row + i]
+            chunk["kappa_q"][s, to + np.uint64(i)] = (
+                terms.saturation[row + np.uint64(i)] * terms.quality[s, model, row + np.uint64(i)]
+            )
         for i in range(count):
-            chunk["max_hours"][s, to + i] = terms.max_hours[s, model, row + i]
+            chunk["max_hours"][s, to + np.uint64(i)] = terms.max_hours[s, model, row + np.uint64(i)]
     for k in range(terms.task_value.shape[0]):
         for i in range(count):
-            slots[k]["value"][to + i] = terms.task_value[k, row + i]
+            slots[k]["value"][to + np.uint64(i)] = terms.task_value[k, row + np.uint64(i)]
         for i in range(count):
-            slots[k]["faded"][to + i] = where(faded[k, row + i], 1, 0)
+            slots[k]["faded"][to + np.uint64(i)] = where(faded[k, row + np.uint64(i)], 1, 0)
     return at + int(count)
 
 

@@ -34,7 +34,7 @@ def worst_case(terms: Terms, models: IntArray, price: FloatArray, hours: FloatAr
 @kernel
 def worst_case_of_all(terms: Terms, price: FloatArray) -> FloatArray:
     """Return W (M, R) at one price per model and customer (M, R)."""
-    return worst_case(terms, np.arange(price.shape[0]), price, np.empty((0, *price.shape)))
+    return worst_case(terms, np.arange(price.shape[0], dtype=np.int64), price, np.empty((0, *price.shape)))
 
 
 @kernel

@@ -1,4 +1,4 @@
-"""Look-ahead IMP: the worth of charge by simulation, exact in the charged objective, worth something on new days."""
+"""Look-ahead IMP: its energy value by simulation, its prices against the charged objective, its gain on new days."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from lmaas_agents import IMP, LookaheadIMP, PublicIMP, PublicLookaheadIMP
 from lmaas_agents.imp.line_search import MARGIN
-from lmaas_agents.lookahead import SHARES, Plan, plan_day, worth_of_charge
+from lmaas_agents.lookahead import SHARES, Plan, energy_value, plan_day
 from lmaas_train.evaluation.rollout import rollout
 
 from lmaas_env import Market, Scenario
 from lmaas_env.market import unstack
 from lmaas_env.rsr import solve
 from lmaas_env.seeds import draw_days, held_out_seeds, tuning_seeds
+from tests.days import one_day
 
 
 @pytest.fixture(scope="module")
@@ -33,25 +34,25 @@ def test_nothing_is_charged_where_no_hour_is_left(plan: Plan) -> None:
     assert LookaheadIMP(static).prices(first).tolist() == IMP(static).prices(first).tolist()
 
 
-def test_worth_of_charge_is_what_sold_days_bring_from_each_charge(plan: Plan) -> None:
+def test_the_energy_value_is_the_profit_of_days_sold_from_each_charge(plan: Plan) -> None:
     """The backward recursion against days sold forward, from hour 12 and from four charges."""
     market, start, days = Market("day"), 12, 600
-    worth = worth_of_charge(market, plan.prices, draws=256)
+    values = energy_value(market, plan.prices, draws=256)
     first, draws = draw_days(market, held_out_seeds(days))
-    assert (worth[-1] == 0.0).all()
+    assert (values[-1] == 0.0).all()
     for level in (2, 4, 6, 8):
         state = first._replace(hour=start, charge=np.tile(SHARES[level] * market.population.capacity, (days, 1)))
         total = np.zeros(days)
         for hour in range(start, 24):
-            sale, state = market.settle(np.tile(plan.prices[hour], (days, 1)), state, draws[hour])
+            sale, state = market.settle(np.tile(plan.prices[hour], (days, 1)), state, draws.at(hour))
             total += sale.profit + market.catalogue.training_cost.sum()
-        expected = worth[start, :, level].sum()
+        expected = values[start, :, level].sum()
         # States of a day are drawn anew every hour in the recursion, and charges lie between its levels.
         assert expected == pytest.approx(total.mean(), rel=0.03, abs=4.0 * total.std() / days**0.5)
 
 
-def test_a_fuller_battery_is_worth_more_and_less_so_the_fuller_it_is(plan: Plan) -> None:
-    total = plan.worth.sum(axis=1)
+def test_the_energy_value_is_increasing_and_concave_in_the_charge(plan: Plan) -> None:
+    total = plan.energy_value.sum(axis=1)
     assert (np.diff(total[:23], axis=1) > 0.0).all()
     slope = np.diff(total[:20], axis=1) / np.diff(SHARES)
     assert (slope[:, 0] > 2.0 * slope[:, -1]).all()
@@ -74,7 +75,7 @@ def test_a_wh_costs_more_where_little_is_left_and_nothing_where_it_would_be_spil
 def test_no_single_price_gains_in_profit_net_of_the_charge(hour: int, plan: Plan) -> None:
     market = Market("day")
     seller = LookaheadIMP(market, anticipate="worst_case", plan=plan)
-    state = market.day(np.random.default_rng(1))[0]._replace(hour=hour)
+    state = one_day(market, 1)[0]._replace(hour=hour)
     terms = market.terms(state)
     models = market.catalogue
     shadow_price = seller.shadow_price(state)
@@ -99,8 +100,8 @@ def test_no_single_price_gains_in_profit_net_of_the_charge(hour: int, plan: Plan
             assert net(prices) <= result.profit + allowed
 
 
-def test_customers_sold_to_at_a_charged_loss_do_not_make_the_search_long(plan: Plan) -> None:
-    """First-order bounds at prices below the charged cost took two million looks in such a state."""
+def test_sales_at_a_charged_loss_do_not_make_the_search_long(plan: Plan) -> None:
+    """First-order bounds at prices below the charged cost took two million evaluations in such a state."""
     market = Market("day")
     seller = LookaheadIMP(market, plan=plan)
     state, draws = draw_days(market, tuning_seeds(2))
@@ -110,7 +111,7 @@ def test_customers_sold_to_at_a_charged_loss_do_not_make_the_search_long(plan: P
             found = seller.solve(lane)
             assert found.evaluations < 20_000
             prices.append(found.prices)
-        state = market.settle(np.stack(prices), state, draws[hour])[1]
+        state = market.settle(np.stack(prices), state, draws.at(hour))[1]
 
 
 @pytest.mark.parametrize(("scenario", "seed"), [("scarce", 0), ("scarce", 3)])
@@ -133,6 +134,6 @@ def test_a_plan_is_the_same_every_time_and_reads_no_held_out_day() -> None:
     market = Market("scarce", seed=2)
     one, two = plan_day(market, rounds=2), plan_day(market, rounds=2)
     assert one.prices.tolist() == two.prices.tolist()
-    assert one.worth.tolist() == two.worth.tolist()
+    assert one.energy_value.tolist() == two.energy_value.tolist()
     assert one.prices.shape == (24, 4)
-    assert one.worth.shape == (25, 24, SHARES.size)
+    assert one.energy_value.shape == (25, 24, SHARES.size)

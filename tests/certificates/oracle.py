@@ -1,7 +1,7 @@
 """A second way to every number of RSR: enumerate the fades, solve each recourse generally, certify the answer.
 
-Nothing here uses Theorem 1 or `lmaas_env.engine.recourse`; all that is shared is `RentalTerms`. `dual_bound` maximises over the
-hours slot by slot, as any dual function does, and searches its multiplier numerically.
+Nothing here uses Theorem 1 or `lmaas_env.engine`; only `RentalTerms` is shared. `dual_bound` maximises over the hours
+slot by slot, as any dual function does, and searches its multiplier numerically.
 """
 
 from __future__ import annotations

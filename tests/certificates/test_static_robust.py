@@ -1,4 +1,4 @@
-"""Static-robust plans: certified by their bound, and by searches that know nothing of the method."""
+"""Static-robust plans: certified by their bound, and by searches that do not use the method."""
 
 from __future__ import annotations
 
@@ -10,27 +10,21 @@ from scipy.optimize import differential_evolution
 from lmaas_env import Market
 from lmaas_env.customers import static_robust
 from lmaas_env.customers.strategies import strategy
-from lmaas_env.engine import recourse as kernels
-from lmaas_env.engine import recourse_simd as waterfilling
+from lmaas_env.engine import rsr
+from lmaas_env.engine.terms import price_per_customer
+from lmaas_env.rsr import solve
 from lmaas_env.terms import RentalTerms
 from lmaas_env.types import FloatArray
-from tests.certificates.oracle import fade_patterns, random_prices, random_terms
+from tests.certificates.checks import worst_of_plan
+from tests.certificates.oracle import random_prices, random_terms
+from tests.days import one_day
 
 SLOTS = (1, 2, 2, 3, 3, 4, 5, 6)
 
 
-def _worst_case(terms: RentalTerms, n: int, m: int, price: float, booked: FloatArray) -> float:
-    """The least profit of booked hours over the patterns of the budget, written a second time."""
-    profits: list[float] = []
-    for faded in fade_patterns(booked.size, int(terms.fade_budget[n])):
-        charge, profit = float(terms.energy[n]), -float(terms.setup_cost[n, m]) - price * float(booked.sum())
-        for slot, s in enumerate(faded.astype(int)):
-            used = min(float(booked[slot]), float(terms.max_hours[n, m, s]), charge / float(terms.power[n, m, s]))
-            charge = max(charge - float(terms.power[n, m, s]) * used, 0.0)
-            gain = np.log1p(terms.saturation[n] * terms.quality[n, m, s] * used)
-            profit += float(terms.task_value[n, slot] * gain - terms.airtime_cost[n, m, s] * used)
-        profits.append(profit)
-    return min(profits)
+def _plans(terms: RentalTerms, prices: FloatArray, every_model: bool = True) -> static_robust.RobustPlans:
+    """The plans of customers that see the same prices (M,)."""
+    return static_robust.robust_plans(terms.arrays, price_per_customer(prices[None], terms.size), every_model)
 
 
 def _scale(value: FloatArray) -> FloatArray:
@@ -43,16 +37,16 @@ def test_plans_are_certified_and_worth_what_they_say(seed: int) -> None:
     for slots in SLOTS * 4:
         terms = random_terms(rng, 3, 2, slots)
         prices = random_prices(rng, 2) if seed % 2 else 10.0 ** rng.uniform(-0.5, 1.3, 2)
-        plans = static_robust.plan_rows(terms.arrays, prices[None], every_model=True)
-        rsr = waterfilling.solve_rows(terms.arrays, prices[None])[1]
+        plans = _plans(terms, prices)
+        with_recourse = solve(terms, prices).worst_case_profit.T
         assert (plans.worst <= plans.bound).all()
         assert (plans.bound - plans.worst <= 1e-8 * _scale(plans.worst)).all()
-        assert (plans.worst <= rsr + 1e-9 * _scale(rsr)).all()
-        assert (plans.worst >= -terms.setup_cost).all()
+        assert (plans.worst <= with_recourse + 1e-9 * _scale(with_recourse)).all()
+        assert (plans.worst >= -terms.setup_cost.T).all()
         for n in range(terms.size):
             for m in range(2):
-                again = _worst_case(terms, n, m, float(prices[m]), plans.plan[n, m])
-                assert plans.worst[n, m] == pytest.approx(again, rel=1e-11, abs=1e-11)
+                again = worst_of_plan(terms, n, m, float(prices[m]), plans.hours[:, m, n])
+                assert plans.worst[m, n] == pytest.approx(again, rel=1e-11, abs=1e-11)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -61,48 +55,47 @@ def test_differential_evolution_reaches_the_plan_and_never_beats_it(seed: int) -
     for slots in (1, 2, 3):
         terms = random_terms(rng, 3, 1, slots)
         price = float(10.0 ** rng.uniform(-0.5, 1.3))
-        plans = static_robust.plan_rows(terms.arrays, np.array([[price]]), every_model=True)
+        plans = _plans(terms, np.array([price]))
         for n in range(terms.size):
             found = differential_evolution(
-                lambda booked, n=n, terms=terms, price=price: -_worst_case(terms, n, 0, price, booked),
+                lambda booked, n=n, terms=terms, price=price: -worst_of_plan(terms, n, 0, price, booked),
                 [(0.0, float(terms.max_hours[n, 0, 0]))] * slots,
                 rng=0,
                 tol=1e-10,
                 maxiter=150,
                 polish=False,
             )
-            value, scale = plans.worst[n, 0], max(1.0, abs(plans.worst[n, 0]))
+            value, scale = plans.worst[0, n], max(1.0, abs(plans.worst[0, n]))
             assert -found.fun <= value + 1e-8 * scale
             assert max(-found.fun, -terms.setup_cost[n, 0]) >= value - 1e-3 * scale
 
 
 def test_an_optimal_plan_may_differ_from_the_plan_of_rsr() -> None:
-    """The certificate would be idle if RSR's plan were always a saddle point; on some days it is not."""
+    """The certificate would prove nothing if RSR's plan were always a saddle point; on some days it is not."""
     market = Market("scarce", seed=3)
-    state, draws = market.day(np.random.default_rng(3))
+    state, draws = one_day(market, 3)
     prices = np.array([4.0, 6.0, 10.0, 20.0])
     beaten = 0
-    for draw in draws:
+    for hour in range(market.scenario.periods):
         terms = market.terms(state)
-        plans = static_robust.plan_rows(terms.arrays, prices[None], every_model=True)
-        _, _, planned = waterfilling.solve_rows(terms.arrays, prices[None])
+        plans, planned = _plans(terms, prices), solve(terms, prices).planned_hours
         for n in range(terms.size):
             for m in range(4):
-                kept = _worst_case(terms, n, m, float(prices[m]), planned[n, m])
-                assert kept <= plans.bound[n, m] + 1e-9
-                beaten += plans.worst[n, m] > kept + 1e-6
-        _, state = market.settle(prices, state, draw)
+                kept = worst_of_plan(terms, n, m, float(prices[m]), planned[n, m])
+                assert kept <= plans.bound[m, n] + 1e-9
+                beaten += plans.worst[m, n] > kept + 1e-6
+        _, state = market.settle(prices, state, draws.at(hour))
     assert beaten > 0
 
 
-def test_between_nominal_and_rsr_in_the_worst_case() -> None:
+def test_between_nominal_and_rsr_in_theworst_of_plan() -> None:
     for scenario in ("day", "scarce"):
         market = Market(scenario, seed=1)
-        state, _ = market.day(np.random.default_rng(1))
+        state, _ = one_day(market, 1)
         terms = market.terms(state).arrays
-        taste, prices = np.zeros(24), np.array([[3.0, 5.0, 9.0, 15.0]])
+        price = price_per_customer(np.array([[3.0, 5.0, 9.0, 15.0]]), 24)
         worst = {
-            name: strategy(name, 0.15).select(terms, prices, taste).worst_case_profit
+            name: strategy(name, 0.15).select(terms, price, np.zeros(24)).worst_case_profit
             for name in ("nominal", "static-robust", "rsr")
         }
         assert (worst["nominal"] <= worst["static-robust"] + 1e-9).all()
@@ -113,17 +106,16 @@ def test_between_nominal_and_rsr_in_the_worst_case() -> None:
 def test_models_that_cannot_win_may_be_dropped_without_changing_the_choice() -> None:
     rng = np.random.default_rng(5)
     for _ in range(20):
-        terms, prices = random_terms(rng, 4, 3, 4), random_prices(rng, 3)[None]
-        every = static_robust.plan_rows(terms.arrays, prices, every_model=True)
-        some = static_robust.plan_rows(terms.arrays, prices)
+        terms, prices = random_terms(rng, 4, 3, 4), random_prices(rng, 3)
+        every, some = _plans(terms, prices), _plans(terms, prices, every_model=False)
+        best, selected = every.worst.max(axis=0), rsr.select(some.worst)
+        assert ((selected < 0) == (rsr.select(every.worst) < 0)).all()
         for n in range(terms.size):
-            choice = kernels.select(some.worst[n])
-            assert (choice < 0) == (kernels.select(every.worst[n]) < 0)
-            if choice >= 0:
-                assert_allclose(some.worst[n, choice], every.worst[n].max(), rtol=1e-8, atol=1e-8)
+            if selected[n] >= 0:
+                assert_allclose(some.worst[selected[n], n], best[n], rtol=1e-8, atol=1e-8)
 
 
 def test_negative_prices_are_refused() -> None:
     terms = random_terms(np.random.default_rng(0), 1, 2, 2)
     with pytest.raises(ValueError, match="needs prices >= 0"):
-        static_robust.plan_rows(terms.arrays, np.array([[1.0, -1.0]]))
+        _plans(terms, np.array([1.0, -1.0]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from lmaas_env.scenario import MODEL_FIELDS
 
 pytestmark = pytest.mark.filterwarnings("error")
 
+LONGEST_DAY = next(field for field in dataclasses.fields(Scenario) if field.name == "periods").metadata["high"]
 every_id = pytest.mark.parametrize("env_id", ENVIRONMENTS)
 
 
@@ -83,8 +85,16 @@ def test_an_episode_is_the_scenarios_day_terminated_and_never_truncated(env_id: 
     periods = Scenario.preset(ENVIRONMENTS[env_id]).periods
     assert flags == [(False, False)] * (periods - 1) + [(True, False)]
     assert periods == (1 if env_id == "LMaaS-Static-v0" else 24)
-    assert env.spec is not None
-    assert env.spec.max_episode_steps is None
+    limit = gym.spec(env_id).max_episode_steps
+    assert limit is not None
+    assert limit > LONGEST_DAY
+
+
+def test_the_longest_day_is_not_truncated() -> None:
+    env = gym.make("LMaaS-v0", scenario=dataclasses.replace(small_scenario(), periods=LONGEST_DAY))
+    env.reset(seed=1)
+    flags = [step[2:4] for step in random_steps(env, seed=1)]
+    assert flags == [(False, False)] * (LONGEST_DAY - 1) + [(True, False)]
 
 
 @every_id

@@ -1,11 +1,13 @@
-"""The environment is a thin shell: it refuses before it changes anything, and its info is the period's books."""
+"""The environment is a thin shell: it refuses before it changes anything, and its info is that of the settlement."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import data_equivalence
@@ -31,7 +33,7 @@ BAD_ACTIONS = {
 }
 
 
-def played(env: LMaaSEnv, seed: int, periods: int | None = None) -> list[dict[str, Any]]:
+def infos_of_a_day(env: LMaaSEnv, seed: int, periods: int | None = None) -> list[dict[str, Any]]:
     """The infos of the first periods of a day (all of it by default) at random prices from floor to middle."""
     env.reset(seed=seed)
     rng = np.random.default_rng(seed)
@@ -100,10 +102,10 @@ def test_reward_is_profit_per_customer(scenario: str) -> None:
 
 
 @pytest.mark.parametrize("scenario", ENVIRONMENTS.values())
-def test_info_holds_the_periods_books_under_stable_names(scenario: str) -> None:
+def test_info_holds_the_periods_accounts_under_stable_names(scenario: str) -> None:
     env = LMaaSEnv(scenario)
     catalogue, n = env.market.catalogue, env.market.population.size
-    for info in played(env, seed=4):
+    for info in infos_of_a_day(env, seed=4):
         assert list(info) == INFO_KEYS
         counts, hours = info["customers_per_model"], info["hours_per_model"]
         assert info["revenue"] - info["cost"] == info["profit"]
@@ -121,7 +123,7 @@ def test_info_holds_the_periods_books_under_stable_names(scenario: str) -> None:
 @pytest.mark.parametrize("scenario", ENVIRONMENTS.values())
 def test_info_is_that_of_the_settlement(scenario: str) -> None:
     env = LMaaSEnv(scenario)
-    info = played(env, seed=5, periods=1)[0]
+    info = infos_of_a_day(env, seed=5, periods=1)[0]
     settlement = env.settlement
     assert settlement is not None
     for name in ("profit", "revenue", "cost", "prices", "customers_per_model", "hours_per_model"):
@@ -151,9 +153,27 @@ def test_what_a_step_returned_is_not_changed_by_later_steps() -> None:
     assert all(np.array_equal(info[name], kept[1][name]) for name in INFO_KEYS)
 
 
+@pytest.mark.parametrize("env_id", ENVIRONMENTS)
+def test_info_can_be_written_as_json(env_id: str) -> None:
+    env = gym.make(env_id)
+    env.reset(seed=8)
+    *_, info = env.step(ACTION)
+    read = json.loads(json.dumps(info, default=lambda x: x.tolist()))
+    assert list(read) == INFO_KEYS
+    assert all(np.array_equal(read[name], info[name]) for name in INFO_KEYS)
+
+
+def test_gymnasiums_wrapper_adds_the_period_to_the_observation_and_truncates_no_day() -> None:
+    env = gym.wrappers.TimeAwareObservation(gym.make("LMaaS-v0"))
+    assert env.reset(seed=0)[0].shape == (76,)
+    steps = [env.step(ACTION) for _ in range(24)]
+    assert [step[0][-1] for step in steps] == list(range(1, 25))
+    assert [step[2:4] for step in steps] == [(False, False)] * 23 + [(True, False)]
+
+
 @pytest.mark.parametrize("then", ["", "import gymnasium as g; e = g.make('LMaaS-v0'); e.reset(); e.step([0, 0, 0, 0])"])
 def test_the_package_loads_neither_torch_nor_sb3_nor_matplotlib(then: str) -> None:
-    heavy = {"torch", "stable_baselines3", "matplotlib", "agents", "train"}
+    heavy = {"torch", "stable_baselines3", "matplotlib", "lmaas_agents", "lmaas_train"}
     code = f"import sys, lmaas_env; {then or 'pass'}; print(sorted({heavy!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

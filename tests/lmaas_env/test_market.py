@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import data_equivalence
 from scipy import stats
 
-from lmaas_env import Draws, Market, MarketState, Scenario, Settlement
-from lmaas_env.engine.parallel import in_threads, thread_count
-from lmaas_env.market import stack, unstack
+from lmaas_env import Draws, Market, Scenario, Settlement, State
+from lmaas_env.customers.strategies import RSR
+from lmaas_env.market import unstack
 from lmaas_env.rsr import solve
 from lmaas_env.seeds import draw_days
+from tests.days import one_day, periods_of
 
 SCENARIOS = ["day", "static", "scarce", "abundant", "public"]
 TINY_SIZES = dataclasses.replace(Scenario(), customers=2, slots=1, fade_budgets=(0, 5))
 RENTAL = ("quality", "airtime_cost", "power", "max_hours")
+Arrays = TypeVar("Arrays", State, Draws)
+
+
+def stacked(markets: Sequence[Arrays]) -> Arrays:
+    """The states or the draws of K markets with a leading lane axis."""
+    return type(markets[0])(*(np.stack(arrays) for arrays in zip(*markets, strict=True)))
 
 
 def random_prices(rng: np.random.Generator, shape: tuple[int, ...] = (4,)) -> np.ndarray:
@@ -29,28 +35,28 @@ def random_prices(rng: np.random.Generator, shape: tuple[int, ...] = (4,)) -> np
     return np.exp(rng.uniform(0.0, np.log(12.0), shape))
 
 
-def random_state(market: Market, seed: int, spread: float = 1.0) -> MarketState:
+def random_state(market: Market, seed: int, spread: float = 1.0) -> State:
     """A state at any hour, with empty, low and full batteries; a spread of 10 brings dead and perfect links."""
     rng, n = np.random.default_rng(seed), market.population.size
     charge = market.population.capacity * rng.choice([0.0, 0.01, 0.3, 1.0], n) * rng.random(n)
     demand = 0.25 * spread * rng.standard_normal(n)
-    return MarketState(int(rng.integers(0, 60)), 4.0 * spread * rng.standard_normal(n), demand, charge)
+    return State(int(rng.integers(0, 60)), 4.0 * spread * rng.standard_normal(n), demand, charge)
 
 
-def settled_days(market: Market, seeds: range) -> list[tuple[MarketState, Draws, Settlement, MarketState]]:
+def settled_days(market: Market, seeds: range) -> list[tuple[State, Draws, Settlement, State]]:
     """(state, draws, settlement, next state) of every period of some days at random prices."""
     periods = []
     for seed in seeds:
         rng = np.random.default_rng(seed)
-        state, draws = market.day(rng)
-        for period in draws:
+        state, draws = one_day(market, rng)
+        for period in periods_of(draws):
             settlement, after = market.settle(random_prices(rng), state, period)
             periods.append((state, period, settlement, after))
             state = after
     return periods
 
 
-def terms_by_hand(market: Market, state: MarketState) -> dict[str, np.ndarray]:
+def terms_by_hand(market: Market, state: State) -> dict[str, np.ndarray]:
     """market.md sections 2 and 6, in numpy, from the scenario's and the population's numbers alone."""
     numbers, people = market.scenario, market.population
     kilometres, bandwidth = people.distance / 1e3, people.bandwidth
@@ -137,9 +143,9 @@ def test_two_sellers_on_one_seed_meet_the_same_day() -> None:
     market = Market("day")
     paths = []
     for price in (1.0, 40.0):
-        state, draws = market.day(np.random.default_rng(5))
+        state, draws = one_day(market, 5)
         path, sold = [], 0.0
-        for period in draws:
+        for period in periods_of(draws):
             settlement, state = market.settle(np.full(4, price), state, period)
             path.append((settlement.faded, state.shadowing, state.demand, period))
             sold += settlement.hours.sum()
@@ -160,7 +166,7 @@ def test_shadowing_and_demand_are_stationary_with_their_hourly_correlation() -> 
     market = Market("day")
     state, draws = draw_days(market, range(150))
     n = state.shadowing.size
-    for period in draws:
+    for period in periods_of(draws):
         _, after = market.settle(np.full((150, 4), 40.0), state, period)
         off = [*z_scores(after.shadowing, 0.0, 4.0), *z_scores(after.demand, 0.0, 0.25)]
         for now, then, sigma, rho in (
@@ -174,8 +180,8 @@ def test_shadowing_and_demand_are_stationary_with_their_hourly_correlation() -> 
 
 def test_draws_and_the_first_state_follow_market_md_section_6() -> None:
     market, rng = Market("city"), np.random.default_rng(7)
-    state = stack([market.initial_state(rng) for _ in range(40)])
-    draws = stack([market.draws(rng) for _ in range(40)])
+    state = stacked([market.initial_state(rng) for _ in range(40)])
+    draws = stacked([market.draws(rng) for _ in range(40)])
     slots = draws.faded
     assert slots.shape == (40, 1000, 6)
     assert abs(slots.mean() - 0.15) < 4.0 * np.sqrt(0.15 * 0.85 / slots.size)
@@ -197,9 +203,9 @@ def test_draws_and_the_first_state_follow_market_md_section_6() -> None:
 
 def test_a_days_draws_are_its_periods_in_order() -> None:
     market = Market("day")
-    day, rng = market.day(np.random.default_rng(3)), np.random.default_rng(3)
+    (state, draws), rng = one_day(market, 3), np.random.default_rng(3)
     by_hand = market.initial_state(rng), [market.draws(rng) for _ in range(24)]
-    assert data_equivalence(day, by_hand, exact=True)
+    assert data_equivalence((state, periods_of(draws)), by_hand, exact=True)
 
 
 @pytest.mark.parametrize("name", ["day", "static", "scarce"])
@@ -209,7 +215,7 @@ def test_lanes_settle_like_single_markets(name: str) -> None:
     states = [random_state(market, seed) for seed in range(5)]
     draws = [market.draws(rng) for _ in states]
     prices = random_prices(rng, (5, 4))
-    together, after = market.settle(prices, stack(states), stack(draws))
+    together, after = market.settle(prices, stacked(states), stacked(draws))
     singles = [market.settle(prices[k], states[k], draws[k]) for k in range(5)]
     assert together.profit.shape == (5,)
     assert np.unique(together.choice).size > 3
@@ -225,16 +231,16 @@ def test_lanes_settle_like_single_markets(name: str) -> None:
 def test_lanes_have_the_terms_of_single_markets_one_after_another() -> None:
     market = Market("day")
     states = [random_state(market, seed) for seed in range(3)]
-    together, singles = market.terms(stack(states)), [market.terms(state) for state in states]
+    together, singles = market.terms(stacked(states)), [market.terms(state) for state in states]
     for name in terms_by_hand(market, states[0]):
         joined = np.concatenate([getattr(single, name) for single in singles])
         np.testing.assert_allclose(getattr(together, name), joined, rtol=1e-12, err_msg=name)
 
 
-def test_unstack_undoes_stack() -> None:
+def test_unstack_gives_the_states_that_were_stacked() -> None:
     market = Market("day")
     states = [random_state(market, seed) for seed in range(3)]
-    for state, back in zip(states, unstack(stack(states)), strict=True):
+    for state, back in zip(states, unstack(stacked(states)), strict=True):
         assert all(np.array_equal(a, b) for a, b in zip(state, back, strict=True))
 
 
@@ -268,14 +274,14 @@ def test_realised_profit_is_at_least_the_promise_while_no_more_slots_fade_than_b
 
 def test_a_static_market_is_one_period_in_which_the_plan_is_what_is_rented() -> None:
     market = Market("static")
-    state, draws = market.day(np.random.default_rng(4))
-    assert len(draws) == 1
-    assert not draws[0].faded.any()
+    state, draws = one_day(market, 4)
+    assert len(draws.faded) == 1
+    assert not draws.faded.any()
     assert (state.shadowing == 0.0).all()
     assert (state.demand == 0.0).all()
     assert (state.charge == market.population.capacity).all()
     prices = np.array([4.0, 5.0, 6.0, 8.0])
-    settlement, _ = market.settle(prices, state, draws[0])
+    settlement, _ = market.settle(prices, state, draws.at(0))
     plan = solve(market.terms(state), prices)
     buyers = np.flatnonzero(plan.choice >= 0)
     assert buyers.size > 10
@@ -322,14 +328,14 @@ def test_the_books_are_what_choices_hours_and_prices_give_by_hand(name: str) -> 
 
 def test_with_no_customers_renting_the_seller_loses_its_training_costs() -> None:
     market = Market(dataclasses.replace(Scenario(), price_cap=1e6))
-    state, draws = market.day(np.random.default_rng(0))
-    settlement, _ = market.settle(np.full(4, 1e6), state, draws[0])
+    state, draws = one_day(market, 0)
+    settlement, _ = market.settle(np.full(4, 1e6), state, draws.at(0))
     assert (settlement.choice == -1).all()
     assert settlement.revenue == 0.0
     assert settlement.profit == pytest.approx(-(0.2 + 0.5 + 1.2 + 3.0))
 
 
-CALLS: dict[str, Callable[[Market, np.ndarray, MarketState, Draws], Any]] = {
+CALLS: dict[str, Callable[[Market, np.ndarray, State, Draws], Any]] = {
     "terms": lambda market, _, state, __: market.terms(state),
     "settle": lambda market, prices, state, draws: market.settle(prices, state, draws),
 }
@@ -344,7 +350,7 @@ def test_the_market_changes_none_of_its_inputs_and_remembers_nothing(
     market = Market(name)
     state, draws = random_state(market, 2), market.draws(np.random.default_rng(2))
     prices = random_prices(np.random.default_rng(3))
-    inputs = (np.stack([prices] * 2), stack([state] * 2), stack([draws] * 2)) if lanes else (prices, state, draws)
+    inputs = (np.stack([prices] * 2), stacked([state] * 2), stacked([draws] * 2)) if lanes else (prices, state, draws)
     before = copy.deepcopy((inputs, vars(market)))
     first = call(market, *inputs)
     assert data_equivalence((inputs, vars(market)), before, exact=True)
@@ -357,10 +363,10 @@ def test_the_market_changes_none_of_its_inputs_and_remembers_nothing(
 
 def test_a_settlement_is_not_changed_by_what_follows() -> None:
     market = Market("day")
-    state, draws = market.day(np.random.default_rng(1))
-    first = market.settle(np.full(4, 5.0), state, draws[0])
+    state, draws = one_day(market, 1)
+    first = market.settle(np.full(4, 5.0), state, draws.at(0))
     kept = copy.deepcopy(first)
-    market.settle(np.full(4, 7.0), first[1], draws[1])
+    market.settle(np.full(4, 7.0), first[1], draws.at(1))
     assert data_equivalence(first, kept, exact=True)
 
 
@@ -370,80 +376,45 @@ def test_a_settlement_is_not_changed_by_what_follows() -> None:
 )
 def test_prices_that_cannot_be_posted_are_refused(prices: Any) -> None:
     market = Market("day")
-    state, draws = market.day(np.random.default_rng(0))
+    state, draws = one_day(market, 0)
     with pytest.raises(ValueError, match="prices"):
-        market.settle(prices, state, draws[0])
+        market.settle(prices, state, draws.at(0))
 
 
 @pytest.mark.parametrize("field", ["shadowing", "demand", "charge"])
 def test_a_state_with_an_impossible_number_is_refused(field: str) -> None:
     market = Market("day")
-    state, draws = market.day(np.random.default_rng(0))
+    state, draws = one_day(market, 0)
     wrong = getattr(state, field).copy()
     wrong[3] = -1.0 if field == "charge" else np.nan
     with pytest.raises(ValueError, match=r"\[3"):
-        market.settle(np.full(4, 5.0), state._replace(**{field: wrong}), draws[0])
+        market.settle(np.full(4, 5.0), state._replace(**{field: wrong}), draws.at(0))
 
 
-def test_compiled_lanes_in_threads_are_the_steps_of_any_strategy_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+class SettledByParts(RSR):
+    """RSR's customers, settled by the code for customers of any strategy instead of one kernel."""
+
+
+def test_compiled_lanes_in_threads_are_the_settlement_of_any_strategy(monkeypatch: pytest.MonkeyPatch) -> None:
     market = Market("day")
     state, draws = draw_days(market, range(100))
     prices = np.random.default_rng(0).uniform(4.0, 30.0, (100, 4))
-    compiled = market.settle(prices, state, draws[0])
+    compiled = market.settle(prices, state, draws.at(0))
     monkeypatch.setattr("lmaas_env.market.in_threads", lambda work, size, least: [work(0, size)])
-    assert data_equivalence(market.settle(prices, state, draws[0]), compiled, exact=True)
-    monkeypatch.setattr(market, "is_compiled", False)
-    assert data_equivalence(market.settle(prices, state, draws[0]), compiled, exact=False)
+    assert data_equivalence(market.settle(prices, state, draws.at(0)), compiled, exact=True)
+    monkeypatch.setattr(market, "customers", SettledByParts())
+    assert data_equivalence(market.settle(prices, state, draws.at(0)), compiled, exact=False)
 
 
 def test_draws_and_states_of_other_shapes_are_refused() -> None:
     market = Market("day")
-    state, draws = market.day(np.random.default_rng(0))
+    state, draws = one_day(market, 0)
     prices = np.full(4, 9.0)
-    for field in ("faded", "shadowing", "demand", "harvest", "taste"):
+    for field in ("faded", "shadowing", "demand", "harvest", "choice_uniform"):
         with pytest.raises(ValueError, match=f"draws: {field} has shape"):
-            market.settle(prices, state, draws[0]._replace(**{field: getattr(draws[0], field)[:-1]}))
+            market.settle(prices, state, draws.at(0)._replace(**{field: getattr(draws.at(0), field)[:-1]}))
     for field in ("shadowing", "demand", "charge"):
         with pytest.raises(ValueError, match=f"state: {field} has shape"):
-            market.settle(prices, state._replace(**{field: np.zeros(23)}), draws[0])
+            market.settle(prices, state._replace(**{field: np.zeros(23)}), draws.at(0))
     with pytest.raises(ValueError, match="state: hour has shape"):
-        market.settle(prices, state._replace(hour=np.zeros(3, np.int64)), draws[0])
-
-
-def test_threads_are_as_many_as_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lmaas_env.engine.parallel.thread_count", lambda: 3)
-    parts = in_threads(lambda first, last: (first, last), 10, 2)
-    assert parts[0] == (0, 3)
-    assert sorted(parts) == [(0, 3), (3, 6), (6, 10)]
-    assert sorted(in_threads(lambda first, last: (first, last), 40, 8)) == [(0, 14), (14, 27), (27, 40)]
-    assert in_threads(lambda first, last: (first, last), 10, 6) == [(0, 10)]
-    for wanted in ("0", "many", "-1"):
-        monkeypatch.setenv("LMAAS_THREADS", wanted)
-        with pytest.raises(ValueError, match=f"LMAAS_THREADS = '{wanted}' must be a whole number >= 1"):
-            thread_count.__wrapped__()
-    monkeypatch.setenv("LMAAS_THREADS", "1")
-    assert thread_count.__wrapped__() == 1
-
-
-def test_what_goes_wrong_in_a_thread_is_raised_and_the_next_call_works(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lmaas_env.engine.parallel.thread_count", lambda: 2)
-
-    def fails(first: int, last: int) -> int:
-        if first > 0:
-            raise ArithmeticError(f"from {first} on")
-        return last
-
-    with pytest.raises(ArithmeticError, match="from 5 on"):
-        in_threads(fails, 10, 2)
-    assert in_threads(lambda first, last: last - first, 10, 2) == [5, 5]
-
-
-def test_callers_in_several_threads_get_their_own_results(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lmaas_env.engine.parallel.thread_count", lambda: 2)
-
-    def of_caller(caller: int) -> set[int]:
-        found = [in_threads(lambda first, last: caller, 10, 2) for _ in range(200)]
-        return {result for results in found for result in results}
-
-    with ThreadPoolExecutor(4) as callers:
-        assert list(callers.map(of_caller, range(4))) == [{0}, {1}, {2}, {3}]
+        market.settle(prices, state._replace(hour=np.zeros(3, np.int64)), draws.at(0))

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from lmaas_env import Market, Scenario
+from tests.days import one_day, periods_of
 
 # market.md, sections 1, 2, 6 and 7, copied by hand
 DAY = {
@@ -64,7 +65,7 @@ DAY = {
     "setup_cost": (0.02, 0.04, 0.06, 0.10),
     "settlement": "recourse",
     "observation": "full",
-    "turnover": "none",
+    "resample_population": "never",
 }
 PRESETS = {
     "day": {},
@@ -80,10 +81,10 @@ PRESETS = {
     "scarce": {"harvest": 0.02},
     "abundant": {"harvest": 0.3},
     "public": {"observation": "public"},
-    "population": {"turnover": "daily"},
+    "population": {"resample_population": "episode"},
     "city": {"customers": 1000},
 }
-TEXTS = ("name", "customers_file", "models", "settlement", "observation", "turnover")
+TEXTS = ("name", "customers_file", "models", "settlement", "observation", "resample_population")
 FIELDS = {field.name: field for field in dataclasses.fields(Scenario)}
 NUMBERS = [name for name in FIELDS if name not in TEXTS]
 every_number = pytest.mark.parametrize("name", NUMBERS)
@@ -193,7 +194,11 @@ def test_low_above_high_is_refused_and_low_equal_to_high_is_not(name: str) -> No
         ({"settlement": "mean"}, r"settlement = 'mean' must be one of recourse, plan"),
         ({"observation": None}, r"observation = None must be one of full, public"),
         ({"customers_file": None}, r"customers_file = None must be a text"),
-        ({"customers_file": "mine.csv", "turnover": "daily"}, r"turnover = 'daily' draws customers, but .* 'mine.csv'"),
+        (
+            {"customers_file": "mine.csv", "resample_population": "episode"},
+            r"resample_population = 'episode' draws customers, but customers_file = 'mine.csv'",
+        ),
+        ({"resample_population": "daily"}, r"resample_population = 'daily' must be one of never, episode"),
         ({"name": " "}, r"name = ' ' must be a text that is not empty"),
     ],
 )
@@ -220,6 +225,38 @@ def test_unknown_presets_and_keys_are_refused_with_the_closest_name() -> None:
         Scenario.from_dict({"harvst": 0.1})
     with pytest.raises(ValueError, match=r"scenario = 'dai' is unknown, did you mean 'day'\?"):
         Scenario.from_dict({"base": "dai"})
+
+
+@pytest.mark.parametrize(("old", "new"), [("none", "never"), ("daily", "episode")])
+def test_the_former_key_turnover_is_read_with_a_warning(old: str, new: str, tmp_path: Path) -> None:
+    file = tmp_path / "former.yaml"
+    file.write_text(f"base: scarce\nturnover: {old}\n")
+    expected = dataclasses.replace(Scenario.preset("scarce"), resample_population=new)
+    changes = {"base": "scarce", "turnover": old}
+    for read in (
+        lambda: Scenario.from_dict(changes),
+        lambda: Scenario.load(changes),
+        lambda: Scenario.from_yaml(file),
+        lambda: Scenario.load(str(file)),
+    ):
+        with pytest.warns(
+            FutureWarning, match=rf"'turnover' is now 'resample_population': '{old}' reads '{new}'"
+        ) as seen:
+            assert read() == expected
+        assert len(seen) == 1
+    assert changes == {"base": "scarce", "turnover": old}
+    expected.to_yaml(file)
+    assert Scenario.from_yaml(file) == expected  # what is written has the new key, which is read without a warning
+
+
+def test_the_former_key_is_refused_with_a_wrong_value_or_beside_the_new_key() -> None:
+    with (
+        pytest.warns(FutureWarning, match="turnover"),
+        pytest.raises(ValueError, match="resample_population = 'weekly' must be one of never, episode"),
+    ):
+        Scenario.from_dict({"turnover": "weekly"})
+    with pytest.raises(ValueError, match="scenario key 'turnover' is unknown"):
+        Scenario.from_dict({"turnover": "daily", "resample_population": "episode"})
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -299,8 +336,8 @@ def test_a_market_works_at_both_ends_of_every_range(name: str, end: str) -> None
     elif name in ("quality_low", "quality_high"):
         change = {**with_entry("quality_low", limit), **with_entry("quality_high", limit)}
     market = Market(dataclasses.replace(Scenario(), periods=3, **change))
-    state, draws = market.day(np.random.default_rng(0))
-    for period in draws:
+    state, draws = one_day(market, 0)
+    for period in periods_of(draws):
         prices = np.full(4, market.scenario.price_floor)
         settlement, state = market.settle(prices, state, period)
         assert np.isfinite([settlement.profit, *settlement.customer_profit, *settlement.worst_case_profit]).all()

@@ -1,4 +1,4 @@
-"""Training, tuning and held-out days never meet, and a lane's day is the environment's."""
+"""Training, tuning and held-out days are disjoint, and a lane's day is the environment's."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from lmaas_env import Market
 from lmaas_env.env import LMaaSEnv
 from lmaas_env.market import unstack
 from lmaas_env.seeds import draw_days, held_out_seeds, training_seeds, tuning_seeds
+from tests.days import periods_of
 
 STRIDE, TUNING, HELD_OUT = 10**6, 5 * 10**8, 9 * 10**8
 
@@ -62,18 +63,17 @@ def test_a_training_seed_that_would_reach_other_days_is_refused(seed: int) -> No
 def test_a_lanes_day_is_exactly_the_environments_day_of_its_seed(scenario: str) -> None:
     market, seeds = Market(scenario), [HELD_OUT, 7, STRIDE + 1]
     first, draws = draw_days(market, seeds)
-    assert len(draws) == market.scenario.periods
+    assert draws.faded.shape == (market.scenario.periods, len(seeds), 24, 6)
     for lane, seed in enumerate(seeds):
         env = LMaaSEnv(scenario)
         env.reset(seed=seed)
         state = unstack(first)[lane]
-        for period in draws:
+        for period in periods_of(draws):
             assert env.state is not None
             assert all(np.array_equal(a, b) for a, b in zip(state, env.state, strict=True))
             env.step([0.1, 0.2, 0.3, 0.4])
             assert env.settlement is not None
-            drawn = type(period)(*(column[lane] for column in period))
-            settlement, state = market.settle(env.settlement.prices, state, drawn)
+            settlement, state = market.settle(env.settlement.prices, state, period.at(lane))
             assert (env.settlement.faded == period.faded[lane]).all()
             assert all(np.array_equal(a, b) for a, b in zip(settlement, env.settlement, strict=True))
         assert all(np.array_equal(a, b) for a, b in zip(state, env.state, strict=True))
@@ -83,4 +83,4 @@ def test_days_of_one_seed_are_equal_in_every_lane_and_of_different_seeds_are_not
     state, draws = draw_days(Market("day"), [3, 4, 3])
     assert (state.shadowing[0] == state.shadowing[2]).all()
     assert (state.shadowing[0] != state.shadowing[1]).any()
-    assert all((period.faded[0] == period.faded[2]).all() for period in draws)
+    assert (draws.faded[:, 0] == draws.faded[:, 2]).all()

@@ -1,4 +1,4 @@
-"""Prices and actions, states and observations: each way undoes the other."""
+"""Prices and actions, states and observations: each direction inverts the other."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from lmaas_env import Market, MarketState, Scenario
+from lmaas_env import Market, Scenario, State
+from lmaas_env.env import LMaaSEnv
 from lmaas_env.seeds import draw_days
 from lmaas_env.spaces import (
     action_from_prices,
     assumed_state,
-    first_sale,
     observation_from_state,
     prices_from_action,
-    sale_of,
     state_from_observation,
 )
+from tests.days import periods_of
 
 DAY, STATIC, PUBLIC = Market("day"), Market("static"), Market("public")
 ACTIONS = arrays(np.float32, st.sampled_from([(4,), (3, 4)]), elements=st.floats(-1.0, 1.0, width=32))
@@ -35,13 +35,13 @@ def priced(floor: float, cap: float) -> Market:
 RANGES = [DAY, priced(0.5, 0.6), priced(1e-6, 1e6), priced(3.0, 1000.0)]
 
 
-def later(market: Market, hours: int, seeds: list[int] | None = None) -> MarketState:
+def later(market: Market, hours: int, seeds: list[int] | None = None) -> State:
     """The state some hours into a day of modest prices; with seeds, of one lane per seed."""
     seeds_or_one = seeds or [0]
     state, draws = draw_days(market, seeds_or_one)
-    for period in draws[:hours]:
+    for period in periods_of(draws)[:hours]:
         _, state = market.settle(np.full((len(seeds_or_one), 4), 6.0), state, period)
-    return state if seeds else MarketState(int(state.hour[0]), *(column[0] for column in state[1:]))  # pyright: ignore
+    return state if seeds else State(int(state.hour[0]), *(array[0] for array in state[1:]))
 
 
 @given(action=ACTIONS, market=st.sampled_from(RANGES))
@@ -88,7 +88,7 @@ def test_neighbouring_float32_actions_post_rising_prices() -> None:
 @pytest.mark.parametrize("hours", [0, 1, 13, 24])
 def test_a_full_observation_shows_the_state_to_1e_5(hours: int, seeds: list[int] | None) -> None:
     state = later(DAY, hours, seeds)
-    observation = observation_from_state(DAY, state, first_sale(DAY, (3,) if seeds else ()))
+    observation = observation_from_state(DAY, state)
     assert observation.dtype == np.float32
     assert observation.shape == ((3, 75) if seeds else (75,))
     seen = state_from_observation(DAY, observation)
@@ -104,7 +104,7 @@ def test_a_full_observation_shows_the_state_to_1e_5(hours: int, seeds: list[int]
 def test_a_sigma_of_0_reads_0_and_static_states_survive(hours: int, seeds: list[int] | None) -> None:
     state = later(STATIC, hours, seeds)
     impossible = state._replace(shadowing=state.shadowing + 3.0, demand=state.demand - 2.0)
-    observation = observation_from_state(STATIC, impossible, first_sale(STATIC, (3,) if seeds else ()))
+    observation = observation_from_state(STATIC, impossible)
     assert (observation[..., :24] == 0.0).all()
     assert (observation[..., 48:72] == 0.0).all()
     seen = state_from_observation(STATIC, observation)
@@ -117,7 +117,7 @@ def test_a_sigma_of_0_reads_0_and_static_states_survive(hours: int, seeds: list[
 @pytest.mark.parametrize("hour", [0, 1, 5, 24])
 def test_a_full_observation_has_the_architectures_layout(hour: int) -> None:
     state = later(DAY, hour)
-    observation = observation_from_state(DAY, state, first_sale(DAY))
+    observation = observation_from_state(DAY, state)
     angle = 2.0 * np.pi * hour / 24.0
     battery = 2.0 * state.charge / DAY.population.capacity - 1.0
     clock = [np.sin(angle), np.cos(angle), 1.0 - hour / 24.0]
@@ -128,37 +128,40 @@ def test_a_full_observation_has_the_architectures_layout(hour: int) -> None:
 def test_observations_are_clipped_to_10() -> None:
     state = later(DAY, 0)
     far = state._replace(shadowing=state.shadowing * 0.0 + 100.0, demand=state.demand * 0.0 - 7.0)
-    observation = observation_from_state(DAY, far, first_sale(DAY))
+    observation = observation_from_state(DAY, far)
     assert (observation[:24] == 10.0).all()
     assert (observation[48:72] == -10.0).all()
     assert (state_from_observation(DAY, observation).shadowing == 40.0).all()
 
 
 def test_a_public_observation_is_the_clock_and_the_last_sale_with_zeros_before_the_first() -> None:
-    state, draws = PUBLIC.day(np.random.default_rng(1))
-    first = observation_from_state(PUBLIC, state, first_sale(PUBLIC))
-    assert first.tolist() == [0.0, 1.0, 1.0, *[0.0] * 13]
+    env, nothing_sold = LMaaSEnv("public"), [0.0, 1.0, 1.0, *[0.0] * 13]
+    first, _ = env.reset(seed=1)
+    assert env.state is not None
+    assert first.tolist() == observation_from_state(PUBLIC, env.state).tolist() == nothing_sold
     prices = np.array([2.0, 4.0, 9.0, 40.0])
-    settlement, after = PUBLIC.settle(prices, state, draws[0])
-    seen = observation_from_state(PUBLIC, after, sale_of(PUBLIC, settlement))
-    expected = [
-        np.sin(np.pi / 12.0),
-        np.cos(np.pi / 12.0),
-        23.0 / 24.0,
+    seen, *_ = env.step(action_from_prices(PUBLIC, prices))
+    settlement = env.settlement
+    assert settlement is not None
+    np.testing.assert_allclose(settlement.prices, prices, rtol=1e-6)
+    assert settlement.customers_per_model.sum() > 0
+    clock = [np.sin(np.pi / 12.0), np.cos(np.pi / 12.0), 23.0 / 24.0]
+    sale = [
         *(2.0 * np.log(prices) / np.log(40.0) - 1.0),
         *(settlement.hours_per_model / 24.0),
         *(settlement.customers_per_model / 24.0),
         settlement.profit / 24.0,
     ]
     assert seen.dtype == np.float32
-    np.testing.assert_allclose(seen, expected, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(seen, clock + sale, rtol=1e-6, atol=1e-6)
+    np.testing.assert_array_equal(seen, observation_from_state(PUBLIC, env.state, np.array([sale])))
 
 
 @pytest.mark.parametrize("hour", [0, 7, 24])
 @pytest.mark.parametrize("seeds", [None, [4, 5, 6]], ids=["scalar", "lanes"])
 def test_a_public_observation_gives_the_hour_and_the_assumed_state(hour: int, seeds: list[int] | None) -> None:
     state = later(PUBLIC, hour, seeds)
-    observation = observation_from_state(PUBLIC, state, first_sale(PUBLIC, (3,) if seeds else ()))
+    observation = observation_from_state(PUBLIC, state)
     seen, assumed = state_from_observation(PUBLIC, observation), assumed_state(PUBLIC, state.hour)
     assert (seen.hour == np.asarray(state.hour)).all()
     for given_state in (seen, assumed):

@@ -1,4 +1,4 @@
-"""The compiled step of one lane against the one that is put together from its parts."""
+"""A transition by one kernel against the same put together from its parts, and its limits."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lmaas_env.customers.strategies import RSR
 from lmaas_env.env import LMaaSEnv
+
+
+class SettledByParts(RSR):
+    """RSR's customers, settled by the code for customers of any strategy instead of one kernel."""
 
 
 def day_of(env: LMaaSEnv) -> list[tuple[Any, ...]]:
@@ -23,10 +28,10 @@ def day_of(env: LMaaSEnv) -> list[tuple[Any, ...]]:
     return rows
 
 
-@pytest.mark.parametrize("scenario", ["day", "scarce", "city"])
-def test_one_compiled_call_gives_the_day_that_its_parts_give(scenario: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("scenario", ["day", "scarce", "public", "population", "city"])
+def test_one_kernel_gives_the_day_that_its_parts_give(scenario: str, monkeypatch: pytest.MonkeyPatch) -> None:
     env, parts = LMaaSEnv(scenario), LMaaSEnv(scenario)
-    monkeypatch.setattr(parts.market, "is_compiled", False)
+    monkeypatch.setattr(parts.market, "customers", SettledByParts())
     for whole, composed in zip(day_of(env), day_of(parts), strict=True):
         np.testing.assert_array_equal(whole[0], composed[0])
         assert whole[1:4] == pytest.approx(composed[1:4], rel=1e-12)

@@ -111,6 +111,8 @@ def test_bad_input_is_refused_before_anything_moves() -> None:
     assert env.state is before
     with pytest.raises(ValueError, match="num_envs = 0"):
         LMaaSVectorEnv(0)
+    with pytest.raises(ValueError, match="max_episode_steps = 23 must be at least the 24 periods"):
+        LMaaSVectorEnv(1, max_episode_steps=23)
     with pytest.raises(ValueError, match="autoreset_mode = 'Disabled'"):
         LMaaSVectorEnv(1, autoreset_mode="Disabled")
     with pytest.raises(ValueError, match="seed must be one number or 2"):

@@ -13,10 +13,11 @@ import pytest
 from lmaas_train.evaluation import figures
 from lmaas_train.evaluation.days import Days
 
-from lmaas_env import Market, MarketState, Scenario, Settlement
+from lmaas_env import Market, Scenario, Settlement, State
 from lmaas_env.render import drawing, viewer
 from lmaas_env.scenario import MODEL_FIELDS
 from lmaas_env.seeds import draw_days, held_out_seeds
+from tests.days import one_day, periods_of
 
 pytest.importorskip("matplotlib")
 
@@ -35,10 +36,10 @@ def market_of(name: str) -> Market:
     return Market(Scenario(name="one model, $x$ " * 5, models=("from $1$ to $2$, and a long name",), **first))
 
 
-def sold(market: Market, price: float = 6.0) -> tuple[MarketState, Settlement]:
+def sold(market: Market, price: float = 6.0) -> tuple[State, Settlement]:
     """The state after the first period of a day, and its settlement; each model costs more than the one before."""
-    state, draws = market.day(np.random.default_rng(3))
-    settlement, state = market.settle(price + 2.0 * np.arange(market.catalogue.size), state, draws[0])
+    state, draws = one_day(market, 3)
+    settlement, state = market.settle(price + 2.0 * np.arange(market.catalogue.size), state, draws.at(0))
     return state, settlement
 
 
@@ -47,7 +48,7 @@ def days_of(market: Market, price: float, count: int = 3) -> Days:
     seeds = held_out_seeds(count)
     state, draws = draw_days(market, seeds)
     settlements, charge = [], [state.charge]
-    for period in draws:
+    for period in periods_of(draws):
         settlement, state = market.settle(np.full((count, market.catalogue.size), price), state, period)
         settlements.append(settlement)
         charge.append(state.charge)
@@ -67,9 +68,9 @@ def days_of(market: Market, price: float, count: int = 3) -> Days:
 
 def sold_day(market: Market, price: float, periods: int) -> viewer.SoldDay:
     """The first periods of a day at one price."""
-    state, draws = market.day(np.random.default_rng(3))
+    state, draws = one_day(market, 3)
     states, settlements = [state], []
-    for period in draws[:periods]:
+    for period in periods_of(draws)[:periods]:
         settlement, state = market.settle(np.full(market.catalogue.size, price), state, period)
         states.append(state)
         settlements.append(settlement)
@@ -108,7 +109,7 @@ class TestTable:
 
     def test_before_the_first_sale_shows_dashes_and_batteries(self) -> None:
         market = Market("day")
-        state, _ = market.day(np.random.default_rng(3))
+        state, _ = one_day(market, 3)
         clock, _, *rows, profits, shares = viewer.table(market, state, None).splitlines()
         assert clock == "LMaaS day: 00:00, before period 1 of 24"
         assert all(row.split()[1:] == ["-"] * 4 for row in rows)

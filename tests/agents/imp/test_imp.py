@@ -7,37 +7,25 @@ import dataclasses
 import numpy as np
 import pytest
 from lmaas_agents import IMP, PublicIMP
-from lmaas_agents.imp.line_search import MARGIN, fill_column
+from lmaas_agents.imp.line_search import MARGIN, fill_model
 from scipy.optimize import minimize_scalar
 
-from lmaas_env import Market, MarketState, Scenario
-from lmaas_env.rsr import rent, solve
-from lmaas_env.spaces import action_from_prices, first_sale, observation_from_state, prices_from_action
+from lmaas_env import Market, Scenario
+from lmaas_env.rsr import solve
+from lmaas_env.spaces import action_from_prices, observation_from_state, prices_from_action
+from lmaas_env.state import State
+from tests.certificates.checks import profit_by_hand
+from tests.days import one_day
 
 STATES = [(population, day) for population in range(3) for day in range(2)]
 
 
-def some_state(market: Market, day: int) -> MarketState:
-    state, draws = market.day(np.random.default_rng(day))
+def some_state(market: Market, day: int) -> State:
+    state, draws = one_day(market, day)
     prices = np.full(market.catalogue.size, 12.0)
-    for period in draws[: 7 * (day + 1)]:
-        _, state = market.settle(prices, state, period)
+    for hour in range(7 * (day + 1)):
+        _, state = market.settle(prices, state, draws.at(hour))
     return state
-
-
-def profit_by_hand(imp: IMP, state: MarketState, prices: np.ndarray) -> float:
-    """The anticipated profit from the public solve and rent alone."""
-    market, terms = imp.market, imp.market.terms(state)
-    choice, _, planned = solve(terms, prices)
-    buyers = np.flatnonzero(choice >= 0)
-    if imp.anticipate == "worst_case":
-        hours = planned[buyers, choice[buyers]].sum(axis=1)
-    else:
-        drawn = np.random.default_rng(0).random((16, *terms.task_value.shape)) < market.scenario.fade_probability
-        hours = np.mean([rent(terms, choice, prices, faded).hours.sum(axis=1) for faded in drawn], axis=0)[buyers]
-    models = market.catalogue
-    margin = (prices - models.serving_cost)[choice[buyers]]
-    return float((margin * hours - models.adaptation_cost[choice[buyers]]).sum() - models.training_cost.sum())
 
 
 @pytest.mark.parametrize("anticipate", ["expected", "worst_case"])
@@ -49,11 +37,12 @@ def test_profit_rises_with_every_sweep_to_what_the_customers_choices_give(
     imp = IMP(market, anticipate)
     state = some_state(market, day)
     result = imp.solve(state)
+    terms = market.terms(state)
     assert result.status == "converged"
     assert (np.diff(result.history) >= 0.0).all()
-    assert result.profit == pytest.approx(profit_by_hand(imp, state, result.prices), rel=1e-10)
+    assert result.profit == pytest.approx(profit_by_hand(imp, terms, result.prices), rel=1e-10)
     posted = prices_from_action(market, action_from_prices(market, result.prices))
-    assert profit_by_hand(imp, state, posted) == pytest.approx(result.profit, rel=3e-4)
+    assert profit_by_hand(imp, terms, posted) == pytest.approx(result.profit, rel=3e-4)
 
 
 @pytest.mark.parametrize("anticipate", ["expected", "worst_case"])
@@ -81,7 +70,7 @@ def one_customer(**changes: object) -> Market:
     return Market(scenario, seed=5)
 
 
-def first_state(market: Market) -> MarketState:
+def first_state(market: Market) -> State:
     return market.initial_state(np.random.default_rng(0))
 
 
@@ -108,7 +97,7 @@ def _per_model(name: str) -> bool:
     return isinstance(value, tuple) and len(value) == 4
 
 
-def test_nobody_rents_leaves_every_price_at_the_cap() -> None:
+def test_without_demand_every_price_stays_at_the_cap() -> None:
     market = one_customer(task_value_median=1e-6, task_value_sigma=0.0)
     result = IMP(market).solve(first_state(market))
     assert result.prices.tolist() == [40.0] * 4
@@ -131,9 +120,7 @@ def test_identical_models_are_no_worse_than_one_of_them() -> None:
 def test_predict_prices_a_batch_as_it_prices_each_observation() -> None:
     market = Market("day")
     imp = IMP(market)
-    observations = np.stack(
-        [observation_from_state(market, some_state(market, day), first_sale(market)) for day in range(2)]
-    )
+    observations = np.stack([observation_from_state(market, some_state(market, day)) for day in range(2)])
     actions, memory = imp.predict(observations)
     assert memory is None
     assert actions.dtype == np.float32
@@ -142,9 +129,9 @@ def test_predict_prices_a_batch_as_it_prices_each_observation() -> None:
 
 def test_public_imp_prices_the_hour_alone_as_imp_does_on_a_public_market() -> None:
     public = Market("public")
-    observation = observation_from_state(public, some_state(public, 0), first_sale(public))
+    observation = observation_from_state(public, some_state(public, 0))
     seen = Market("day")
-    full = observation_from_state(seen, some_state(seen, 0), first_sale(seen))
+    full = observation_from_state(seen, some_state(seen, 0))
     assert PublicIMP(seen).predict(full)[0].tolist() == IMP(public).predict(observation)[0].tolist()
 
 
@@ -159,24 +146,24 @@ def test_unknown_anticipation_is_refused() -> None:
 
 
 @pytest.mark.parametrize(("scenario", "seed"), [("static", 1), ("static", 4), ("day", 1), ("day", 2)])
-def test_personalised_bound_is_the_sum_of_what_each_customer_alone_is_worth(scenario: str, seed: int) -> None:
+def test_personalised_bound_is_the_sum_of_the_best_sale_to_each_customer_alone(scenario: str, seed: int) -> None:
     market = Market(scenario, seed=seed)
     imp = IMP(market)
     state = market.initial_state(np.random.default_rng(seed))._replace(hour=0 if scenario == "static" else 14)
-    terms, sellers = market.terms(state), imp.constants
-    grid = np.geomspace(sellers.price_floor, sellers.price_cap, 4000)
-    worth = np.zeros(market.population.size)
-    hours, worst = np.empty((grid.size, market.population.size)), np.empty((grid.size, market.population.size))
+    terms, seller = market.terms(state), imp.constants
+    problem, grid = imp.problem(terms), np.geomspace(seller.price_floor, seller.price_cap, 4000)
+    best = np.zeros(market.population.size)
+    sales, worst = np.empty((2, grid.size, market.population.size))
     for m in range(market.catalogue.size):
-        column, sale = np.empty((2, market.population.size, market.catalogue.size))
+        promised, sale = np.empty((2, market.catalogue.size, market.population.size))
         for j, price in enumerate(grid):
-            fill_column(terms.arrays, imp.anticipation, sellers, m, price, column, sale)
-            worst[j], hours[j] = column[:, m], sale[:, m]
-        worth = np.maximum(worth, np.where(worst > 0.0, hours, 0.0).max(axis=0))
-    by_scan = worth.sum() - sellers.training_cost
+            fill_model(problem, m, price, promised, sale)
+            worst[j], sales[j] = promised[m], sale[m]
+        best = np.maximum(best, np.where(worst > 0.0, sales, 0.0).max(axis=0))
+    by_scan = best.sum() - seller.training_cost
     result = imp.solve(state)
     assert result.profit <= result.bound == imp.bound(terms)
-    assert by_scan <= result.bound <= by_scan + 2e-3 * worth.sum()
+    assert by_scan <= result.bound <= by_scan + 2e-3 * best.sum()
 
 
 def test_starting_again_only_gains_and_its_prices_are_still_a_fixed_point() -> None:
@@ -197,7 +184,7 @@ def test_starting_again_only_gains_and_its_prices_are_still_a_fixed_point() -> N
 
 
 @pytest.mark.parametrize("population", [1, 2, 605])  # of 605, two models together hold down the price of a third
-def test_withdrawing_every_model_that_nobody_rents_gains_nothing(population: int) -> None:
+def test_withdrawing_every_model_without_customers_gains_nothing(population: int) -> None:
     market = Market("static", seed=population)
     terms, imp = market.terms(first_state(market)), IMP(market)
     result = imp.solve_terms(terms)
@@ -207,7 +194,7 @@ def test_withdrawing_every_model_that_nobody_rents_gains_nothing(population: int
     assert imp.solve_terms(terms, start=withdrawn).profit <= result.profit * (1.0 + 1e-6)
 
 
-def test_models_that_nobody_rents_keep_their_prices_where_withdrawing_them_brings_nothing() -> None:
+def test_models_without_customers_keep_their_prices_where_withdrawing_them_gains_nothing() -> None:
     market = Market("static", seed=4)
     terms, imp = market.terms(first_state(market)), IMP(market)
     result = imp.solve_terms(terms)

@@ -1,4 +1,4 @@
-"""Climbs over a table of sales: the table against the customers' own choices, their ends against enumeration."""
+"""Local search over a price table: the table against the customers' choices, its ends against enumeration."""
 
 from __future__ import annotations
 
@@ -8,24 +8,25 @@ from typing import Any
 import numpy as np
 import pytest
 from lmaas_agents import IMP
-from lmaas_agents.imp import multistart as restarts
-from lmaas_agents.imp.multistart import CELLS, around, starting_prices
-from lmaas_agents.imp.price_table import Table
+from lmaas_agents.imp import multistart
+from lmaas_agents.imp.multistart import CELLS, starting_prices
+from lmaas_agents.imp.price_table import PriceTable, price_table
 
-from lmaas_env import Market, MarketState
+from lmaas_env import Market
+from lmaas_env.state import State
 
 
-def first_state(market: Market) -> MarketState:
+def first_state(market: Market) -> State:
     return market.initial_state(np.random.default_rng(0))
 
 
 PRICES = np.array([6.0, 9.0, 12.0, 16.0])
 
 
-def table_profit(table: Table, cells: tuple[int, ...]) -> float:
+def table_profit(table: PriceTable, cells: tuple[int, ...]) -> float:
     """The seller's profit at one cell per model, by selecting for every customer."""
     rows = np.arange(len(cells))
-    worst, sale = table.worst[0, rows, :, list(cells)], table.sale[0, rows, :, list(cells)]
+    worst, sale = table.worst[rows, :, list(cells)], table.sale[rows, :, list(cells)]
     best = worst.argmax(axis=0)
     customers = np.arange(worst.shape[1])
     return float(np.where(worst[best, customers] > 0.0, sale[best, customers], 0.0).sum())
@@ -34,32 +35,32 @@ def table_profit(table: Table, cells: tuple[int, ...]) -> float:
 def test_the_table_holds_the_profit_that_imp_anticipates() -> None:
     market = Market("static", seed=3)
     terms, imp = market.terms(first_state(market)), IMP(market)
-    table = around(terms.arrays, imp.constants, PRICES / 2.0, PRICES * 2.0)
+    table = price_table(terms.arrays, imp.constants, np.geomspace(PRICES / 2.0, PRICES * 2.0, CELLS))
     training = float(market.catalogue.training_cost.sum())
     for cells in np.random.default_rng(0).integers(CELLS, size=(50, 4)):
-        prices = table.prices[0, np.arange(4), cells]
+        prices = table.prices[cells, np.arange(4)]
         assert table_profit(table, tuple(cells)) - training == pytest.approx(imp.profit(terms, prices), abs=1e-9)
 
 
-def searched(market: Market, count: int) -> tuple[Table, list[tuple[int, ...]]]:
-    """The table that is searched around PRICES, and the cells at which climbs end."""
+def searched(market: Market, count: int) -> tuple[PriceTable, list[tuple[int, ...]]]:
+    """The table that is searched around PRICES, and the cells at which local searches end."""
     terms, imp = market.terms(first_state(market)), IMP(market)
-    tables: list[Table] = []
+    tables: list[PriceTable] = []
 
-    def kept(*args: Any) -> Table:
-        tables.append(around(*args))
+    def kept(*args: Any) -> PriceTable:
+        tables.append(price_table(*args))
         return tables[0]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(restarts, "around", kept)
-        ends = starting_prices(terms.arrays, imp.constants, PRICES, np.arange(4), count)
-    rows = list(tables[0].prices[0])
+        patch.setattr(multistart, "price_table", kept)
+        ends = starting_prices(imp.problem(terms), PRICES, np.arange(4), count)
+    rows = list(tables[0].prices.T)
     return tables[0], [
         tuple(int(np.flatnonzero(row == price)[0]) for row, price in zip(rows, prices, strict=True)) for prices in ends
     ]
 
 
-def test_climbs_end_where_no_cell_of_one_price_gains_and_the_best_come_first() -> None:
+def test_local_searches_end_where_no_cell_of_one_price_gains_and_the_best_come_first() -> None:
     table, ends = searched(Market("static", seed=3), 8)
     assert len(ends) == len(set(ends)) == 8
     profits: list[float] = []
@@ -72,15 +73,15 @@ def test_climbs_end_where_no_cell_of_one_price_gains_and_the_best_come_first() -
 
 
 def test_few_cells_are_searched_as_well_as_by_enumeration(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(restarts, "CELLS", 6)
+    monkeypatch.setattr(multistart, "CELLS", 6)
     table, (found,) = searched(Market("static", seed=5), 1)
     best = max(itertools.product(range(6), repeat=4), key=lambda cells: table_profit(table, cells))
     assert table_profit(table, found) == pytest.approx(table_profit(table, best), rel=1e-9)
 
 
-def test_cells_of_a_model_that_nobody_rents_begin_where_others_are_sold() -> None:
+def test_cells_of_a_model_without_customers_begin_where_others_are_sold() -> None:
     market = Market("static", seed=3)
     terms, imp = market.terms(first_state(market)), IMP(market)
     cap = imp.constants.price_cap
-    ends = starting_prices(terms.arrays, imp.constants, np.array([6.0, 9.0, cap, cap]), np.arange(4), 50)
+    ends = starting_prices(imp.problem(terms), np.array([6.0, 9.0, cap, cap]), np.arange(4), 50)
     assert ends[:, 2:].min() < 0.5 * cap

@@ -1,4 +1,4 @@
-"""Undercutting: the price that is found is one at which the nearest customer just still buys."""
+"""Residual pricing: snapped prices against thresholds, local search, features, the shipped policies."""
 
 from __future__ import annotations
 
@@ -9,31 +9,33 @@ import numpy as np
 import pytest
 from lmaas_agents import LookaheadIMP, load_policy
 from lmaas_agents.imp.coordinate_ascent import anticipated_profit
-from lmaas_agents.learned.residual import Guide, customer_features, guided_prices, plan_of
-from lmaas_agents.learned.snap import undercut
+from lmaas_agents.imp.line_search import Problem
+from lmaas_agents.learned.residual import Residual, customer_features, plan_of, residual_prices
+from lmaas_agents.learned.snap import snap_to_threshold
 from lmaas_agents.lookahead import SHARES, Plan
 from lmaas_train.evaluation.rollout import rollout
 
 from lmaas_env import Market
-from lmaas_env.market import MarketState, unstack
+from lmaas_env.market import unstack
 from lmaas_env.rsr import solve
 from lmaas_env.seeds import draw_days, held_out_seeds, open_days
 from lmaas_env.spaces import observation_from_state
+from lmaas_env.state import State
 
 
-def test_a_price_ends_just_below_a_threshold_and_no_farther_than_its_reach() -> None:
+def test_a_price_ends_just_below_a_threshold_and_no_farther_than_the_snap_radius() -> None:
     market = Market("day")
     state, _ = draw_days(market, range(20))
-    state = MarketState(np.full(20, 16), *state[1:])
+    state = State(np.full(20, 16), *state[1:])
     prices = np.random.default_rng(0).uniform(12.0, 25.0, (20, 4))
     terms = market.terms(state)
-    found = undercut(market, terms.arrays, prices, 0.1)
-    # The first step of Newton's method, which the reach is compared with, ends a little short of the threshold.
+    found = snap_to_threshold(market, terms.arrays, prices, 0.1)
+    # The first step of Newton's method, which the radius is compared with, ends a little short of the threshold.
     assert (np.abs(np.log(found / prices)) <= 0.13).all()
     moved = 0
     last = int(np.argmin(market.catalogue.serving_cost))  # it moves last, so its threshold is that of the final prices
     for lane in range(20):
-        own = market.terms(MarketState(16, *(it[lane] for it in state[1:])))
+        own = market.terms(State(16, *(array[lane] for array in state[1:])))
         if found[lane, last] == prices[lane, last]:
             continue
         moved += 1
@@ -43,21 +45,22 @@ def test_a_price_ends_just_below_a_threshold_and_no_farther_than_its_reach() -> 
     assert moved >= 4
 
 
-def test_climbs_raise_what_look_ahead_imp_anticipates() -> None:
+def test_local_search_raises_the_profit_that_look_ahead_imp_anticipates() -> None:
     market = Market("day")
     plan = plan_of(market)
     state, _ = market.days([np.random.default_rng(i) for i in range(16)])
     state = state._replace(hour=np.full(16, 15))
     judge = LookaheadIMP(market, "worst_case", plan=plan)
 
-    def worth(own: MarketState, price: np.ndarray) -> float:
+    def charged_profit(own: State, price: np.ndarray) -> float:
         terms, constants = judge._period(own)
-        return float(anticipated_profit(terms.arrays, judge.anticipation, constants, price))
+        return float(anticipated_profit(Problem(terms.arrays, judge.anticipation, constants), price))
 
     found = [
-        [worth(own, price) for own, price in zip(unstack(state), prices, strict=True)]
+        [charged_profit(own, price) for own, price in zip(unstack(state), prices, strict=True)]
         for prices in (
-            guided_prices(market, Guide(plan, 0.4, 0.0, climbs), state, np.zeros((16, 4))) for climbs in (0, 1, 16)
+            residual_prices(market, Residual(plan, 0.4, 0.0, searches), state, np.zeros((16, 4)))
+            for searches in (0, 1, 16)
         )
     ]
     own, one, many = np.array(found)
@@ -65,26 +68,28 @@ def test_climbs_raise_what_look_ahead_imp_anticipates() -> None:
     assert many.sum() > one.sum()
 
 
-def test_climbs_in_many_lanes_are_those_of_each_alone() -> None:
+def test_local_search_in_many_lanes_equals_that_in_each_alone() -> None:
     market = Market("day")
-    guide = Guide(plan_of(market), 0.4, 0.0, 4)
+    residual = Residual(plan_of(market), 0.4, 0.0, 4)
     state, _ = market.days([np.random.default_rng(i) for i in range(3)])
     outputs = np.random.default_rng(0).normal(size=(3, 4))
-    together = guided_prices(market, guide, state, outputs)
+    together = residual_prices(market, residual, state, outputs)
     for lane in range(3):
-        own = MarketState(*(it[lane : lane + 1] for it in state))
-        assert np.array_equal(together[lane], guided_prices(market, guide, own, outputs[lane : lane + 1])[0])
+        own = State(*(array[lane : lane + 1] for array in state))
+        assert np.array_equal(together[lane], residual_prices(market, residual, own, outputs[lane : lane + 1])[0])
 
 
 @pytest.mark.parametrize("scenario", ["day", "population"])
-def test_what_a_policy_sees_of_customers_is_what_they_would_do_at_the_plan_s_prices(scenario: str) -> None:
+def test_customer_features_hold_the_customers_choices_at_the_plans_prices(scenario: str) -> None:
     market, state, _ = open_days(Market(scenario), range(3))
     hour = np.array([0, 9, 23])
     state = state._replace(hour=hour)
     prices = np.random.default_rng(0).uniform(5.0, 20.0, (24, 4))
-    customers, clock = customer_features(market, Guide(Plan(prices, np.zeros((25, 1, SHARES.size))), 0.4, 0.0), state)
+    customers, clock = customer_features(
+        market, Residual(Plan(prices, np.zeros((25, 1, SHARES.size))), 0.4, 0.0), state
+    )
     result = solve(market.terms(state), prices[hour])
-    worst, hours = (it.reshape(3, 24, 4) for it in (result.worst_case_profit, result.planned_hours.sum(axis=2)))
+    worst, hours = (array.reshape(3, 24, 4) for array in (result.worst_case_profit, result.planned_hours.sum(axis=2)))
     assert np.array_equal(customers[..., 11:15], np.clip(worst, -3.0, 10.0) / 2.0)
     assert np.allclose(customers[..., 15:19], 2.0 * hours, rtol=1e-12)
     assert np.allclose(customers[..., 2], 2.0 * state.charge / market.population.capacity - 1.0)
@@ -104,24 +109,24 @@ def test_what_a_policy_sees_of_customers_is_what_they_would_do_at_the_plan_s_pri
     assert seen > 10
 
 
-def test_a_day_s_end_which_nobody_prices_is_answered() -> None:
+def test_an_observation_of_a_days_end_gets_a_finite_action() -> None:
     market = Market("day")
     state, _ = market.days([np.random.default_rng(0)])
-    ended = observation_from_state(market, state._replace(hour=np.array([24])), None)
+    ended = observation_from_state(market, state._replace(hour=np.array([24])))
     for seller in (load_policy("day-ppo"), LookaheadIMP(market)):
         action, _ = seller.predict(ended)
         assert np.isfinite(action).all()
 
 
-def test_a_guided_policy_refuses_customers_that_it_does_not_know() -> None:
+def test_a_residual_policy_refuses_other_customers() -> None:
     load_policy("day-ppo").check(Market("day"))
     with pytest.raises(ValueError, match="knows other customers than this market's: distance differs"):
         load_policy("day-ppo").check(Market("day", seed=1))
 
 
 @pytest.mark.parametrize("name", ["day-ppo", "scarce-ppo", "abundant-ppo", "public-ppo"])
-def test_a_shipped_policy_earns_what_the_tables_say_day_by_day(name: str) -> None:
-    days = Path(__file__).parents[2] / "benchmarks" / name.removesuffix("-ppo") / "days.csv"
+def test_a_shipped_policy_earns_the_published_profit_of_each_day(name: str) -> None:
+    days = Path(__file__).parents[3] / "benchmarks" / name.removesuffix("-ppo") / "days.csv"
     with days.open(encoding="utf-8", newline="") as stream:
         said = [float(row["profit"]) for row in csv.DictReader(stream) if row["seller"] == name][:5]
     policy = load_policy(name)
@@ -131,7 +136,7 @@ def test_a_shipped_policy_earns_what_the_tables_say_day_by_day(name: str) -> Non
     assert rollout(market, policy, held_out_seeds(5)).day_profit == pytest.approx(said, rel=5e-3)
 
 
-def test_the_shipped_policy_for_any_customers_earns_about_what_it_says() -> None:
+def test_the_shipped_policy_for_any_customers_earns_about_its_published_profit() -> None:
     policy = load_policy("population-ppo")
     earned = rollout(Market(policy.scenario), policy, held_out_seeds(60)).day_profit.mean()
-    assert earned == pytest.approx(policy.about.scores["held_out"]["mean_day_profit"], rel=0.05)
+    assert earned == pytest.approx(policy.spec.scores["held_out"]["mean_day_profit"], rel=0.05)

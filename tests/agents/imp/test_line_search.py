@@ -12,9 +12,9 @@ from lmaas_agents.imp.coordinate_ascent import anticipated_profit
 from lmaas_agents.imp.line_search import (
     EXACT,
     MARGIN,
-    Anticipation,
     Demand,
     Known,
+    Problem,
     SellerConstants,
     _bound,
     _concave,
@@ -23,7 +23,7 @@ from lmaas_agents.imp.line_search import (
     _interval,
     _look,
     demand_for,
-    fill_column,
+    fill_model,
     new_points,
     nothing_known,
     search_price,
@@ -31,7 +31,6 @@ from lmaas_agents.imp.line_search import (
 from scipy.optimize import brentq
 
 from lmaas_env import Market, Scenario
-from lmaas_env.engine.recourse import TermArrays
 from lmaas_env.population import Population
 from lmaas_env.rsr import solve
 from lmaas_env.terms import RentalTerms
@@ -43,35 +42,34 @@ class Search(NamedTuple):
     """One line search: the price of model m while the others stay at ``prices``."""
 
     terms: RentalTerms
-    anticipation: Anticipation
-    seller: SellerConstants
+    problem: Problem
     prices: np.ndarray
     m: int
-    worst: np.ndarray
+    worst: np.ndarray  # (M, N)
     sale: np.ndarray
 
     @property
-    def arrays(self) -> TermArrays:
-        return self.terms.arrays
+    def seller(self) -> SellerConstants:
+        return self.problem.seller
 
     def profit(self, price: float) -> float:
         prices = self.prices.copy()
         prices[self.m] = price
-        return anticipated_profit(self.arrays, self.anticipation, self.seller, prices)
+        return anticipated_profit(self.problem, prices)
 
     def demand(self, price: float, known: Known) -> Demand:
-        return demand_for(self.arrays, self.seller, self.m, price, self.worst, self.sale, known)
+        return demand_for(self.problem, self.m, price, self.worst, self.sale, known)
 
     def best(self) -> float:
-        """The price found, from the cap, which says nothing about where to look."""
+        """The price found when the search starts from the cap."""
         return self.search()[0]
 
     def search(self) -> tuple[float, float, int]:
-        """The price found, the profit there but for training, and the looks it took."""
+        """The price found, the profit there before training costs, and the number of points evaluated."""
         cap = self.seller.price_cap
-        demand = self.demand(cap, nothing_known(*self.worst.shape))
-        points = new_points(self.worst.shape[0])
-        return search_price(self.arrays, self.anticipation, self.seller, self.m, cap, -np.inf, demand, points, EXACT)
+        models, customers = self.worst.shape
+        demand = self.demand(cap, nothing_known(customers, models))
+        return search_price(self.problem, self.m, cap, -np.inf, demand, new_points(customers), EXACT)
 
 
 def some_search(customers: int, anticipate: str, seed: int, charge: float = 0.0) -> Search:
@@ -82,14 +80,14 @@ def some_search(customers: int, anticipate: str, seed: int, charge: float = 0.0)
     state = market.initial_state(rng)._replace(hour=14 if seed % 2 else 4)
     imp = IMP(market, anticipate)
     terms = market.terms(state)
-    seller = imp.constants
-    seller = seller._replace(serving_cost=seller.serving_cost + charge * terms.power[:, :, 0])
+    serving_cost = imp.constants.serving_cost + charge * terms.arrays.power[0]
+    problem = Problem(terms.arrays, imp.anticipation, imp.constants._replace(serving_cost=serving_cost))
     prices = imp.solve(state).prices * rng.uniform(0.6, 1.5, market.catalogue.size)
     prices = prices.clip(scenario.price_floor, scenario.price_cap)
-    worst, sale = np.empty((2, customers, market.catalogue.size))
+    worst, sale = np.empty((2, market.catalogue.size, customers))
     for m, price in enumerate(prices):
-        fill_column(terms.arrays, imp.anticipation, seller, m, price, worst, sale)
-    return Search(terms, imp.anticipation, seller, prices, seed % 4, worst, sale)
+        fill_model(problem, m, price, worst, sale)
+    return Search(terms, problem, prices, seed % 4, worst, sale)
 
 
 def thresholds(search: Search) -> np.ndarray:
@@ -133,7 +131,7 @@ def test_the_price_found_is_worth_what_a_scan_of_all_thresholds_finds(
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_a_seller_that_charges_for_the_battery_finds_it_too(seed: int) -> None:
+def test_the_search_is_as_good_where_energy_is_charged(seed: int) -> None:
     search = some_search(24, "expected", seed, charge=0.3)  # serving costs up to 15 $/h, above many prices
     assert (search.seller.serving_cost > search.seller.price_floor).mean() > 0.5
     best = scanned(search, 40)
@@ -144,8 +142,8 @@ def test_a_seller_that_charges_for_the_battery_finds_it_too(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(8))
 def test_bounds_hold_at_every_price_of_a_block_and_tighten_with_its_square(anticipate: str, seed: int) -> None:
     search = some_search(24, anticipate, seed, charge=(0.0, 0.1, 0.3, 0.6)[seed % 4])
-    arrays, m, cap = search.arrays, search.m, search.seller.price_cap
-    demand = search.demand(cap, nothing_known(*search.worst.shape))
+    problem, m, cap = search.problem, search.m, search.seller.price_cap
+    demand = search.demand(cap, nothing_known(24, 4))
     points = new_points(24)
     rng = np.random.default_rng(seed)
     gaps = []
@@ -154,7 +152,7 @@ def test_bounds_hold_at_every_price_of_a_block_and_tighten_with_its_square(antic
             right = left * (1.0 + width)
             first, last = _gone(demand, left), _gone(demand, right)
             for row, price in enumerate((left, right)):
-                _look(arrays, search.anticipation, m, demand, points, row, price, first)
+                _look(problem, m, demand, points, row, price, first)
             block = _bound(demand, points, 0, 1, first, last, 0)
             profits = []
             for price in np.linspace(left, right, 41):
@@ -167,14 +165,14 @@ def test_bounds_hold_at_every_price_of_a_block_and_tighten_with_its_square(antic
     assert gaps[3] <= 1e-2 * gaps[1] + 1e-9
 
 
-def test_many_customers_take_few_looks() -> None:
+def test_many_customers_take_few_evaluations() -> None:
     search = some_search(3000, "worst_case", 1)
     assert search.search()[2] < 120
 
 
-def test_demand_says_who_buys_at_any_price() -> None:
+def test_demand_holds_the_buyers_at_any_price() -> None:
     search = some_search(300, "expected", 2)
-    demand = search.demand(7.0, nothing_known(*search.worst.shape))
+    demand = search.demand(7.0, nothing_known(300, 4))
     assert (np.diff(demand.threshold) >= 0.0).all()
     inside = demand.threshold[(demand.threshold > 0.0) & np.isfinite(demand.threshold)]
     assert inside == pytest.approx(thresholds(search), rel=1e-10)
@@ -185,14 +183,14 @@ def test_demand_says_who_buys_at_any_price() -> None:
         assert sorted(demand.customer[_gone(demand, price) :]) == buyers.tolist()
 
 
-def test_thresholds_that_are_remembered_are_those_found_anew() -> None:
+def test_remembered_thresholds_equal_those_found_anew() -> None:
     search = some_search(300, "expected", 2)
-    known, moved = nothing_known(*search.worst.shape), 0
+    known, moved = nothing_known(300, 4), 0
     for other in set(range(len(search.prices))) - {search.m}:
         for price in (1.0, search.prices[other]):
-            before = np.sort(known.threshold[:, search.m])
-            fill_column(search.arrays, search.anticipation, search.seller, other, price, search.worst, search.sale)
-            remembered, anew = search.demand(7.0, known), search.demand(7.0, nothing_known(*search.worst.shape))
+            before = np.sort(known.threshold[search.m])
+            fill_model(search.problem, other, price, search.worst, search.sale)
+            remembered, anew = search.demand(7.0, known), search.demand(7.0, nothing_known(300, 4))
             np.testing.assert_allclose(remembered.threshold, anew.threshold, rtol=1e-12)
             np.testing.assert_allclose(remembered.elsewhere, anew.elsewhere, rtol=1e-12, atol=1e-9)
             moved += (remembered.threshold != before).any()
@@ -207,18 +205,20 @@ def _tangent(price: float, cost: float, at: float, hours: float, slope: float) -
 @pytest.mark.parametrize("anticipate", ANTICIPATIONS)
 def test_profit_of_a_sale_lies_below_its_tangents_where_nothing_bends_up(anticipate: str) -> None:
     search = some_search(100, anticipate, 1)
+    anticipation = search.problem.anticipation
     rng = np.random.default_rng(0)
     agreeing = short = 0
     for _ in range(4000):
         n, m = int(rng.integers(100)), int(rng.integers(4))
-        energy = search.arrays.energy * rng.choice([1.0, 0.3, 0.1, 0.03])
+        arrays = search.problem.terms
+        energy = arrays.energy * rng.choice([1.0, 0.3, 0.1, 0.03])
         # Fades that cost much power, so that hours move between the states as the price rises.
-        power = search.arrays.power * np.array([1.0, rng.uniform(1.0, 8.0)])
-        arrays = search.arrays._replace(energy=energy, power=power)
+        power = arrays.power * np.array([1.0, rng.uniform(1.0, 8.0)])[:, None, None]
+        arrays = arrays._replace(energy=energy, power=power)
         cost = rng.uniform(0.0, 1.0)
         left, right = np.sort(rng.uniform(1.0, 40.0, 2))
         (hours_left, slope_left, bends_left), (hours_right, slope_right, bends_right) = (
-            _hours(arrays, search.anticipation, n, m, price)[:3] for price in (left, right)
+            _hours(arrays, anticipation, n, m, price)[:3] for price in (left, right)
         )
         assert bends_left <= bends_right
         assert hours_left >= hours_right - 1e-12
@@ -228,7 +228,7 @@ def test_profit_of_a_sale_lies_below_its_tangents_where_nothing_bends_up(anticip
         short += abs(slope_right) < 0.5 * hours_right / right
         tangents = [(left, hours_left, slope_left), (right, hours_right, slope_right)]
         for price in np.linspace(left, right, 30):
-            profit = (price - cost) * _hours(arrays, search.anticipation, n, m, price)[0]
+            profit = (price - cost) * _hours(arrays, anticipation, n, m, price)[0]
             assert profit <= min(_tangent(price, cost, *tangent) for tangent in tangents) + 1e-10
     assert min(agreeing, short) > 100
 
@@ -236,18 +236,20 @@ def test_profit_of_a_sale_lies_below_its_tangents_where_nothing_bends_up(anticip
 @pytest.mark.parametrize("anticipate", ANTICIPATIONS)
 def test_loss_of_a_sale_below_cost_lies_below_its_tangents_where_hours_do_not_bend(anticipate: str) -> None:
     search = some_search(100, anticipate, 1)
+    anticipation = search.problem.anticipation
     rng = np.random.default_rng(0)
     agreeing = short = 0
     for _ in range(6000):
         n, m = int(rng.integers(100)), int(rng.integers(4))
-        energy = search.arrays.energy * rng.choice([1.0, 0.3, 0.1, 0.03])
-        power = search.arrays.power * np.array([1.0, rng.uniform(1.0, 8.0)])
-        arrays = search.arrays._replace(energy=energy, power=power)
+        arrays = search.problem.terms
+        energy = arrays.energy * rng.choice([1.0, 0.3, 0.1, 0.03])
+        power = arrays.power * np.array([1.0, rng.uniform(1.0, 8.0)])[:, None, None]
+        arrays = arrays._replace(energy=energy, power=power)
         left, right = np.sort(rng.uniform(1.0, 40.0, 2))
         right = left + (right - left) * rng.choice([1.0, 0.1])
         cost = left + rng.exponential(10.0)  # between the two, or above both
         (hours_left, slope_left, _, kinks_left), (hours_right, slope_right, _, kinks_right) = (
-            _hours(arrays, search.anticipation, n, m, price) for price in (left, right)
+            _hours(arrays, anticipation, n, m, price) for price in (left, right)
         )
         assert kinks_left <= kinks_right
         concave, above = _concave(arrays, n, m, cost)
@@ -257,6 +259,6 @@ def test_loss_of_a_sale_below_cost_lies_below_its_tangents_where_hours_do_not_be
         short += abs(slope_right) < 0.5 * hours_right / right
         tangents = [(left, hours_left, slope_left), (right, hours_right, slope_right)]
         for price in np.linspace(left, right, 30):
-            profit = (price - cost) * _hours(arrays, search.anticipation, n, m, price)[0]
+            profit = (price - cost) * _hours(arrays, anticipation, n, m, price)[0]
             assert profit <= min(_tangent(price, cost, *tangent) for tangent in tangents) + 1e-10
     assert min(agreeing, short) > 100

@@ -1,4 +1,4 @@
-"""Customers that change daily: every day draws its own, in every lane, and the observation shows who they are."""
+"""A population per episode: every day draws its own, in every lane, and the observation shows its constants."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_every_day_has_customers_of_its_own() -> None:
 
 @pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])
 def test_a_lane_is_the_scalar_environment_of_its_seed_day_after_day(mode: AutoresetMode) -> None:
-    lanes = 11  # more than a block of lanes, and no multiple of it
+    lanes = 19  # more than one block of 16 lanes with 24 customers each, and no multiple of it
     vector = LMaaSVectorEnv(lanes, scenario="population", autoreset_mode=mode)
     scalars = [LMaaSEnv(scenario="population") for _ in range(lanes)]
     seen, _ = vector.reset(seed=5)
@@ -61,10 +61,10 @@ def test_lanes_that_start_a_day_apart_keep_their_customers() -> None:
 
 
 @pytest.mark.parametrize("customers", [1, 12, 48])
-def test_an_observation_tells_the_market_whatever_its_size(customers: int) -> None:
+def test_an_observation_shows_the_market_whatever_its_size(customers: int) -> None:
     scenario = Scenario.from_dict({"base": "population", "customers": customers})
     market, state, _ = open_days(Market(scenario), [1, 2, 3])
-    seen = observation_from_state(market, state, None)
+    seen = observation_from_state(market, state)
     found = observed_market(Market("population"), seen)
     for name, own, shown in zip(Population._fields, market.population, found.population, strict=True):
         assert np.allclose(own, shown, rtol=1e-5), name
@@ -74,15 +74,15 @@ def test_an_observation_tells_the_market_whatever_its_size(customers: int) -> No
     assert np.allclose(alone.population.task_value, market.population.task_value[1], rtol=1e-5)
 
 
-def test_sellers_that_know_the_customers_price_what_the_observation_shows() -> None:
+def test_the_market_that_an_observation_shows_has_the_prices_of_the_environments_market() -> None:
     env = gym.make(ID)
     seen, _ = env.reset(seed=3)
     own = IMP(env.unwrapped.market)  # type: ignore[attr-defined]
-    told = IMP(observed_market(Market("population"), seen))
-    assert np.allclose(own.predict(seen)[0], told.predict(seen)[0], atol=1e-3)
+    observed = IMP(observed_market(Market("population"), seen))
+    assert np.allclose(own.predict(seen)[0], observed.predict(seen)[0], atol=1e-3)
 
 
-def test_a_seller_that_knows_others_refuses_what_it_is_shown() -> None:
+def test_a_seller_refuses_an_observation_of_other_customers() -> None:
     seen, _ = gym.make(ID).reset(seed=3)
     with pytest.raises(ValueError, match="shows other customers than the market's"):
         IMP(Market("population")).predict(seen)
@@ -98,17 +98,17 @@ def test_lanes_of_another_number_than_populations_are_refused() -> None:
     prices = np.full((2, 4), 5.0)
     two = state._replace(hour=state.hour[:2], **{name: getattr(state, name)[:2] for name in state._fields[1:]})
     with pytest.raises(ValueError, match="the populations have"):
-        market.settle(prices, two, draws[0].at(slice(2)))
+        market.settle(prices, two, draws.at((0, slice(2))))
 
 
 def test_customers_of_each_lane_settle_as_in_a_market_of_their_own() -> None:
     market, state, draws = open_days(Market("population"), range(10))
     prices = np.random.default_rng(0).uniform(2.0, 12.0, (10, 4))
-    together, after = market.settle(prices, state, draws[0])
+    together, after = market.settle(prices, state, draws.at(0))
     for lane in range(10):
-        own = Market("population", population=Population(*(it[lane] for it in market.population)))
+        own = Market("population", population=Population(*(array[lane] for array in market.population)))
         mine = state._replace(hour=0, **{name: getattr(state, name)[lane] for name in state._fields[1:]})
-        alone, then = own.settle(prices[lane], mine, draws[0].at(lane))
+        alone, then = own.settle(prices[lane], mine, draws.at((0, lane)))
         assert (alone.choice == together.choice[lane]).all()
         assert alone.profit == pytest.approx(together.profit[lane], abs=1e-12)
         assert np.allclose(then.charge, after.charge[lane], rtol=0.0, atol=1e-12)

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from lmaas_agents import load_policy
-from lmaas_agents.learned.policy import ABOUT, WEIGHTS, About, LearnedSeller, save_policy
+from lmaas_agents.learned.policy import LearnedSeller, PolicySpec
+from lmaas_agents.learned.policy_file import SPEC, WEIGHTS, save_policy
 from safetensors.numpy import load_file, save_file
 
 from lmaas_env import Market, Scenario
@@ -30,7 +31,7 @@ def seller() -> LearnedSeller:
             f"layer{i}.weight": 0.1 * rng.normal(size=(outputs, inputs)),
             f"layer{i}.bias": rng.normal(size=outputs),
         }
-    about = About(
+    spec = PolicySpec(
         scenario=Scenario().to_dict(),
         population_seed=0,
         observation_size=75,
@@ -38,9 +39,9 @@ def seller() -> LearnedSeller:
         activation="tanh",
         observation_clip=10.0,
         policy="flat",
-        span=0.0,
-        reach=0.0,
-        climbs=0,
+        residual_scale=0.0,
+        snap_radius=0.0,
+        searches=0,
         algorithm="PPO",
         steps=1,
         training_seed=1,
@@ -48,24 +49,24 @@ def seller() -> LearnedSeller:
         versions={},
         scores={},
     )
-    return LearnedSeller(weights, about)
+    return LearnedSeller(weights, spec)
 
 
 def test_acts_as_the_perceptron_written_out() -> None:
-    it = seller()
+    policy = seller()
     seen = np.random.default_rng(1).normal(size=(5, 75)).astype(np.float32)
-    w = it.weights
+    w = policy.weights
     scaled = np.clip((seen - w["observation_mean"]) / np.sqrt(w["observation_variance"]), -10.0, 10.0)
     hidden = np.tanh(scaled @ w["layer0.weight"].T + w["layer0.bias"])
     expected = np.clip(hidden @ w["layer1.weight"].T + w["layer1.bias"], -1.0, 1.0)
-    action, memory = it.predict(seen)
+    action, memory = policy.predict(seen)
     assert memory is None
     assert action.dtype == np.float32
     assert np.allclose(action, expected, atol=1e-6)
-    assert np.allclose(it.predict(seen[2])[0], expected[2], atol=1e-6)
+    assert np.allclose(policy.predict(seen[2])[0], expected[2], atol=1e-6)
 
 
-def test_noise_is_seeded_and_only_where_asked(tmp_path: Path) -> None:
+def test_noise_is_seeded_and_optional(tmp_path: Path) -> None:
     folder = save_policy(tmp_path / "policy", seller())
     seen = np.zeros((3, 75))
     first, second, other = (load_policy(folder, seed).predict(seen, deterministic=False)[0] for seed in (1, 1, 2))
@@ -78,13 +79,13 @@ def test_saved_and_loaded_acts_the_same(tmp_path: Path) -> None:
     seen = np.random.default_rng(1).normal(size=(5, 75))
     folder = save_policy(tmp_path / "deep" / "policy", seller())
     assert (load_policy(folder).predict(seen)[0] == seller().predict(seen)[0]).all()
-    assert sorted(path.name for path in folder.iterdir()) == [ABOUT, WEIGHTS]
+    assert sorted(path.name for path in folder.iterdir()) == [SPEC, WEIGHTS]
 
 
 def edit_json(**changes: object) -> Callable[[Path], None]:
     def edit(folder: Path) -> None:
-        about = json.loads((folder / ABOUT).read_text()) | changes
-        (folder / ABOUT).write_text(json.dumps({key: value for key, value in about.items() if value is not None}))
+        content = json.loads((folder / SPEC).read_text()) | changes
+        (folder / SPEC).write_text(json.dumps({key: value for key, value in content.items() if value is not None}))
 
     return edit
 
@@ -109,15 +110,15 @@ def of_type_bf16(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (edit_json(steps=None), f"{ABOUT}: key 'steps' is missing"),
-        (edit_json(stepz=1), f"{ABOUT}: key 'stepz' is unknown, did you mean 'steps'"),
-        (edit_json(observation_size="many"), f"{ABOUT}: observation_size = 'many' must be of type int"),
-        (edit_json(activation="gelu"), f"{ABOUT}: activation = 'gelu' must be one of"),
-        (edit_json(scenario={"customers": 0}), f"{ABOUT}: scenario: customers = 0 must be"),
-        (lambda folder: (folder / ABOUT).write_text("[]"), f"{ABOUT}: must hold a mapping"),
-        (lambda folder: (folder / ABOUT).unlink(), f"{ABOUT}: cannot be read"),
-        (edit_json(observation_clip=10**400), f"{ABOUT}: int too large"),
-        (lambda folder: (folder / ABOUT).write_text("[" * 100_000), f"{ABOUT}: "),
+        (edit_json(steps=None), f"{SPEC}: key 'steps' is missing"),
+        (edit_json(stepz=1), f"{SPEC}: key 'stepz' is unknown, did you mean 'steps'"),
+        (edit_json(observation_size="many"), f"{SPEC}: observation_size = 'many' must be of type int"),
+        (edit_json(activation="gelu"), f"{SPEC}: activation = 'gelu' must be one of"),
+        (edit_json(scenario={"customers": 0}), f"{SPEC}: scenario: customers = 0 must be"),
+        (lambda folder: (folder / SPEC).write_text("[]"), f"{SPEC}: must hold a mapping"),
+        (lambda folder: (folder / SPEC).unlink(), f"{SPEC}: cannot be read"),
+        (edit_json(observation_clip=10**400), f"{SPEC}: int too large"),
+        (lambda folder: (folder / SPEC).write_text("[" * 100_000), f"{SPEC}: "),
         (lambda folder: (folder / WEIGHTS).write_bytes(b"rubbish"), WEIGHTS),
         (of_type_bf16, f"{WEIGHTS}: numbers of type 'BF16' are not supported"),
         (edit_weights("log_std", None), f"{WEIGHTS}: log_std is missing"),
@@ -136,7 +137,7 @@ def test_broken_files_are_refused_by_file_and_field(
         load_policy(folder)
 
 
-def test_a_policy_says_what_it_does_not_fit() -> None:
+def test_a_market_that_a_policy_does_not_fit_is_refused() -> None:
     seller().check(Market("day"))
     other = Market(dataclasses.replace(Scenario(), customers=12))
     with pytest.raises(ValueError, match=r"12 customers.* shows 39 and has 4"):
@@ -153,8 +154,8 @@ def test_an_unknown_name_is_refused() -> None:
 def test_loading_and_acting_needs_neither_torch_nor_sb3(tmp_path: Path) -> None:
     folder = save_policy(tmp_path / "policy", seller())
     code = (
-        "import sys, numpy, agents;"
-        f"agents.load_policy({str(folder)!r}).predict(numpy.zeros(75));"
+        "import sys, numpy, lmaas_agents;"
+        f"lmaas_agents.load_policy({str(folder)!r}).predict(numpy.zeros(75));"
         "sys.exit(bool({'torch', 'stable_baselines3', 'matplotlib'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

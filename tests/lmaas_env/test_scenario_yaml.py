@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from lmaas_env import Market, Population, Scenario
-from lmaas_env.scenario import MODEL_FIELDS
-from lmaas_env.scenario_file import SECTIONS, read, read_models, text
+from lmaas_env.scenario import MODEL_FIELDS, read_models
+from lmaas_env.scenario_text import SECTIONS, commented_yaml
 
 MARKET = """\
 base: static
@@ -45,7 +45,7 @@ def market_file(tmp_path: Path) -> Path:
 
 
 def test_every_number_is_written_with_its_range_and_meaning() -> None:
-    written = text(Scenario())
+    written = commented_yaml(Scenario())
     content = yaml.safe_load(written)
     for field in dataclasses.fields(Scenario):
         if field.name in MODEL_FIELDS:
@@ -56,7 +56,7 @@ def test_every_number_is_written_with_its_range_and_meaning() -> None:
 
 
 def test_customers_and_models_come_from_their_files(market_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(market_file.parent.parent)  # paths are relative to the file, not to where one stands
+    monkeypatch.chdir(market_file.parent.parent)  # paths are relative to the file, not to the working directory
     scenario = Scenario.load(market_file)
     assert (scenario.customers, scenario.slots, scenario.task_value_median) == (5, 3, 10.0)
     assert scenario.models == ("base", "pocket")
@@ -78,18 +78,18 @@ def test_models_may_stand_in_a_file_of_their_own(market_file: Path) -> None:
     alone = MARKET[: MARKET.index("models:")] + "models: models.yaml\n"
     other = market_file.parent / "other.yaml"
     other.write_text(alone)
-    assert read(other) == read(market_file)
+    assert Scenario.from_yaml(other) == Scenario.from_yaml(market_file)
     (market_file.parent / "models.yaml").write_text("base:\n  serving_cost: -1\n")
     with pytest.raises(ValueError, match=r"models file '.*models\.yaml', line 2: models\.base\.serving_cost = -1 must"):
-        read(other)
+        Scenario.from_yaml(other)
     with pytest.raises(ValueError, match=r"models file '.*none\.yaml' cannot be read"):
         read_models(market_file.parent / "none.yaml")
 
 
 def test_what_was_read_is_written_and_read_again(market_file: Path, tmp_path: Path) -> None:
-    scenario = read(market_file)
+    scenario = Scenario.from_yaml(market_file)
     scenario.to_yaml(tmp_path / "again.yaml")
-    assert read(tmp_path / "again.yaml") == scenario
+    assert Scenario.from_yaml(tmp_path / "again.yaml") == scenario
     assert sorted(os.listdir(tmp_path)) == ["again.yaml", "market.yaml", "mine.csv"]
 
 
@@ -109,7 +109,7 @@ def test_every_fault_is_named_with_its_line(tmp_path: Path) -> None:
         "serving_cost: [1, 2, 3]\n"
     )
     with pytest.raises(ValueError, match="scenario file") as refused:
-        read(file)
+        Scenario.from_yaml(file)
     faults = str(refused.value).splitlines()[1:]
     expected = [
         r"line 2: scenario key 'customrs' is unknown, did you mean 'customers'\?",
@@ -125,18 +125,27 @@ def test_every_fault_is_named_with_its_line(tmp_path: Path) -> None:
         assert re.fullmatch(rf"  {pattern}.*", fault), fault
 
 
+@pytest.mark.xfail(strict=True, reason="the line of the former key is lost when it is renamed")
+@pytest.mark.filterwarnings("ignore:scenario key 'turnover'")
+def test_a_wrong_value_of_the_former_key_turnover_is_named_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_text("base: day\nturnover: weekly\n")
+    with pytest.raises(ValueError, match=r"scenario file '.*', line 2: resample_population = 'weekly' must be one of"):
+        Scenario.from_yaml(file)
+
+
 def test_numbers_that_contradict_each_other_are_refused_after_all_others(tmp_path: Path) -> None:
     file = tmp_path / "bad.yaml"
     file.write_text("price_floor: 9\nprice_cap: 8\n")
     with pytest.raises(ValueError, match=r"scenario file '.*': price_floor = 9.0 must not exceed price_cap = 8.0"):
-        read(file)
+        Scenario.from_yaml(file)
 
 
 @pytest.mark.parametrize(("said", "fault"), [("customers: 4", r"customers = 4, but"), ("slots: 6", r"slots = 6, but")])
 def test_sizes_that_differ_from_the_customers_file_are_refused(market_file: Path, said: str, fault: str) -> None:
     market_file.write_text(MARKET + said + "\n")
     with pytest.raises(ValueError, match=rf"{fault} '.*mine\.csv' has"):
-        read(market_file)
+        Scenario.from_yaml(market_file)
     market_file.write_text(MARKET.replace("mine.csv", "none.csv"))
     with pytest.raises(ValueError, match=r"customers file '.*none\.csv' cannot be read"):
-        read(market_file)
+        Scenario.from_yaml(market_file)

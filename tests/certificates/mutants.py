@@ -1,0 +1,522 @@
+"""Code that is broken on purpose: what each mutant changes, and the check of `tests.certificates.checks` that fails.
+
+One table, so that it may be longer than other files. Renew an entry when its text is no longer found exactly once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+
+class Mutant(NamedTuple):
+    """One change of one module, and the check that must fail for it."""
+
+    name: str
+    module: str
+    text: str  # occurs exactly once
+    replacement: str
+    check: str
+
+
+def _of(module: str, check: str, *changes: tuple[str, str, str]) -> Iterator[Mutant]:
+    """The mutants of one module that one check must notice, by name, text and replacement."""
+    return (Mutant(name, module, text, replacement, check) for name, text, replacement in changes)
+
+
+ASCENT = "lmaas_agents.imp.coordinate_ascent"
+IMP = "lmaas_agents.imp.imp"
+LINE = "lmaas_agents.imp.line_search"
+STARTS = "lmaas_agents.imp.multistart"
+TABLE = "lmaas_agents.imp.price_table"
+SNAP = "lmaas_agents.learned.snap"
+AHEAD = "lmaas_agents.lookahead"
+BOXES = "lmaas_agents.search.price_boxes"
+STATIC = "lmaas_env.customers.static_robust"
+OBSERVATION = "lmaas_env.engine.observation"
+PERIOD = "lmaas_env.engine.period"
+SCALAR = "lmaas_env.engine.recourse"
+SIMD = "lmaas_env.engine.recourse_simd"
+RSR = "lmaas_env.engine.rsr"
+TERMS = "lmaas_env.engine.terms"
+ENV = "lmaas_env.env"
+MARKET = "lmaas_env.market"
+SEEDS = "lmaas_env.seeds"
+SPACES = "lmaas_env.spaces"
+TRANSITION = "lmaas_env.transition"
+VECTOR = "lmaas_env.vector_env"
+
+BATCH = "a_batch_equals_one_problem_at_a_time"
+MASK = "a_reset_mask_touches_its_lanes_only"
+DAY = "an_opened_day_is_that_of_the_environment"
+BLOCKS = "blocks_are_bounded"
+BOXED = "boxes_of_prices_are_bounded"
+SELECTS = "customers_select_the_first_best_model_or_none"
+DRAWS = "draws_have_the_scenarios_probabilities"
+CHARGE = "energy_is_charged_at_the_slope_of_its_value"
+ENDS = "imp_ends_where_no_price_gains"
+ORDER = "imp_ignores_the_order_of_models"
+WITHDRAWS = "imp_withdraws_models_without_customers"
+LANES = "lanes_equal_scalar_environments"
+LOCAL = "local_searches_end_at_the_best_cells"
+LAYOUT = "observations_have_their_layout"
+PRICES = "prices_are_log_linear_in_actions"
+RENTALS = "rentals_are_feasible_and_optimal"
+PLANS = "robust_plans_are_certified"
+TANGENTS = "sales_lie_below_their_tangents"
+SEEDED = "seeds_do_not_overlap"
+SETTLED = "settlements_and_states_follow_the_market_model"
+SNAPS = "snapped_prices_lie_just_below_a_threshold"
+MODEL = "terms_follow_the_market_model"
+VALUE = "the_energy_value_is_that_of_a_certain_market"
+SEARCHED = "the_line_search_finds_the_best_price"
+PERSONAL = "the_personalised_bound_is_the_sum_of_each_customers_best_sale"
+WORST = "worst_case_is_that_of_all_fade_patterns"
+
+GROUPS: dict[str, list[Mutant]] = {
+    "selection and recourse": [
+        *_of(
+            RSR,
+            WORST,
+            ("the least valuable slots fade", "slot < terms.fade_budget[n]", "slot >= slots - terms.fade_budget[n]"),
+            ("a slot too few fades", "slot < terms.fade_budget[n]", "slot < terms.fade_budget[n] - 1"),
+        ),
+        *_of(
+            RSR,
+            SELECTS,
+            (
+                "ties go to the last model",
+                "where(promised[n] > best[n], m, choice[n])",
+                "where(promised[n] >= best[n], m, choice[n])",
+            ),
+            ("customers select at a loss", "np.full(customers, SELECTION_THRESHOLD)", "np.full(customers, -1.0)"),
+            (
+                "the last model is not offered",
+                "for m in range(models):  # a loop per array",
+                "for m in range(models - 1):  # a loop per array",
+            ),
+        ),
+        *_of(
+            RSR,
+            RENTALS,
+            ("all pay the first model's price", "price[choice[renting[i]], renting[i]]", "price[0, renting[i]]"),
+            ("customers get the fades of others", "= faded[slot, renting[i]]", "= faded[slot, i]"),
+        ),
+        *_of(
+            RSR,
+            SETTLED,
+            ("the guarantee is that of the first model", "found[n] = values[choice[n], n]", "found[n] = values[0, n]"),
+        ),
+        *_of(
+            TERMS,
+            RENTALS,
+            (
+                "gathered terms are those of the first model",
+                "terms.power[s, m, n], terms.max_hours[s, m, n]",
+                "terms.power[s, m, n], terms.max_hours[s, 0, n]",
+            ),
+        ),
+        *_of(
+            SIMD,
+            BATCH,
+            (
+                "the energy price is searched for one pass only",
+                "for _ in range(2 * slots.shape[0] + 2):",
+                "for _ in range(1):",
+            ),
+            (
+                "deferred problems ignore the battery",
+                "if fill_slack(chunks, slots, count) > 0:",
+                "if fill_slack(chunks, slots, count) < 0:",
+            ),
+            ("dense chunks ignore the battery", "if is_dense and lacking > 0:", "if is_dense and lacking < 0:"),
+        ),
+        *_of(
+            SIMD,
+            RENTALS,
+            (
+                "faded slots keep their nominal cap",
+                'cap = where(faded, chunk["max_hours"][1, i]',
+                'cap = where(faded, chunk["max_hours"][0, i]',
+            ),
+        ),
+        *_of(
+            SIMD,
+            WORST,
+            ("the setup cost is not paid", '= -chunk["setup_cost"][i]', "= 0.0"),
+        ),
+        *_of(
+            SCALAR,
+            BATCH,
+            ("the scalar recourse misses a breakpoint", "right = min(right, closes)", "right = max(right, closes)"),
+        ),
+    ],
+    "settlement and transition": [
+        *_of(
+            PERIOD,
+            SETTLED,
+            (
+                "rentals do not drain the battery",
+                "state.charge[lane, n] - rentals.energy[row] + numbers",
+                "state.charge[lane, n] + numbers",
+            ),
+            ("batteries overflow", "stored = min(max(charge, 0.0), capacity)", "stored = max(charge, 0.0)"),
+            ("every hour harvests the mean", "capacity * draws.harvest[lane, n]", "capacity"),
+            (
+                "adaptation is free",
+                "models.serving_cost[m] * rented + models.adaptation_cost[m]",
+                "models.serving_cost[m] * rented",
+            ),
+            (
+                "adaptation is paid once per period",
+                "models.serving_cost[m] * rented + models.adaptation_cost[m]",
+                "models.serving_cost[m] * rented + models.adaptation_cost[m] / customers",
+            ),
+            ("training is free", "= 0.0, training, 0.0, 0.0, 0", "= 0.0, 0.0, 0.0, 0.0, 0"),
+            (
+                "revenue is that of the first lane's prices",
+                "revenue += prices[lane, m] * rented",
+                "revenue += prices[0, m] * rented",
+            ),
+            ("the state's innovations have the wrong variance", "math.sqrt(1.0 - memory**2)", "(1.0 - memory)"),
+            ("time stands still", "record.hour[lane] = state.hour[lane] + 1", "record.hour[lane] = state.hour[lane]"),
+            ("shadowing and demand are swapped", "rows[SHADOWING], rows[DEMAND]", "rows[DEMAND], rows[SHADOWING]"),
+        ),
+        *_of(
+            PERIOD,
+            MODEL,
+            (
+                "the terms' batteries are full",
+                "energy[start:end] = state.charge[lane]",
+                "energy[start:end] = known.capacity[own : own + customers]",
+            ),
+            ("demand does not move task values", "by_hour * exponential(state.demand[lane, n])", "by_hour"),
+            (
+                "every lane has the first lane's customers",
+                "end, own = start + customers, lane * customers % known.capacity.shape[0]",
+                "end, own = start + customers, 0",
+            ),
+        ),
+        *_of(
+            PERIOD,
+            DRAWS,
+            (
+                "fades are as likely as no fades",
+                "rng.random() < numbers.fade_probability",
+                "rng.random() > numbers.fade_probability",
+            ),
+            ("harvests do not vary", "rng.uniform(1.0 - spread, 1.0 + spread)", "rng.uniform(1.0, 1.0)"),
+        ),
+        *_of(
+            MARKET,
+            DRAWS,
+            ("first batteries are full", "share * capacity\n", "capacity + 0.0 * share\n"),
+        ),
+        *_of(
+            MARKET,
+            MODEL,
+            (
+                "demand peaks at another hour",
+                "np.arange(24) - scenario.demand_rise",
+                "np.arange(24) + 3.0 - scenario.demand_rise",
+            ),
+        ),
+    ],
+    "spaces": [
+        *_of(TRANSITION, LAYOUT, ("revenue is reported as cost", "sums[period.COST]", "sums[period.REVENUE]")),
+        *_of(
+            OBSERVATION,
+            PRICES,
+            ("prices are linear in actions", "floor * (cap / floor) ** share", "floor + (cap - floor) * share"),
+            (
+                "actions are not clipped",
+                "0.5 * (min(max(actions[k, m], -1.0), 1.0) + 1.0)",
+                "0.5 * (max(actions[k, m], -1.0) + 1.0) % 1.5",
+            ),
+            (
+                "the inverse of prices is shifted",
+                "2.0 * math.log(price / floor) / spread - 1.0",
+                "math.log(price / floor) / spread",
+            ),
+        ),
+        *_of(
+            OBSERVATION,
+            LAYOUT,
+            ("sine and cosine are swapped", "= math.sin(angle), math.cos(angle)", "= math.cos(angle), math.sin(angle)"),
+            ("batteries are relative to the first customers'", "capacity[own + n] - 1.0", "capacity[n] - 1.0"),
+            (
+                "shadowing is shown as demand",
+                "_standardised(demand[k, n], numbers.demand_sigma)",
+                "_standardised(shadowing[k, n], numbers.demand_sigma)",
+            ),
+            (
+                "the share of the day that is over is shown",
+                "1.0 - hour[k] / numbers.periods",
+                "hour[k] / numbers.periods",
+            ),
+            (
+                "customers are shown as hours",
+                "= record.hours_per_model[k] / customers",
+                "= record.customers_per_model[k] / customers",
+            ),
+            ("every lane shows the first lane's customers", "shown[k % shown.shape[0], j]", "shown[0, j]"),
+            (
+                "a step shows the state before it",
+                "observe(constants, shown, state_after(record), sale,",
+                "observe(constants, shown, state, sale,",
+            ),
+        ),
+        *_of(
+            SPACES,
+            LAYOUT,
+            (
+                "the hour is read from the wrong end",
+                "np.rint(scenario.periods * (1.0 - share_left))",
+                "np.rint(scenario.periods * share_left)",
+            ),
+            ("distances are shown in another unit", '"distance": ("log", 250.0)', '"distance": ("log", 1000.0)'),
+        ),
+    ],
+    "seeds and environments": [
+        *_of(
+            SEEDS,
+            SEEDED,
+            ("a held-out day is a tuning day", "HELD_OUT_START = 900_000_000", "HELD_OUT_START = 899_999_999"),
+            ("a training seed reaches into the next", "count, TRAINING_STRIDE - skip)", "count, TRAINING_STRIDE)"),
+            (
+                "seeds that are skipped are used",
+                "training_seed * TRAINING_STRIDE + skip",
+                "training_seed * TRAINING_STRIDE",
+            ),
+            ("ranges start one late", "return range(start, start + count)", "return range(start + 1, start + count)"),
+        ),
+        *_of(
+            SEEDS,
+            DAY,
+            ("all days have the first day's customers", "for rng in rngs]))", "for rng in rngs[:1] * len(rngs)]))"),
+        ),
+        *_of(
+            VECTOR,
+            LANES,
+            (
+                "all lanes have one seed",
+                "seeds = [seed + i for i in range(self.num_envs)]",
+                "seeds = [seed for i in range(self.num_envs)]",
+            ),
+            (
+                "days end an hour late",
+                "terminated = self.state.hour >= periods",
+                "terminated = self.state.hour > periods",
+            ),
+            (
+                "the new day's observation is the final one",
+                "_per_lane(seen, terminated)",
+                "_per_lane(0.0 * seen, terminated)",
+            ),
+            (
+                "rewards are not per customer",
+                'reward = entries["profit"] / self.market.population.size',
+                'reward = entries["profit"]',
+            ),
+        ),
+        *_of(
+            VECTOR,
+            MASK,
+            (
+                "a step that starts a day earns a reward",
+                "reward = np.where(over, 0.0, reward)",
+                "reward = np.where(over, reward, reward)",
+            ),
+            ("a reset mask reseeds all lanes", "if own is not None and lanes[lane]:", "if own is not None:"),
+            ("a reset mask leaves the draws", "own[:, lanes] = new", "own[:, lanes] = own[:, lanes]"),
+            ("a reset mask resets all states", "    copy[lanes] = new", "    copy[:] = new"),
+            (
+                "lanes share the first lane's hour",
+                "return self._day.at((hours, np.arange(self.num_envs)))",
+                "return self._day.at(hours[0])",
+            ),
+            (
+                "ignored actions have info",
+                "info = _with_masks(entries, ~over)",
+                "info = _with_masks(entries, ~terminated)",
+            ),
+        ),
+        *_of(
+            ENV,
+            LANES,
+            (
+                "the scalar environment ends early",
+                "terminated = bool(self._state.hour[0] >= self.market.scenario.periods)",
+                "terminated = bool(self._state.hour[0] + 1 >= self.market.scenario.periods)",
+            ),
+        ),
+    ],
+    "search of IMP": [
+        *_of(
+            LINE,
+            SEARCHED,
+            (
+                "the line search prunes too early",
+                "if block.bound <= best + exact * max(1.0, abs(best))",
+                "if 0.98 * block.bound <= best + exact * max(1.0, abs(best))",
+            ),
+            ("the line search stops at the first split", "or block.depth == DEPTH", "or block.depth == 1"),
+            (
+                "lost customers are worth nothing elsewhere",
+                "elsewhere[n] = sale[other, n] if other >= 0 else 0.0",
+                "elsewhere[n] = 0.0",
+            ),
+            (
+                "customers leave without a better offer",
+                "offer = others[other, n] if other >= 0 else 0.0",
+                "offer = 0.0",
+            ),
+        ),
+        *_of(
+            LINE,
+            TANGENTS,
+            ("hours bend where they are taken for smooth", "kinks += count + others", "kinks += count"),
+            ("a closed slot does not bend", "bends += count", "bends += 0"),
+        ),
+        *_of(
+            LINE,
+            BLOCKS,
+            (
+                "blocks below cost are taken for concave",
+                "concave = concave and points.kinks[a, k] == points.kinks[b, k] and left >= demand.concave_above[k]",
+                "concave = demand.concave[k]",
+            ),
+            (
+                "the bound of a block forgets the right tangent's slope",
+                "slope_right += (right - cost) * points.slope[b, k]",
+                "slope_right += 0.0",
+            ),
+        ),
+        *_of(
+            LINE,
+            ENDS,
+            ("sales do not pay for adaptation", "* hours - seller.adaptation_cost[m]", "* hours"),
+        ),
+        *_of(
+            LINE,
+            PERSONAL,
+            (
+                "the personalised bound forgets the best price",
+                "most = max(most, best + missed)",
+                "most = max(most, 0.9 * best + missed)",
+            ),
+        ),
+        *_of(
+            ASCENT,
+            ENDS,
+            (
+                "coordinate ascent stops after one sweep",
+                "prices[m], profit, settled = price, trial, 1",
+                "prices[m], profit = price, trial",
+            ),
+            ("a rejected move is kept in the table", "worst[m], sale[m] = before", "prices[m] = price"),
+        ),
+        *_of(
+            ASCENT,
+            WITHDRAWS,
+            ("no model is withdrawn", "raised = prices < cap", "raised = prices > cap"),
+        ),
+        *_of(
+            IMP,
+            ORDER,
+            (
+                "prices move in the order in which models are listed",
+                'np.argsort(catalogue.serving_cost, kind="stable")',
+                "np.arange(catalogue.size)",
+            ),
+        ),
+        *_of(
+            TABLE,
+            LOCAL,
+            (
+                "local search forgets what customers choose instead",
+                "if worst[m, n, j] > offer else elsewhere",
+                "if worst[m, n, j] > offer else 0.0",
+            ),
+            ("local search moves every price once", "settled = settled if row[m] == j else 1", "settled = settled"),
+        ),
+        *_of(
+            STARTS,
+            LOCAL,
+            ("the worst ends come first", "np.unique(np.round(-profit, 9)", "np.unique(np.round(profit, 9)"),
+        ),
+        *_of(
+            BOXES,
+            BOXED,
+            (
+                "a cell of prices is bounded by its low end",
+                "max(grid[j + 1] - serving, 0.0) * hours",
+                "max(grid[j] - serving, 0.0) * hours",
+            ),
+            (
+                "a box forgets a model that may still be selected",
+                "offer = max(offer, worst[m, last[m]])",
+                "offer = max(offer, worst[m, first[m]])",
+            ),
+        ),
+        *_of(
+            SNAP,
+            SNAPS,
+            ("snapped prices lie above the threshold", "found * (1.0 - MARGIN)", "found * (1.0 + MARGIN)"),
+        ),
+    ],
+    "look-ahead and static-robust": [
+        *_of(
+            AHEAD,
+            VALUE,
+            ("the energy value ignores later hours", "interpolated(values[hour + 1]", "interpolated(values[-1]"),
+            (
+                "the energy value ignores what a rental drains",
+                "share = after.charge / population.capacity",
+                "share = state.charge / population.capacity",
+            ),
+            (
+                "the energy value ignores adaptation",
+                "settlement.hours.sum(axis=-1) - market.catalogue.adaptation_cost[model]",
+                "settlement.hours.sum(axis=-1)",
+            ),
+            ("the value is interpolated in the wrong cell", "SHARES[k + 1] <= share", "SHARES[k] <= share"),
+        ),
+        *_of(
+            AHEAD,
+            CHARGE,
+            ("harvested energy is charged", "before = charge + numbers.harvest * capacity", "before = charge"),
+            (
+                "energy is valued an hour early",
+                "after = min(state.hour[k] + 1, values.shape[0] - 1)",
+                "after = min(state.hour[k], values.shape[0] - 1)",
+            ),
+            (
+                "the charge ignores the device's power",
+                "serving_cost=constants.serving_cost + shadow_price * power",
+                "serving_cost=constants.serving_cost + shadow_price",
+            ),
+        ),
+        *_of(
+            STATIC,
+            PLANS,
+            ("static-robust stops at RSR's plan", "if upper <= max(best, floor) + within:", "if upper >= best:"),
+            (
+                "static-robust's bound is cut short",
+                "bound = min(bound, limit * rental.unit - setup)",
+                "bound = max(best, floor)",
+            ),
+        ),
+        *_of(
+            SCALAR,
+            PLANS,
+            ("served hours do not drain the battery", "rest = max(rest - power * used, 0.0)", "rest = max(rest, 0.0)"),
+            ("unused hours are not paid", "profit -= price * booked[slot]", "profit -= price * used"),
+            (
+                "one fade pattern is forgotten",
+                "for slot in range(slots - 1, -1, -1):",
+                "for slot in range(slots - 1, 0, -1):",
+            ),
+        ),
+    ],
+}
