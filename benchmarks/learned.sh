@@ -28,7 +28,7 @@ export -f train
   done
   for seed in 1 2 3; do
     echo "$runs day flat $seed 200000 train/configs/ppo-flat.yaml"
-    for way in set-scratch no-shaping no-critic-first no-undercutting; do
+    for way in set-scratch no-shaping no-critic-first no-snapping; do
       echo "$runs day $way $seed 200000 benchmarks/ablation/$way.yaml"
     done
     for way in imitation untrained; do echo "$runs day $way $seed 1 benchmarks/ablation/$way.yaml"; done
@@ -50,7 +50,7 @@ evaluate population population "$runs/population/ppo" --sellers cost-plus
 while read -r customers days; do
   evaluate population "population-$customers" "$runs/population/ppo" --sellers cost-plus --customers "$customers" --days "$days" < /dev/null
 done <<< $'12 100\n48 60\n200 10'
-ways=("$runs"/day/{ppo,imitation,untrained,flat,set-scratch,no-shaping,no-critic-first,no-undercutting})
+ways=("$runs"/day/{ppo,imitation,untrained,flat,set-scratch,no-shaping,no-critic-first,no-snapping})
 evaluate day ablation "${ways[@]}" --sellers lookahead
-evaluate day ablation-no-climbs "${ways[@]}" --sellers lookahead --climbs 0
-.venv/bin/python benchmarks/off_policy.py --algorithms sac --seeds 3 --out "$results/off-policy/sac"
+evaluate day ablation-no-search "${ways[@]}" --sellers lookahead --searches 0
+.venv/bin/lmaas study off-policy --algorithms sac --seeds 3 --out "$results/off-policy/sac"

@@ -38,7 +38,11 @@ HEADLINE = (  # row of the main table: label, kind, seller by scenario
         "planned",
         ("lookahead", "lookahead", "lookahead", "public-lookahead"),
     ),
-    ("`day-ppo`, `scarce-ppo`, …", "guided RL", ("day-ppo", "scarce-ppo", "abundant-ppo", "public-ppo")),
+    (
+        "`day-guided`, `scarce-guided`, …",
+        "guided RL",
+        ("day-guided", "scarce-guided", "abundant-guided", "public-guided"),
+    ),
     ("`imp`", "optimised hour by hour", ("imp",) * 4),
     ("`fixed`", "tuned constant prices", ("fixed",) * 4),
     ("`cost-plus`", "tuned markup", ("cost-plus",) * 4),
@@ -51,13 +55,13 @@ ABLATION = {  # row of benchmarks/learned/ablation: what it is
     "untrained": "plan only, no learning",
     "no-shaping": "shipped recipe without the energy value in the reward",
     "no-critic-first": "shipped recipe, actor and critic start together",
-    "no-undercutting": "shipped recipe without snapping to thresholds",
+    "no-snapping": "shipped recipe without snapping to thresholds",
     "flat": "no plan, no imitation: PPO from scratch",
 }
 SCRATCH = (  # policy trained from scratch: label, table, its row
     ("PPO, 32 environments, 10 epochs (`ppo-flat.yaml`)", "wide/table.csv", "flat"),
     ("PPO, 256 environments, 2 epochs (`ppo-wide.yaml`)", "wide/table.csv", "wide"),
-    ("SAC, 100,000 steps (`benchmarks/off_policy.py`)", "learned/off-policy/sac/table.csv", "sac"),
+    ("SAC, 100,000 steps (`lmaas study off-policy`)", "learned/off-policy/sac/table.csv", "sac"),
 )
 SPEED = (  # faster loop, slower loop, label
     ("vector environment", "SyncVectorEnv", "256 environments in one call, over `SyncVectorEnv`"),
@@ -241,7 +245,7 @@ def returns() -> str:
 
 def ablation() -> str:
     """Return the learned sellers of `day` with parts of the recipe left out, with and without the local search."""
-    refined, plain = (_sellers(f"learned/{folder}/table.csv") for folder in ("ablation", "ablation-no-climbs"))
+    refined, plain = (_sellers(f"learned/{folder}/table.csv") for folder in ("ablation", "ablation-no-search"))
     best = float(refined["lookahead"]["profit"])
     rows: list[list[str]] = []
     for name, label in ABLATION.items():

@@ -68,7 +68,7 @@ def smoke() -> None:
     for absent in ("torch", "stable_baselines3", "matplotlib", "plotly", "pygame"):
         assert importlib.util.find_spec(absent) is None, f"{absent} is installed"
     profits = {}
-    for name in ("imp", "day-ppo"):
+    for name in ("imp", "day-guided"):
         env = gym.make("LMaaS-v0")
         seller = IMP(env.get_wrapper_attr("market")) if name == "imp" else load_policy(name)
         observation, _ = env.reset(seed=900_000_000)
@@ -77,7 +77,7 @@ def smoke() -> None:
             action, _ = seller.predict(observation)
             observation, _, terminated, _, info = env.step(action)
             profits[name] += info["profit"]
-    assert 1000.0 < profits["imp"] < profits["day-ppo"] < 2500.0, profits  # a learned seller beats IMP on `day`
+    assert 1000.0 < profits["imp"] < profits["day-guided"] < 2500.0, profits  # a learned seller beats IMP on `day`
     vector = gym.make_vec("LMaaS-City-v0", num_envs=2, vectorization_mode="vector_entry_point")  # its customers: a CSV
     vector.reset(seed=0)
     assert np.isfinite(vector.step(np.zeros((2, 4)))[1]).all()
@@ -90,7 +90,7 @@ def smoke() -> None:
     print(
         f"Python {sys.version.split()[0]}, "
         + ", ".join(f"{it} {version(it)}" for it in ("gymnasium", "numpy", "numba", "scipy"))
-        + f": IMP {profits['imp']:.0f} $, day-ppo {profits['day-ppo']:.0f} $ on a held-out day"
+        + f": IMP {profits['imp']:.0f} $, day-guided {profits['day-guided']:.0f} $ on a held-out day"
     )
 
 

@@ -100,7 +100,7 @@ def test_the_expected_output_is_the_committed_table() -> None:
     ("row", "sellers"),
     [
         ("`lookahead`", ("lookahead", "lookahead", "lookahead", "public-lookahead")),
-        ("`day-ppo`", ("day-ppo", "scarce-ppo", "abundant-ppo", "public-ppo")),
+        ("`day-guided`", ("day-guided", "scarce-guided", "abundant-guided", "public-guided")),
         ("`imp`", ("imp",) * 4),
         ("`fixed`", ("fixed",) * 4),
         ("`random`", ("random",) * 4),

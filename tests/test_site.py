@@ -33,7 +33,7 @@ def blocks(page: str, language: str) -> list[str]:
     ("page", "after"),
     [
         ("index.md", "assert info['profit'] > 0.0"),
-        ("sellers.md", "assert seller.about.algorithm == 'PPO'"),
+        ("sellers.md", "assert seller.spec.algorithm == 'PPO'"),
         ("how-to/scenario.md", "assert windy.harvest == 0.08"),
         (
             "how-to/seller.md",
@@ -123,7 +123,7 @@ def test_statements_about_sellers_agree_with_the_committed_results() -> None:
         sellers_in("learned/off-policy/sac/table.csv")["sac"]
     ]
     assert [1.005 <= row["share_of_imp"] < 1.035 for row in scratch] == [True] * 3
-    refined, plain = sellers_in("learned/ablation/table.csv"), sellers_in("learned/ablation-no-climbs/table.csv")
+    refined, plain = sellers_in("learned/ablation/table.csv"), sellers_in("learned/ablation-no-search/table.csv")
     assert round(refined["untrained"]["profit"] / refined["lookahead"]["profit"], 3) == 0.994
     assert round(plain["ppo"]["profit"] / plain["imitation"]["profit"], 3) == 1.004
     assert abs(refined["ppo"]["profit"] / refined["imitation"]["profit"] - 1.0) < 5e-4

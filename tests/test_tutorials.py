@@ -57,7 +57,7 @@ def test_train_and_compare_writes_a_run_and_a_comparison(tmp_path: Path) -> None
     assert 0.3 < float(share) < 1.1
     assert (tmp_path / "results" / "ppo" / "policy.safetensors").exists()
     table = (tmp_path / "results" / "compare" / "table.csv").read_text(encoding="utf-8").splitlines()
-    assert {line.split(",")[0] for line in table[1:]} == {"imp", "ppo", "day-ppo", "random"}
+    assert {line.split(",")[0] for line in table[1:]} == {"imp", "ppo", "day-guided", "random"}
 
 
 def test_cleanrl_style_learns_from_decisions_only(tmp_path: Path) -> None:

@@ -33,6 +33,8 @@ run = train(
         out=folder / "ppo",
     )
 )
-days = compare(Compare(scenario="day", sellers=(str(run), "day-ppo", "random"), days=args.days, out=folder / "compare"))
+days = compare(
+    Compare(scenario="day", sellers=(str(run), "day-guided", "random"), days=args.days, out=folder / "compare")
+)
 share = days["ppo"].day_profit.mean() / days["imp"].day_profit.mean()
 print(f"\n{load_policy(run)} earns {share:.3f} of IMP")

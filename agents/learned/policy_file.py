@@ -49,7 +49,7 @@ def load_policy(name_or_folder: str | os.PathLike[str], seed: int = 0) -> Learne
     Parameters
     ----------
     name_or_folder : str or path
-        A name such as ``"day-ppo"``, or the folder of a training run or checkpoint.
+        A name such as ``"day-guided"``, or the folder of a training run or checkpoint.
     seed : int
         Of the noise of actions that are not deterministic.
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +10,6 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from lmaas_agents import IMP
-from lmaas_train.evaluation.rollout import rollout
 from lmaas_train.ppo.training import Train, train
 from sb3_contrib import TQC, RecurrentPPO
 from stable_baselines3 import PPO, SAC
@@ -22,12 +18,10 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.evaluation import evaluate_policy
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from lmaas_env import ENVIRONMENTS, Market
-from lmaas_env.seeds import held_out_seeds
+from lmaas_env import ENVIRONMENTS
 
 torch.set_num_threads(1)
 
-ROOT = Path(__file__).parents[2]
 HOURS = 24
 ON_POLICY = {"n_steps": HOURS, "batch_size": HOURS, "n_epochs": 1}
 OFF_POLICY = {"learning_starts": HOURS, "buffer_size": 200, "batch_size": 16}
@@ -119,18 +113,3 @@ def test_the_entries_for_rl_zoo_are_settings_of_ppo() -> None:
         assert rate.startswith("lin_"), env_id
         kwargs = eval(own.pop("policy_kwargs"), {"nn": torch.nn})
         PPO(env=envs, learning_rate=float(rate.removeprefix("lin_")), policy_kwargs=kwargs, device="cpu", **own)
-
-
-def test_the_off_policy_benchmark_runs_and_pairs_days_with_imp(tmp_path: Path) -> None:
-    out = tmp_path / "result"
-    sizes = ["--steps", "64", "--seeds", "2", "--days", "2", "--lanes", "4", "--updates", "1", "--algorithms", "tqc"]
-    command = [sys.executable, str(ROOT / "benchmarks" / "off_policy.py"), "--scenario", "static", *sizes]
-    done = subprocess.run([*command, "--out", str(out)], capture_output=True, text=True, check=False, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    (row,) = csv.DictReader((out / "table.csv").read_text().splitlines())
-    runs = list(csv.DictReader((out / "runs.csv").read_text().splitlines()))
-    assert float(row["profit"]) == pytest.approx(np.mean([float(run["profit"]) for run in runs]))
-    market = Market("static")
-    imp = rollout(market, IMP(market), held_out_seeds(2)).day_profit.mean()
-    assert float(row["minus_imp"]) == pytest.approx(float(row["profit"]) - imp)
-    assert float(row["share_of_imp"]) == pytest.approx(float(row["profit"]) / imp)

@@ -1,4 +1,4 @@
-"""`lmaas bench kernel`, small: files are whole, and the reference that it times gives the kernel's answers."""
+"""`lmaas bench kernel`, small: files are whole, and the references that it times give the kernel's answers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lmaas_train.bench import kernel as bench_kernel
 from numpy.testing import assert_allclose
 
 from lmaas_env import Market
-from lmaas_env.engine.recourse_simd import solve_rows
+from lmaas_env.engine.terms import price_per_customer
 
 
 def test_smoke(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,9 +29,9 @@ def test_smoke(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: 
 def test_bisection_gives_the_same_answers() -> None:
     market = Market("scarce", seed=2)
     terms = market.terms(market.initial_state(np.random.default_rng(2))._replace(hour=15)).arrays
-    prices = bench_kernel.PRICES[None]
-    _, expected, planned = solve_rows(terms, prices)
-    for reference in (bench_kernel.bisection_rows, bench_kernel.one_by_one_rows):
-        worst, hours = reference(terms, prices)
+    price = price_per_customer(bench_kernel.PRICES[None], market.population.size)
+    expected, planned = bench_kernel.solve_in_lockstep(terms, price)
+    for reference in (bench_kernel.solve_by_bisection, bench_kernel.solve_one_by_one):
+        worst, hours = reference(terms, price)
         assert_allclose(worst, expected, rtol=1e-10)
         assert_allclose(hours, planned, atol=1e-10)

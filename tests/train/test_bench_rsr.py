@@ -1,4 +1,4 @@
-"""`lmaas bench rsr`, small: every peer gives RSR's answer, whatever time it takes."""
+"""`lmaas bench rsr`, small: every peer gives RSR's answer; times are not tested."""
 
 from __future__ import annotations
 

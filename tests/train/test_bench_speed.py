@@ -11,8 +11,10 @@ from lmaas_train.__main__ import main
 from lmaas_train.bench.speed import TARGETS, SpeedRow, changed, plain_steps, read_rows
 
 from lmaas_env import Market
-from lmaas_env.engine.period import LaneDraws, new_booked
+from lmaas_env.engine.period import state_after
+from lmaas_env.market import settlement_of
 from lmaas_env.seeds import draw_days
+from lmaas_env.state import Draws
 
 SMALL = ["bench", "speed", "--lanes", "2", "--seconds", "0.01", "--customers", "100", "--memory-steps", "100"]
 
@@ -36,20 +38,16 @@ def test_it_times_every_row_and_compares_itself_with_an_older_run(
 
 def test_the_plain_step_settles_as_the_market_does() -> None:
     market, lanes = Market("day"), 5
-    state, _ = draw_days(market, range(lanes))
+    state, days = draw_days(market, range(lanes))
     prices = np.random.default_rng(0).uniform(4.0, 30.0, (lanes, 4))
-    shape = (1, lanes, market.population.size)
-    draws = LaneDraws(np.empty((*shape, 6), dtype=np.bool_), np.empty(shape), np.empty(shape), np.empty(shape))
-    booked, taste = new_booked(lanes, 4, market.population.size, 6), np.empty(shape)
-    plain_steps(market.packed, prices, market.lanes(state), draws, taste, np.random.default_rng(3), 0.3, 0.5, booked)
-    period = market.draws(np.random.default_rng(0))._replace(
-        faded=draws.faded[0], shadowing=draws.shadowing[0], demand=draws.demand[0], harvest=draws.harvest[0]
-    )
-    settlement, after = market.settle(prices, state, period._replace(taste=taste[0]))
-    assert (booked.choice == settlement.choice).all()
-    assert booked.hours == pytest.approx(settlement.hours, abs=1e-9)
-    assert booked.per_lane[2] == pytest.approx(settlement.profit, abs=1e-8)
-    assert booked.per_customer[6] == pytest.approx(after.charge, abs=1e-9)
+    draws, record = Draws(*(np.empty_like(array[:1]) for array in days)), market.new_record(lanes)
+    plain_steps(market.constants, prices, state, draws, np.random.default_rng(3), record)
+    settlement, after = market.settle(prices, state, draws.at(0))
+    plain = settlement_of(prices, draws.faded[0], record)
+    assert (plain.choice == settlement.choice).all()
+    assert plain.hours == pytest.approx(settlement.hours, abs=1e-9)
+    assert plain.profit == pytest.approx(settlement.profit, abs=1e-8)
+    assert state_after(record).charge == pytest.approx(after.charge, abs=1e-9)
 
 
 def test_only_quartiles_that_do_not_overlap_are_beyond_noise() -> None:
@@ -62,7 +60,7 @@ def test_only_quartiles_that_do_not_overlap_are_beyond_noise() -> None:
 @pytest.mark.parametrize(
     "text", ["", "name,lanes\nx,1\n", "name,lanes,steps_per_second,low,high,timings\nx,1,a,1,1,1\n"]
 )
-def test_what_is_no_older_run_is_refused_before_anything_is_timed(
+def test_a_file_that_is_not_a_speed_csv_is_refused_before_anything_is_timed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str
 ) -> None:
     old = tmp_path / "old.csv"

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from lmaas_agents import IMP
-from lmaas_agents.learned.policy import SHIPPED
+from lmaas_agents.learned.policy_file import SHIPPED
 from lmaas_train.__main__ import main
 from lmaas_train.cli.evaluate import Evaluate, evaluate, score_table
 from lmaas_train.evaluation.rollout import rollout, rollout_each
@@ -23,6 +23,7 @@ from rich.console import Console
 
 from lmaas_env import Market, Scenario
 from lmaas_env.seeds import held_out_seeds, of_one_day, open_days
+from tests.days import periods_of
 
 
 @pytest.fixture
@@ -30,9 +31,9 @@ def runs(tmp_path: Path) -> Path:
     """Two runs that differ in their training seed only, of which one has a learning curve."""
     folder = tmp_path / "ppo"
     for seed in (1, 2):
-        shutil.copytree(SHIPPED / "day-ppo", folder / f"seed{seed}")
-        about = json.loads((folder / f"seed{seed}" / "policy.json").read_text())
-        (folder / f"seed{seed}" / "policy.json").write_text(json.dumps(about | {"training_seed": seed}))
+        shutil.copytree(SHIPPED / "day-guided", folder / f"seed{seed}")
+        spec = json.loads((folder / f"seed{seed}" / "policy.json").read_text())
+        (folder / f"seed{seed}" / "policy.json").write_text(json.dumps(spec | {"training_seed": seed}))
     curve = "step,seconds,mean_day_profit,standard_error\n0,0.1,1700,5\n20000,9.0,1750,5\n"
     (folder / "seed1" / "evaluations.csv").write_text(curve)
     return folder
@@ -59,7 +60,7 @@ def test_evaluate_writes_scores_profiles_curves_and_figures(
     profile = [row for row in csv.DictReader((out / "profiles.csv").read_text().splitlines()) if row["seller"] == "ppo"]
     assert [float(row["above"]) for row in (profile[0], profile[-1])] == [1.0, 0.0]
     assert (out / "curves.csv").read_text().splitlines()[1] == "ppo,seed1,0.0,0.1,1700.0"
-    for figure in ("learning.png", "days.png"):
+    for figure in ("learning.png", "learning-dark.png", "days.png", "days-dark.png"):
         assert (out / figure).stat().st_size > 10_000
     assert {"command", "versions"} <= set(json.loads((out / "origin.json").read_text()))
 
@@ -86,7 +87,9 @@ def test_one_run_on_one_day_has_no_interval(
 def test_the_table_fits_the_terminal_and_leaves_columns_out(width: int) -> None:
     text = io.StringIO()
     profit, share = Estimate(1690.2, 1650.4, 1730.9), Estimate(1.051, 1.032, 1.078)
-    scores = [Score(name, 10, profit, profit, profit, share, share, 1.0, 1.0, 0.7, 12.3) for name in ("imp", "day-ppo")]
+    scores = [
+        Score(name, 10, profit, profit, profit, share, share, 1.0, 1.0, 0.7, 12.3) for name in ("imp", "day-guided")
+    ]
     console = Console(file=text, width=width)
     console.print(score_table(scores, "day", 200, console))
     lines = text.getvalue().splitlines()
@@ -103,11 +106,11 @@ def test_the_table_fits_the_terminal_and_leaves_columns_out(width: int) -> None:
     assert "…" not in text.getvalue()
 
 
-def test_climbs_can_be_left_out(runs: Path, tmp_path: Path) -> None:
+def test_local_searches_can_be_left_out(runs: Path, tmp_path: Path) -> None:
     settings = Evaluate(runs=(runs,), sellers=(), days=2)
     scores = [
-        evaluate(dataclasses.replace(settings, climbs=climbs, out=tmp_path / str(climbs)))[0]
-        for climbs in (None, 32, 0)
+        evaluate(dataclasses.replace(settings, searches=searches, out=tmp_path / str(searches)))[0]
+        for searches in (None, 32, 0)
     ]
     assert scores[0].profit == scores[1].profit
     assert scores[0].profit.mean > scores[2].profit.mean
@@ -124,10 +127,10 @@ def test_a_training_seed_counts_once(runs: Path, tmp_path: Path) -> None:
     ("change", "message"),
     [
         ({"runs": (Path("tests"),)}, "holds no run of lmaas train"),
-        ({"runs": (SHIPPED / "day-ppo",), "climbs": -1}, "climbs = -1 must be in"),
+        ({"runs": (SHIPPED / "day-guided",), "searches": -1}, "searches = -1 must be in"),
         ({"days": 0}, "number of days = 0 must be in"),
         ({"customers": 12}, "customers = 12 needs a scenario in which they change daily"),
-        ({"scenario": "scarce", "runs": (SHIPPED / "public-ppo",)}, "sees 16 numbers"),
+        ({"scenario": "scarce", "runs": (SHIPPED / "public-guided",)}, "sees 16 numbers"),
     ],
 )
 def test_bad_input_is_refused_before_anything_is_written(
@@ -145,9 +148,9 @@ def test_sellers_that_know_customers_meet_those_of_the_day() -> None:
     for lane, seed in enumerate(seeds):
         opened, state, draws = open_days(market, [seed])
         own = of_one_day(opened)
-        assert own.scenario.turnover == "none"
+        assert own.scenario.resample_population == "never"
         imp = IMP(own)
-        for hour, period in enumerate(draws):
+        for hour, period in enumerate(periods_of(draws)):
             now = type(state)(*(np.asarray(it)[0] for it in state))
             settlement, state = opened.settle(imp.prices(now)[None], state, period)
             assert sold.profit[lane, hour] == pytest.approx(float(settlement.profit[0]), rel=1e-5)

@@ -105,7 +105,7 @@ def test_every_command_with_a_scenario_takes_it_both_ways(monkeypatch: pytest.Mo
         (["scen"], "command 'scen' is unknown, did you mean 'scenario'?"),
         (["zzz"], "command 'zzz' is unknown; lmaas --help lists all commands"),
         (["compare", "--sellers", "imq"], "seller 'imq' is unknown, did you mean 'imp'?"),
-        (["compare", "--sellers", "day-poo"], "seller 'day-poo' is unknown, did you mean 'day-ppo'?"),
+        (["compare", "--sellers", "day-poo"], "seller 'day-poo' is unknown, did you mean 'day-guided'?"),
         (["compare", "--days", "x"], "days = 'x' must be a whole number; see lmaas compare --help"),
         (["price", "--charge", "half"], "charge = 'half' must be a number; see lmaas price --help"),
         (["compare", "--dayz", "3"], "unrecognized options: --dayz, 3, did you mean --days?; see lmaas compare --help"),

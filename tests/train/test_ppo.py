@@ -14,13 +14,13 @@ import pytest
 import torch
 import yaml
 from lmaas_agents import load_policy
-from lmaas_agents.learned.residual import guide_of, plan_of, potential
+from lmaas_agents.learned.residual import plan_of, potential, residual_of
 from lmaas_train.__main__ import main
 from lmaas_train.ppo.config import PPOConfig
 from lmaas_train.ppo.export import export
 from lmaas_train.ppo.imitation import demonstrated, imitate
 from lmaas_train.ppo.training import Run, Train, build_model, train
-from lmaas_train.ppo.vec_env import GuidedVecEnv, LMaaSVecEnv, encoded
+from lmaas_train.ppo.vec_env import LMaaSVecEnv, ResidualVecEnv, encoded
 from safetensors.numpy import load_file
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
@@ -96,7 +96,7 @@ def test_a_run_leaves_everything_behind(tmp_path: Path, capsys: pytest.CaptureFi
     names = {path.name for path in folder.iterdir()}
     assert {"config.yaml", "origin.json", "monitor.csv", "evaluations.csv", "tensorboard", "checkpoints"} <= names
     assert {"policy.safetensors", "policy.json", "model.zip", "vecnormalize.pkl", "table.csv", "days.csv"} <= names
-    assert all(title in (folder / "report.html").read_text() for title in ("Who earned what", "<h2>Learning</h2>"))
+    assert all(title in (folder / "report.html").read_text() for title in ("<h2>Profit</h2>", "<h2>Learning</h2>"))
     assert not [name for name in names if name.startswith(".")]
     settings = yaml.safe_load((folder / "config.yaml").read_text())
     assert Scenario.from_dict(settings["scenario"]) == Scenario()
@@ -108,36 +108,38 @@ def test_a_run_leaves_everything_behind(tmp_path: Path, capsys: pytest.CaptureFi
     for row in monitored:
         assert float(row["day_profit"]) == pytest.approx(24.0 * float(row["r"]), rel=1e-4)
         assert float(row["day_revenue"]) - float(row["day_cost"]) == pytest.approx(float(row["day_profit"]), abs=1e-4)
-    about = json.loads((folder / "policy.json").read_text())
-    assert about["steps"] == 192
-    assert about["scores"]["held_out"]["first_day_seed"] == 900_000_000
+    spec = json.loads((folder / "policy.json").read_text())
+    assert spec["steps"] == 192
+    assert spec["scores"]["held_out"]["first_day_seed"] == 900_000_000
     assert load_policy(folder).predict(np.zeros(75))[0].shape == (4,)
     (checkpoint,) = (folder / "checkpoints").iterdir()
     load_policy(checkpoint).check(Market("day"))
     assert str(folder) in capsys.readouterr().out
 
 
-GUIDED = QUICK | {"policy": "set", "encoder": 8, "span": 0.4, "reach": 0.1, "climbs": 3, "gamma": 1.0}
-GUIDED |= {"shaping": True, "activation": "relu"}
+RESIDUAL = QUICK | {"policy": "set", "encoder": 8, "residual_scale": 0.4, "snap_radius": 0.1, "searches": 3}
+RESIDUAL |= {"gamma": 1.0, "shaping": True, "activation": "relu"}
 
 
-def test_a_guided_policy_over_customers_acts_as_the_model(tmp_path: Path) -> None:
-    config = tmp_path / "guided.yaml"
-    config.write_text(yaml.safe_dump(GUIDED | {"imitated_days": 1, "critic_first": 96}))
+def test_a_residual_policy_over_customers_acts_as_the_model(tmp_path: Path) -> None:
+    config = tmp_path / "residual.yaml"
+    config.write_text(yaml.safe_dump(RESIDUAL | {"imitated_days": 1, "critic_first": 96}))
     folder = train(quick(tmp_path, config=config))
     seller, model = load_policy(folder), PPO.load(folder / "model.zip", device="cpu")
     market = Market("day")
     state, _ = market.days([np.random.default_rng(i) for i in range(6)])
-    seen = observation_from_state(market, state, None)
-    assert seller.guide is not None
-    expected, _ = model.predict(encoded(market, seller.guide, state_from_observation(market, seen)), deterministic=True)
+    seen = observation_from_state(market, state)
+    assert seller.residual is not None
+    expected, _ = model.predict(
+        encoded(market, seller.residual, state_from_observation(market, seen)), deterministic=True
+    )
     assert np.abs(np.clip(seller.outputs(seen), -1.0, 1.0) - expected).max() < 1e-5
     assert np.abs(seller.predict(seen[2])[0] - seller.predict(seen)[0][2]).max() < 1e-6
 
 
-def test_a_policy_for_changing_customers_knows_no_order_and_no_number(tmp_path: Path) -> None:
-    config = tmp_path / "guided.yaml"
-    config.write_text(yaml.safe_dump(GUIDED))
+def test_a_policy_for_resampled_customers_does_not_depend_on_their_order_or_number(tmp_path: Path) -> None:
+    config = tmp_path / "residual.yaml"
+    config.write_text(yaml.safe_dump(RESIDUAL))
     seller = load_policy(train(quick(tmp_path, scenario="population", config=config)))
     for customers in (24, 5):
         base = Market(Scenario.from_dict({"base": "population", "customers": customers}))
@@ -146,7 +148,7 @@ def test_a_policy_for_changing_customers_knows_no_order_and_no_number(tmp_path: 
         other = np.random.default_rng(0).permutation(customers)
         shuffled = market.with_population(Population(*(it[:, other] for it in market.population)))
         moved = state._replace(**{name: getattr(state, name)[:, other] for name in state._fields[1:]})
-        seen, again = (observation_from_state(*it, None) for it in ((market, state), (shuffled, moved)))
+        seen, again = (observation_from_state(*it) for it in ((market, state), (shuffled, moved)))
         assert np.allclose(seller.outputs(seen), seller.outputs(again), atol=1e-5)
         assert np.abs(seller.outputs(seen)[0] - seller.outputs(seen)[1]).max() > 1e-4
         assert np.allclose(seller.predict(seen)[0], seller.predict(again)[0], atol=1e-5)
@@ -158,20 +160,20 @@ def two_models() -> dict[str, tuple[object, ...]]:
     return {name: getattr(Scenario(), name)[:2] for name in ("models", *MODEL_FIELDS)}
 
 
-def test_shaped_rewards_of_a_day_differ_from_its_profit_by_the_first_worth_alone() -> None:
+def test_shaped_rewards_of_a_day_differ_from_its_profit_by_the_first_energy_value_alone() -> None:
     market = Market("day")
     plan = plan_of(market)
     env = LMaaSVectorEnv(5, market=market, autoreset_mode="SameStep")
-    guided = GuidedVecEnv(LMaaSVecEnv(env), env, guide_of(market, plan, 0.4, 0.1), True, plan.worth)
-    guided.seed(3)
-    guided.reset()
+    shaped = ResidualVecEnv(LMaaSVecEnv(env), env, residual_of(market, plan, 0.4, 0.1), True, shaping=True)
+    shaped.seed(3)
+    shaped.reset()
     assert env.state is not None
-    first = potential(market, plan.worth, env.state)
+    first = potential(market, plan.energy_value, env.state)
     total, rng = np.zeros(5), np.random.default_rng(0)
     infos: list[dict[str, float]] = []
     for _ in range(24):
-        guided.step_async(rng.normal(size=(5, 4)))
-        _, reward, done, infos = guided.step_wait()
+        shaped.step_async(rng.normal(size=(5, 4)))
+        _, reward, done, infos = shaped.step_wait()
         total += reward
     assert done.all()
     assert np.allclose(24.0 * total, [info["day_profit"] for info in infos] - first, atol=1e-3)
@@ -179,8 +181,8 @@ def test_shaped_rewards_of_a_day_differ_from_its_profit_by_the_first_worth_alone
 
 
 def test_the_actor_waits_for_the_critic(tmp_path: Path) -> None:
-    config = tmp_path / "guided.yaml"
-    config.write_text(yaml.safe_dump(GUIDED | {"critic_first": 192}))
+    config = tmp_path / "residual.yaml"
+    config.write_text(yaml.safe_dump(RESIDUAL | {"critic_first": 192}))
     runs = [train(quick(tmp_path, f"{steps}", config=config, steps=steps)) for steps in (96, 192, 384)]
     short, held, free = (load_file(folder / "policy.safetensors")["encoder.weight"] for folder in runs)
     assert (short == held).all()
@@ -188,19 +190,18 @@ def test_the_actor_waits_for_the_critic(tmp_path: Path) -> None:
 
 
 def test_imitation_brings_a_policy_to_its_teacher() -> None:
-    market, config = Market("day"), PPOConfig(**GUIDED)
-    plan = plan_of(market)
-    guide = guide_of(market, plan, config.span, 0.0)
+    market, config = Market("day"), PPOConfig(**RESIDUAL)
+    residual = residual_of(market, plan_of(market), config.residual_scale, 0.0)
     env = LMaaSVectorEnv(4, market=market, autoreset_mode="SameStep")
-    model = build_model(VecNormalize(GuidedVecEnv(LMaaSVecEnv(env), env, guide, True)), config, 0)
-    seen, target, sold = demonstrated(market, guide, plan, range(1_500_000, 1_500_003))
+    model = build_model(VecNormalize(ResidualVecEnv(LMaaSVecEnv(env), env, residual, True)), config, 0)
+    seen, target, sold = demonstrated(market, residual, range(1_500_000, 1_500_003))
 
     def error() -> float:
         mean = model.predict(seen.numpy(), deterministic=True)[0]
         return float(np.abs(mean - target.numpy())[sold.numpy()].mean())
 
     before = error()
-    imitate(model, market, guide, plan, range(1_500_000, 1_500_003))
+    imitate(model, market, residual, range(1_500_000, 1_500_003))
     assert error() < 0.8 * before
 
 
@@ -216,8 +217,8 @@ def test_a_run_that_cannot_go_on_says_why(tmp_path: Path, content: bytes | None,
 
 
 def test_a_run_that_goes_on_from_its_checkpoint_has_the_same_curve(tmp_path: Path) -> None:
-    config = tmp_path / "guided.yaml"
-    config.write_text(yaml.safe_dump(GUIDED))
+    config = tmp_path / "residual.yaml"
+    config.write_text(yaml.safe_dump(RESIDUAL))
     # One checkpoint, several updates before the end: the learning rate of the last one is 0.
     runs = {"config": config, "steps": 576, "checkpoint_every": 288}
     whole, cut = train(quick(tmp_path, "whole", **runs)), train(quick(tmp_path, "cut", **runs))
@@ -255,7 +256,7 @@ def test_ctrl_c_keeps_what_was_learned(
     folder = train(quick(tmp_path, steps=1_000_000))
     assert signal.getsignal(signal.SIGINT) is before
     assert "stopped after 100 steps" in capsys.readouterr().out
-    assert load_policy(folder).about.steps == 100
+    assert load_policy(folder).spec.steps == 100
     assert (folder / "model.zip").exists()
 
 
@@ -308,9 +309,9 @@ def test_a_run_folder_that_exists_is_refused_and_left_alone(tmp_path: Path) -> N
         ("net_arch: [0]", r"net_arch\[0\] = 0 must be a whole number"),
         ("activation: gelu", "activation = 'gelu' must be one of"),
         ("policy: sett", "policy = 'sett' must be one of flat, set"),
-        ("policy: set", "span = 0.0 must be positive"),
-        ("{span: 0.4, imitated_days: 3}", "policy = 'flat' must be 'set' with imitated_days"),
-        ("{span: 0.4, shaping: true}", "gamma = 0.99 must be 1 with shaping"),
+        ("policy: set", "residual_scale = 0.0 must be positive"),
+        ("{residual_scale: 0.4, imitated_days: 3}", "policy = 'flat' must be 'set' with imitated_days"),
+        ("{residual_scale: 0.4, shaping: true}", "gamma = 0.99 must be 1 with shaping"),
     ],
 )
 def test_bad_configs_are_refused_with_file_key_and_range(tmp_path: Path, text: str, message: str) -> None:

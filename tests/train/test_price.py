@@ -42,22 +42,22 @@ def test_no_prices_on_the_ticks_beat_the_bound_and_few_the_quote() -> None:
     imp, ticks = IMP(market), np.arange(2.0, 20.01, 0.25)
     best = max(imp.profit(terms, np.array(prices)) for prices in itertools.product(ticks, repeat=2))
     assert quote.proof == "certified"
-    assert quote.outcome.profit <= best + 1e-9 <= quote.exact_profit * 1.001 + 1e-9
+    assert quote.forecast.profit <= best + 1e-9 <= quote.exact_profit * 1.001 + 1e-9
     assert quote.exact_profit <= quote.bound + 1e-9
     assert quote.bound <= quote.exact_profit * 1.0011
-    assert quote.outcome.profit >= 0.99 * best  # rounding may lose a little, no more
-    assert quote.gap == pytest.approx(quote.bound - quote.outcome.profit)
+    assert quote.forecast.profit >= 0.99 * best  # rounding may lose a little, no more
+    assert quote.gap == pytest.approx(quote.bound - quote.forecast.profit)
 
 
 def test_rounded_prices_are_ticks_that_none_of_their_neighbours_beats() -> None:
     quote = small_quote()
-    imp, terms, prices = IMP(quote.market), quote.market.terms(quote.state), quote.outcome.prices
+    imp, terms, prices = IMP(quote.market), quote.market.terms(quote.state), quote.forecast.prices
     np.testing.assert_allclose(prices / 0.25, np.round(prices / 0.25), atol=1e-9)
     for m in range(2):
         for step in (-0.25, 0.25):
             trial = prices.copy()
             trial[m] = np.clip(trial[m] + step, 2.0, 20.0)
-            assert imp.profit(terms, trial) <= quote.outcome.profit + 1e-9
+            assert imp.profit(terms, trial) <= quote.forecast.profit + 1e-9
     with pytest.raises(ValueError, match=r"tick = 30\.0 has no multiple between price floor 2\.0 and price cap 20\.0"):
         rounded(imp, terms, prices, 30.0)
 
@@ -65,12 +65,12 @@ def test_rounded_prices_are_ticks_that_none_of_their_neighbours_beats() -> None:
 def test_changes_are_those_of_one_price_moved_by_five_per_cent() -> None:
     quote = small_quote(tick=0.0)
     imp, terms = IMP(quote.market), quote.market.terms(quote.state)
-    assert quote.outcome.profit == pytest.approx(quote.exact_profit)
+    assert quote.forecast.profit == pytest.approx(quote.exact_profit)
     for m, (lower, higher) in enumerate(quote.changes):
         for change, factor in ((lower, 0.95), (higher, 1.05)):
-            moved = quote.outcome.prices.copy()
+            moved = quote.forecast.prices.copy()
             moved[m] = np.clip(moved[m] * factor, 2.0, 20.0)
-            assert imp.profit(terms, moved) - quote.outcome.profit == pytest.approx(change)
+            assert imp.profit(terms, moved) - quote.forecast.profit == pytest.approx(change)
     assert quote.changes.max() <= quote.gap + 1e-9
 
 
@@ -89,7 +89,7 @@ def test_a_budget_of_boxes_gives_the_same_quote_whatever_the_speed(monkeypatch: 
     assert first.proof == slow.proof == "box limit"
     assert first.boxes == slow.boxes == 3000
     assert (first.bound, first.exact_profit) == (slow.bound, slow.exact_profit)
-    assert first.outcome.prices.tolist() == slow.outcome.prices.tolist()
+    assert first.forecast.prices.tolist() == slow.forecast.prices.tolist()
     assert small_quote(gap=1e-9, boxes=4000, seconds=600.0).bound <= first.bound
 
 
@@ -122,7 +122,7 @@ def test_the_tables_fit_the_terminal(width: int) -> None:
     assert "…" not in shown
     assert ("at ±5 %" in shown) == (width == 100)
     assert "".join(shown.split()).count("xlarge") >= 1
-    assert f"{quote.outcome.profit:,.2f} $ in this hour" in shown
+    assert f"{quote.forecast.profit:,.2f} $ in this hour" in shown
 
 
 def test_the_command_prints_writes_and_returns_one_quote(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -118,12 +118,20 @@ def test_one_day_shows_no_interval(tmp_path: Path) -> None:
     days = {name: rollout(market, seller, held_out_seeds(1)) for name, seller in sellers.items()}
     write_results(tmp_path, market, days, summary(days))
     own = own_part((tmp_path / "report.html").read_text())
+    assert "NaN" not in own
     assert "nan" not in re.sub(r'<script type="application/json".*?</script>', "", own).lower().replace("finance", "")
     assert "A single day gives no interval" in own
     assert "A single day cannot tell sellers apart" in own
     assert 'id="days"' not in own
     assert '"visible":false' in own
     assert "<small>[" not in own[own.index("<table>") : own.index("</table>")]
+
+
+def test_cells_without_a_number_are_empty_on_the_page(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text(f"{HEAD},milliseconds_per_decision\nimp,0,,,0,,,,21,9\nfixed,-5,,,-5,,,,22,1\n")
+    own = own_part(report(tmp_path))
+    assert "nan" not in own[own.index("<table>") :].lower()
+    assert own.count("<td></td>") == 3  # IMP's difference to itself, and both shares of its profit of 0
 
 
 def test_random_prices_are_off_the_axis_until_their_button_is_pressed(tmp_path: Path) -> None:
@@ -162,7 +170,7 @@ def test_choices_are_those_of_the_day_that_was_sold(name: str) -> None:
     guaranteed = np.array(told["guaranteed"])
     np.testing.assert_array_equal(np.where(guaranteed.max(axis=1) > 1e-12, guaranteed.argmax(axis=1), -1), choice)
     opened, _, draws = open_days(market, held_out_seeds(1))
-    np.testing.assert_array_equal(told["faded"], draws[hour].faded[0])
+    np.testing.assert_array_equal(told["faded"], draws.at(hour).faded[0])
     np.testing.assert_array_equal(told["distance"], of_one_day(opened).population.distance)
 
 

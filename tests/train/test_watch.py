@@ -19,6 +19,7 @@ from PIL import Image
 from rich.console import Console
 
 from lmaas_env import Market, Scenario
+from lmaas_env.render import drawing
 from lmaas_env.seeds import HELD_OUT_START, held_out_seeds
 
 quiet = Console(file=io.StringIO())
@@ -130,6 +131,17 @@ def test_plays_in_a_terminal_at_its_pace(small: str, monkeypatch: pytest.MonkeyP
     assert "period 3 of 3" in text.getvalue()
 
 
+def test_bars_have_the_colours_of_the_figures_and_imp_that_of_the_terminal(small: str) -> None:
+    text = io.StringIO()
+    console = Console(file=text, width=80, force_terminal=True, color_system="truecolor")
+    watch(Watch(small, sellers=("imp", "cost-plus"), fps=50.0), console)
+    grey = tuple(int(drawing.SELLERS["cost-plus"].colour[i : i + 2], 16) for i in (1, 3, 5))
+    assert "\x1b[38;2;{};{};{}m█".format(*grey) in text.getvalue()
+    of_imp = [line for line in text.getvalue().splitlines() if "imp " in line and "█" in line]
+    assert of_imp
+    assert not any("\x1b[38" in line for line in of_imp)
+
+
 def test_shows_a_window_until_the_user_closes_it(small: str, monkeypatch: pytest.MonkeyPatch) -> None:
     pygame = pytest.importorskip("pygame")
     from lmaas_env.render.window import Window
@@ -159,7 +171,7 @@ def test_a_window_that_cannot_be_is_refused_before_anything_is_sold(monkeypatch:
 
 
 @pytest.mark.parametrize(
-    ("scenario", "expected"), [("scarce", ["imp", "scarce-ppo"]), ("static", ["imp", "fixed"]), ("public", None)]
+    ("scenario", "expected"), [("scarce", ["imp", "scarce-guided"]), ("static", ["imp", "fixed"]), ("public", None)]
 )
 def test_by_default_imp_and_the_policy_that_ships_sell_the_held_out_day(
     scenario: str, expected: list[str] | None, monkeypatch: pytest.MonkeyPatch
@@ -174,7 +186,7 @@ def test_by_default_imp_and_the_policy_that_ships_sell_the_held_out_day(
     monkeypatch.setattr("lmaas_train.cli.watch.sell_day", stop)
     with pytest.raises(KeyboardInterrupt):
         watch(Watch(scenario, seed=7), quiet)
-    assert asked == (expected or ["public-imp", "public-ppo"])
+    assert asked == (expected or ["public-imp", "public-guided"])
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """`lmaas bench imp`: how long IMP takes as customers and models grow, beside a line search over a grid.
 
-Both take one start on one core and move one price at a time for the same objective. The grid's line search looks at 400
-prices per model, spaced evenly in their logarithm, with the same compiled kernels.
+Both maximise the same objective from one start on one core and move one price at a time. The grid's line search
+compares 400 prices per model, spaced evenly in their logarithm, with the same compiled kernels.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ class BenchIMP:
     """
 
     customers: int = 10**5
-    """Largest number of customers; 10^5 take minutes."""
+    """Largest number of customers; 10^5 customers take minutes."""
     repeats: int = 5
-    """Populations of every size up to 1000 customers; one beyond."""
+    """Populations of every size up to 1000 customers; larger sizes take one."""
     out: Path | None = None
     """New folder for the results; default runs/bench-imp-TIME."""
 
@@ -55,7 +55,7 @@ class BenchIMP:
 
 
 class Row(NamedTuple):
-    """Medians over populations: seconds, and one start's profit over that of the grid's line search."""
+    """Medians over populations: seconds, and the ratio of one start's profit to that of the grid's line search."""
 
     customers: int
     models: int
@@ -108,7 +108,7 @@ def _row(customers: int, models: int, anticipate: str, repeats: int) -> Row:
 
 
 def _times(customers: int, models: int, anticipate: str, population: int) -> tuple[float, ...]:
-    """Time one population: one start, as shipped, bound, grid, the ratio of times, and of profits."""
+    """Return the seconds of one start, the default, bound and grid; the ratio of times; that of profits."""
     market, terms = game(customers, models, population)
     imp = IMP(market, anticipate)
     one = IMP(market, anticipate, restarts=0).solve_terms(terms)
@@ -123,10 +123,10 @@ def _times(customers: int, models: int, anticipate: str, population: int) -> tup
 
 
 def grid_line_search(imp: IMP, terms: RentalTerms, points: int = GRID) -> tuple[float, float]:
-    """Move one price at a time to the best of a grid, from the cap, until none moves; return profit and seconds."""
+    """Return profit and seconds of moving one price at a time to the best of a grid, from the cap, until none moves."""
     began = time.perf_counter()
     grid = np.geomspace(imp.constants.price_floor, imp.constants.price_cap, points)
-    tables = tabulate(terms.arrays, imp.anticipation, imp.constants, grid)
+    tables = tabulate(imp.problem(terms), grid)
     point = np.full(terms.setup_cost.shape[1], points - 1)
     best, moved = float(profit_at(tables, point)), True
     while moved:

@@ -1,9 +1,9 @@
-"""`lmaas bench kernel`: the selection kernel beside plain bisection and beside the processor's limit, and its growth.
+"""`lmaas bench kernel`: the selection kernel beside plain bisection and the processor's limit, and its growth.
 
-The kernel's rows time customers of `day` at hours 3, 12 and 15 of days that IMP has priced, from few short of energy to
-many. The limit counts only what cannot be left out: the divisions, square roots and logarithms of one
-water-filling (four reciprocals and a logarithm per slot; for a problem short of energy also its breakpoints and one
-piece of its energy), at the rate at which this processor's vector units deliver them from the first-level cache.
+The kernel's rows time the customers of `day` at hours 3, 12 and 15 of days that IMP has priced, from few short of
+energy to many. The limit counts only the divisions, square roots and logarithms that one water-filling cannot avoid:
+four reciprocals, and a logarithm per slot; for a problem short of energy also its breakpoints and one piece of its
+energy. Each counts as long as this processor's vector units take for it from the first-level cache.
 """
 
 from __future__ import annotations
@@ -24,9 +24,12 @@ from rich.console import Console
 from rich.table import Table
 
 from lmaas_env import Market, Population, RentalTerms, Scenario
+from lmaas_env.engine.jit import kernel
 from lmaas_env.engine.math import logarithm
-from lmaas_env.engine.recourse import TermArrays, recourse, worst_fades
-from lmaas_env.engine.recourse_simd import solve_rows
+from lmaas_env.engine.recourse import recourse, worst_fades
+from lmaas_env.engine.recourse_simd import solve_recourse
+from lmaas_env.engine.rsr import worst_case
+from lmaas_env.engine.terms import Terms, price_per_customer
 from lmaas_env.files import write_whole
 from lmaas_env.market import unstack
 from lmaas_env.rsr import solve
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 
 HOURS = (3, 12, 15)
 PRICES = np.array([12.0, 14.0, 16.0, 18.0])  # of the growth table, $/h
+REPEATS = 100  # of each loop that measures the throughput
 SIZES = {
     "slots": (1, 2, 3, 6, 12, 24, 48, 96),
     "customers": (10, 100, 1000, 10**4, 10**5, 10**6),
@@ -47,7 +51,7 @@ SIZES = {
 
 @dataclasses.dataclass
 class BenchKernel:
-    """Time RSR's selection kernel: beside plain bisection, beside the processor's limit, and as instances grow.
+    """Time RSR's selection kernel beside plain bisection and the processor's limit, and as instances grow.
 
     Writes kernel.csv, growth.csv and growth.png.
 
@@ -70,7 +74,7 @@ class BenchKernel:
 
 
 class KernelRow(NamedTuple):
-    """Median nanoseconds per customer and model at one hour."""
+    """Median nanoseconds per customer and model at one hour; ``lockstep`` is the SIMD kernel."""
 
     hour: int
     short_of_energy: float
@@ -94,11 +98,11 @@ def bench(args: BenchKernel) -> tuple[list[KernelRow], list[GrowthRow]]:
     out = new_folder(args.out, "bench-kernel")
     console = Console()
     console.print(machine(), highlight=False)
-    kernel = _kernel_rows(args.days)
+    rows = _kernel_rows(args.days)
     points = [(axis, size) for axis, sizes in SIZES.items() for size in sizes]
     points = [(axis, size) for axis, size in points if axis != "customers" or size <= args.customers]
     growth = [_growth_row(axis, size) for axis, size in track(points, "growth", "sizes", console)]
-    write_whole(out / "kernel.csv", csv_text(KernelRow._fields, kernel))
+    write_whole(out / "kernel.csv", csv_text(KernelRow._fields, rows))
     write_whole(out / "growth.csv", csv_text(GrowthRow._fields, growth))
     from lmaas_env.render import drawing
 
@@ -108,7 +112,7 @@ def bench(args: BenchKernel) -> tuple[list[KernelRow], list[GrowthRow]]:
     table = Table(title="selection kernel, ns per customer and model (median)")
     for heading in ("hour", "short of energy", "bisection", "scalar", "lockstep", "ratio", "of limit"):
         table.add_column(heading, justify="right")
-    for row in kernel:
+    for row in rows:
         ns = [f"{value:.0f}" for value in (row.bisection, row.scalar, row.lockstep)]
         ratio, share = f"{row.bisection / row.lockstep:.1f}", f"{row.limit / row.lockstep:.0%}"
         table.add_row(str(row.hour), f"{row.short_of_energy:.0%}", *ns, ratio, share)
@@ -118,13 +122,13 @@ def bench(args: BenchKernel) -> tuple[list[KernelRow], list[GrowthRow]]:
     for heading in ("axis", "from", "to", "ms from", "ms to", "exponent"):
         table.add_column(heading, justify="left" if heading == "axis" else "right")
     for axis in SIZES:
-        rows = [row for row in growth if row.axis == axis]
-        first, last = rows[0], rows[-1]
+        own = [row for row in growth if row.axis == axis]
+        first, last = own[0], own[-1]
         ms = [f"{1e3 * row.seconds:.4g}" for row in (first, last)]
-        table.add_row(axis, f"{first.size:,}", f"{last.size:,}", *ms, f"{exponent(rows):.2f}")
+        table.add_row(axis, f"{first.size:,}", f"{last.size:,}", *ms, f"{exponent(own):.2f}")
     console.print(table)
     console.print(f"files in {out}: kernel.csv, growth.csv, growth.png", highlight=False)
-    return kernel, growth
+    return rows, growth
 
 
 def exponent(rows: list[GrowthRow]) -> float:
@@ -139,7 +143,7 @@ def medians(calls: list[Callable[[], object]], seconds: float = 1.0) -> list[flo
 
 
 def in_turns(calls: list[Callable[[], object]], seconds: float = 1.0) -> list[list[float]]:
-    """Time each call at least five times; calls take turns, so that what disturbs the machine disturbs all alike."""
+    """Time each call at least five times, one call after another, so that other load slows all of them alike."""
     times: list[list[float]] = [[] for _ in calls]
     for call in calls:
         call()  # compiles what there is to compile
@@ -158,51 +162,57 @@ def _kernel_rows(days: int) -> list[KernelRow]:
     division, root, log = _throughput()
     rows: list[KernelRow] = []
     imp = IMP(market, "worst_case")
-    for hour, draw in enumerate(draws[: max(HOURS) + 1]):
+    for hour in range(max(HOURS) + 1):
         terms = market.terms(state).arrays
         prices = np.array([imp.prices(one) for one in unstack(state)])
         if hour in HOURS:
-            problems = terms.setup_cost.size
-            kernels = (bisection_rows, one_by_one_rows, solve_rows)
-            seconds = medians([lambda t=terms, p=prices, f=f: f(t, p) for f in kernels])
-            short = _short_of_energy(terms, prices)
-            slots = terms.task_value.shape[1]
-            least = (4.0 + short * 11.0) * division + short * 2.0 * root + slots * log
-            rows.append(KernelRow(hour, short, *(1e9 * s / problems for s in seconds), limit=least))
-        _, state = market.settle(prices, state, draw)
+            price = price_per_customer(prices, market.population.size)
+            solvers = (solve_by_bisection, solve_one_by_one, solve_in_lockstep)
+            seconds = medians([lambda t=terms, p=price, f=solve: f(t, p) for solve in solvers])
+            short = _short_of_energy(terms, price)
+            least = (4.0 + short * 11.0) * division + short * 2.0 * root + len(terms.task_value) * log
+            rows.append(KernelRow(hour, short, *(1e9 * s / price.size for s in seconds), limit=least))
+        _, state = market.settle(prices, state, draws.at(hour))
     return rows
 
 
-def _short_of_energy(terms: TermArrays, prices: FloatArray) -> float:
-    """Share of the problems whose energy constraint binds."""
-    with_energy = solve_rows(terms, prices)[2]
-    free = solve_rows(terms._replace(energy=np.full_like(terms.energy, 1e9)), prices)[2]
-    return float((free.sum(axis=2) > with_energy.sum(axis=2) * (1.0 + 1e-12)).mean())
+def _short_of_energy(terms: Terms, price: FloatArray) -> float:
+    """Return the share of the problems whose energy constraint binds at prices (M, R)."""
+    slots = len(terms.task_value)
+    worst = np.arange(slots)[:, None] < terms.fade_budget
+    free = terms._replace(energy=np.full_like(terms.energy, 1e9))
+    _, used = solve_recourse(free, np.arange(len(price)), price, worst, np.empty((0, *price.shape)))
+    return float((used > terms.energy * (1.0 + 1e-12)).mean())
 
 
-@njit(error_model="numpy")
+def solve_in_lockstep(terms: Terms, price: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return worst-case profits (R, M) and planned hours (R, M, L) at prices (M, R), by the engine's SIMD kernel."""
+    hours = np.empty((len(terms.task_value), *price.shape))
+    return worst_case(terms, np.arange(len(price)), price, hours).T, hours.T
+
+
+@kernel
 def _slot(
-    terms: TermArrays, n: int, m: int, slot: int, s: int, price: float, mu: float
+    terms: Terms, n: int, m: int, slot: int, s: int, price: float, mu: float
 ) -> tuple[float, float, float, float, float]:
-    """Hours of one slot of fade state s at a shadow price, and its V, kappa q, beta + c and g."""
-    value, g = terms.task_value[n, slot], terms.power[n, m, s]
-    kq, p = terms.saturation[n] * terms.quality[n, m, s], price + terms.airtime_cost[n, m, s]
-    return min(max(value / (p + mu * g) - 1 / kq, 0.0), terms.max_hours[n, m, s]), value, kq, p, g
+    """Return the hours of a slot in fade state s at a shadow price mu, and its V, kappa q, beta + c and g."""
+    value, g = terms.task_value[slot, n], terms.power[s, m, n]
+    kq, p = terms.saturation[n] * terms.quality[s, m, n], price + terms.airtime_cost[s, m, n]
+    return min(max(value / (p + mu * g) - 1 / kq, 0.0), terms.max_hours[s, m, n]), value, kq, p, g
 
 
-@njit(error_model="numpy")
-def bisection_rows(terms: TermArrays, prices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Solve as one first would: one problem at a time, mu by 80 bisections where energy is short."""
-    rows, slots = terms.task_value.shape
-    models = terms.setup_cost.shape[1]
-    worst, hours = np.empty((rows, models)), np.empty((rows, models, slots))
-    for n in range(rows):
+@kernel
+def solve_by_bisection(terms: Terms, price: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """As `solve_in_lockstep` by a plain loop: one problem after another, mu by 80 bisections where energy is short."""
+    slots, customers = terms.task_value.shape
+    models = price.shape[0]
+    worst, hours = np.empty((customers, models)), np.empty((customers, models, slots))
+    for n in range(customers):
         fades = min(terms.fade_budget[n], slots)
         for m in range(models):
-            price = prices[n // (rows // prices.shape[0]), m]
             high = used = 0.0
             for slot in range(slots):
-                tau, value, kq, p, g = _slot(terms, n, m, slot, 1 if slot < fades else 0, price, 0.0)
+                tau, value, kq, p, g = _slot(terms, n, m, slot, 1 if slot < fades else 0, price[m, n], 0.0)
                 used += g * tau
                 high = max(high, (value * kq - p) / g)
             mu = low = 0.0
@@ -211,65 +221,69 @@ def bisection_rows(terms: TermArrays, prices: np.ndarray) -> tuple[np.ndarray, n
                     mu = 0.5 * (low + high)
                     used = 0.0
                     for slot in range(slots):
-                        tau, _, _, _, g = _slot(terms, n, m, slot, 1 if slot < fades else 0, price, mu)
+                        tau, _, _, _, g = _slot(terms, n, m, slot, 1 if slot < fades else 0, price[m, n], mu)
                         used += g * tau
                     if used > terms.energy[n]:
                         low = mu
                     else:
                         high = mu
-            worst[n, m] = -terms.setup_cost[n, m]
+            worst[n, m] = -terms.setup_cost[m, n]
             for slot in range(slots):
-                tau, value, kq, p, _ = _slot(terms, n, m, slot, 1 if slot < fades else 0, price, mu)
+                tau, value, kq, p, _ = _slot(terms, n, m, slot, 1 if slot < fades else 0, price[m, n], mu)
                 hours[n, m, slot] = tau
                 worst[n, m] += value * math.log1p(kq * tau) - p * tau
     return worst, hours
 
 
-@njit(error_model="numpy")
-def one_by_one_rows(terms: TermArrays, prices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Solve with the scalar kernel, which searches pieces instead of bisecting."""
-    rows, slots = terms.task_value.shape
-    models = terms.setup_cost.shape[1]
-    worst, hours = np.empty((rows, models)), np.empty((rows, models, slots))
-    for n in range(rows):
+@kernel
+def solve_one_by_one(terms: Terms, price: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """As `solve_in_lockstep` by the scalar kernel, which searches pieces instead of bisecting."""
+    slots, customers = terms.task_value.shape
+    models = price.shape[0]
+    worst, hours = np.empty((customers, models)), np.empty((customers, models, slots))
+    for n in range(customers):
         faded = worst_fades(terms.fade_budget[n], slots)
         for m in range(models):
-            worst[n, m] = recourse(terms, n, m, prices[n // (rows // prices.shape[0]), m], faded, hours[n, m])[0]
+            worst[n, m] = recourse(terms, n, m, price[m, n], faded, hours[n, m])[0]
     return worst, hours
 
 
-@njit(error_model="numpy")
-def _divide(x: np.ndarray, out: np.ndarray) -> None:
+@kernel
+def _divide(x: FloatArray, out: FloatArray) -> None:
+    """Fill ``out`` with 3 / x."""
     for i in range(x.size):
         out[i] = 3.0 / x[i]
 
 
-@njit(error_model="numpy")
-def _take_roots(x: np.ndarray, out: np.ndarray) -> None:
+@kernel
+def _take_roots(x: FloatArray, out: FloatArray) -> None:
+    """Fill ``out`` with the square roots of x."""
     for i in range(x.size):
         out[i] = math.sqrt(x[i])
 
 
-@njit(error_model="numpy")
-def _take_logarithms(x: np.ndarray, out: np.ndarray) -> None:
+@kernel
+def _take_logarithms(x: FloatArray, out: FloatArray) -> None:
+    """Fill ``out`` with the logarithms of x."""
     for i in range(x.size):
         out[i] = logarithm(x[i])
 
 
-@njit
-def _repeat(function: Any, x: np.ndarray, out: np.ndarray) -> None:
-    for _ in range(100):
+@njit  # not `kernel`: numba cannot find compiled code again by an argument that is a function
+def _repeat(function: Any, x: FloatArray, out: FloatArray) -> None:
+    """Call a kernel many times, so that the cost of entering compiled code does not count."""
+    for _ in range(REPEATS):
         function(x, out)
 
 
 def _throughput() -> list[float]:
-    """Nanoseconds per division, square root and logarithm, each in a vector loop over 8 KB."""
+    """Return nanoseconds per division, square root and logarithm, each in a vector loop over 8 KB."""
     x = 1.0 + 10.0 ** np.random.default_rng(0).uniform(-9.0, 6.0, 1024)
     out = np.empty_like(x)
     calls: list[Callable[[], object]] = [
         lambda f=f: _repeat(f, x, out) for f in (_divide, _take_roots, _take_logarithms)
     ]
-    return [1e9 * seconds / (100 * x.size) for seconds in medians(calls, 0.3)]
+    return [1e9 * seconds / (REPEATS * x.size) for seconds in medians(calls, 0.3)]
 
 
 def _growth_row(axis: str, size: int) -> GrowthRow:
@@ -278,14 +292,14 @@ def _growth_row(axis: str, size: int) -> GrowthRow:
     market = Market(scenario, population=Population.for_scenario(scenario, 1))
     state = market.initial_state(np.random.default_rng(1))._replace(hour=12)
     terms = market.terms(state)
-    models = np.arange(sizes["models"]) % terms.setup_cost.shape[1]  # the catalogue again and again
+    models = np.arange(sizes["models"]) % terms.setup_cost.shape[1]  # the catalogue, repeated
     names = ("setup_cost", "quality", "airtime_cost", "power", "max_hours")
     terms = RentalTerms(
         terms.task_value,
         terms.fade_budget,
         terms.saturation,
         terms.energy,
-        *(np.ascontiguousarray(getattr(terms, name)[:, models]) for name in names),
+        *(getattr(terms, name)[:, models] for name in names),
     )
     prices = PRICES[models] * np.linspace(0.9, 1.1, len(models))
     seconds = medians([lambda: solve(terms, prices)], 0.5)[0]
@@ -293,7 +307,7 @@ def _growth_row(axis: str, size: int) -> GrowthRow:
 
 
 def growth_figure(rows: list[GrowthRow], unit: str, title: str) -> Figure:
-    """Draw time, in "ms" or "us", against every axis of the rows, log-log, beside a line of slope 1."""
+    """Return a figure of time, in "ms" or "us", against every axis of the rows, log-log, beside a line of slope 1."""
     from matplotlib.figure import Figure
 
     from lmaas_env.render.drawing import COLOURS

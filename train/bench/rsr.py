@@ -1,8 +1,8 @@
-"""`lmaas bench rsr`: RSR beside what one would use instead, at equal answers, in one run.
+"""`lmaas bench rsr`: RSR beside general solvers that give the same answer, timed in one run.
 
 Peers, each on the same customers of `day`: enumeration of the fade patterns with a conic solver (cvxpy and Clarabel) or
-with SLSQP for every recourse; column-and-constraint generation, which adds one worst pattern at a time to the chosen
-model's list; and SCIP on the whole instance at once, every pattern's rental and the choice of the model in one program.
+with SLSQP for every recourse; column-and-constraint generation, which adds one worst pattern at a time for the model
+that looks best; and SCIP on the whole instance, with the choice of the model and every pattern's rental in one program.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Recourse = Callable[[RentalTerms, int, int, float, np.ndarray], float]
 class BenchRSR:
     """Time RSR beside general solvers that give the same answer.
 
-    Needs `pip install "lmaas[bench]"`; rows of peers that are missing are left out, and said so.
+    Needs `pip install "lmaas[bench]"`. Peers whose packages are missing are left out and listed.
 
     Examples
     --------
@@ -40,9 +40,9 @@ class BenchRSR:
     """
 
     customers: int = 4
-    """Customers that the slow peers solve."""
+    """Customers of the instance."""
     slots: int = 6
-    """Slots; SCIP takes 3 at most, its program holds every pattern."""
+    """Slots; SCIP solves 3 at most, as its program holds every pattern."""
     out: Path | None = None
     """New folder for peers.csv; default runs/bench-rsr-TIME."""
 
@@ -96,7 +96,7 @@ def _instance(customers: int, slots: int) -> tuple[RentalTerms, np.ndarray]:
 
 
 def _timed_rsr(terms: RentalTerms, prices: np.ndarray) -> tuple[np.ndarray, float]:
-    """RSR's best worst-case profit of each customer and the median time of a solve."""
+    """Return RSR's best worst-case profit of each customer and the median time of a solve."""
     times: list[float] = []
     result = solve(terms, prices)
     for _ in range(200):
@@ -132,7 +132,7 @@ def _enumerate(terms: RentalTerms, prices: np.ndarray, recourse: Recourse) -> np
 
 
 def _generate(terms: RentalTerms, prices: np.ndarray, recourse: Recourse) -> np.ndarray:
-    """Column-and-constraint generation: only models that still look best have their worst pattern searched."""
+    """Generate columns and constraints: search the worst pattern of the model that looks best, until none beats it."""
     best = np.empty(terms.size)
     for n in range(terms.size):
         listed = [_patterns(terms, n)[0]]
@@ -187,7 +187,7 @@ class ConicRecourse:
         self._weight = cp.Parameter(slots, nonneg=True)
         self._cap = cp.Parameter(slots, nonneg=True)
         self._energy = cp.Parameter(nonneg=True)
-        u = cp.Variable(slots)  # rate * share: what stands in the logarithm
+        u = cp.Variable(slots)  # rate * share, the argument of log1p
         profit = self._value @ cp.log1p(u) - self._cost @ u
         self._problem = cp.Problem(cp.Maximize(profit), [u >= 0, u <= self._cap, self._weight @ u <= self._energy])
         self._solver = cp.CLARABEL
@@ -197,7 +197,7 @@ class ConicRecourse:
         value, rate, cost, weight = _scaled(terms, n, m, price, faded)
         self._value.value, self._cap.value = value, rate
         self._cost.value, self._weight.value, self._energy.value = cost / rate, weight / rate, float(terms.energy[n])
-        with warnings.catch_warnings():  # of doubtful accuracy, which the table's deviations measure
+        with warnings.catch_warnings():  # the table's deviations measure the accuracy that it warns of
             warnings.simplefilter("ignore", UserWarning)
             self._problem.solve(solver=self._solver, tol_gap_rel=1e-9, tol_gap_abs=1e-9, tol_feas=1e-9)
         return float(self._problem.value) - float(terms.setup_cost[n, m])  # pyright: ignore
@@ -236,7 +236,7 @@ def _scip(terms: RentalTerms, prices: np.ndarray) -> np.ndarray:
 
 
 def _scaled(terms: RentalTerms, n: int, m: int, price: float, faded: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Value, and rate, cost and energy of renting each slot for its longest useful time."""
+    """Return the value of each slot, and the rate, cost and energy of renting it for its longest useful time."""
     s = faded.astype(int)
     cap = terms.max_hours[n, m, s]
     rate = terms.saturation[n] * terms.quality[n, m, s] * cap

@@ -1,10 +1,10 @@
-"""`lmaas bench speed`: environment steps per second beside what others reach, PPO's share of them, growth and memory.
+"""`lmaas bench speed`: environment steps per second beside references, PPO's share of them, growth and memory.
 
-Everything that is compared is measured in one run, in turns, so that what slows the machine slows both sides. The
-reference of a straightforward implementation is `plain_steps`: one market after another on one core, 80 bisections per
-customer and model. CartPole stands beside for scale. PPO runs with one setting on the native environment, on a
-DummyVecEnv of scalar environments, and on one that costs nothing, which is what it reaches at most: once with few lanes
-and many epochs, once with many lanes and few epochs.
+Whatever is compared is timed alternately in one run, so that other load slows both sides alike. `plain_steps` is the
+reference of a straightforward implementation: one market after another on one core, 80 bisections per customer and
+model. CartPole gives the scale. PPO runs with the same settings on the native environment, on a DummyVecEnv of scalar
+environments, and on one that costs nothing, which bounds PPO's speed: once with few lanes and many epochs, once with
+many lanes and few epochs.
 """
 
 from __future__ import annotations
@@ -24,18 +24,21 @@ from lmaas_train.bench.kernel import GrowthRow, exponent, growth_figure, in_turn
 from lmaas_train.progress import track
 from lmaas_train.runs import csv_text, machine, new_folder, write_origin
 from lmaas_train.studies.seller import with_models
-from numba import njit
 from rich.console import Console
 from rich.table import Table
 
 import lmaas_env  # noqa: F401  registers the environments
 from lmaas_env import Market, Population, Scenario
+from lmaas_env.engine.jit import kernel
 from lmaas_env.engine.parallel import thread_count
-from lmaas_env.engine.period import Booked, LaneDraws, LaneState, Packed, book, draw_periods, new_booked, terms_of
-from lmaas_env.engine.recourse import TermArrays, select, worst_fades
+from lmaas_env.engine.period import Constants, Record, Rentals, draw_days, record_lanes, state_after, terms_of_lanes
+from lmaas_env.engine.recourse import worst_fades
+from lmaas_env.engine.rsr import chosen, select
+from lmaas_env.engine.terms import Terms
 from lmaas_env.files import write_whole
 from lmaas_env.spaces import prices_from_action
-from lmaas_env.types import FloatArray
+from lmaas_env.state import Draws, State
+from lmaas_env.types import BoolArray, FloatArray
 from lmaas_env.vector_env import LMaaSVectorEnv
 
 WORK = 6144  # customers of all lanes together, in the growth table
@@ -54,7 +57,7 @@ WIDE = "wide PPO", "wide PPO on DummyVecEnv", "wide PPO on a free environment"  
 TARGETS = (  # steps per second of the first over those of the second, at least
     (NATIVE, SYNC, 12.0),
     (NATIVE, PLAIN, 12.0),
-    (SCALAR, CARTPOLE, 0.2),
+    (SCALAR, CARTPOLE, 1.0 / 6.0),
     (PPO[0], PPO[1], 4.0),
     (PPO[0], PPO[2], 0.7),
     (WIDE[0], WIDE[1], 4.0),
@@ -64,7 +67,7 @@ TARGETS = (  # steps per second of the first over those of the second, at least
 
 @dataclasses.dataclass
 class BenchSpeed:
-    """Time the environments and PPO on them, beside references in the same run; growth, memory.
+    """Time the environments and PPO on them beside references; growth and memory.
 
     Writes speed.csv, growth.csv, growth.png and summary.md.
 
@@ -81,9 +84,9 @@ class BenchSpeed:
     customers: int = 10**5
     """Largest number of customers of the growth table."""
     memory_steps: int = 10**7
-    """Steps of all lanes together after which memory is compared; 0: not at all."""
+    """Steps of all lanes together after which memory is compared; 0 skips the comparison."""
     against: Path | None = None
-    """An older speed.csv; rows that differ beyond noise are marked."""
+    """An older speed.csv; rows whose quartiles do not overlap are marked."""
     out: Path | None = None
     """New folder for the results; default runs/bench-speed-TIME."""
 
@@ -149,7 +152,7 @@ def read_rows(path: Path) -> list[SpeedRow]:
     Raises
     ------
     ValueError
-        If it cannot be read or is no speed.csv.
+        If it cannot be read or is not a speed.csv.
     """
     try:
         found = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
@@ -165,7 +168,7 @@ def read_rows(path: Path) -> list[SpeedRow]:
 
 
 def _rows(cases: dict[str, tuple[int, int, Callable[[], object]]], seconds: float) -> list[SpeedRow]:
-    """Time cases (lanes, steps per call, call) in turns."""
+    """Time cases (lanes, steps per call, call) alternately."""
     times = in_turns([call for _, _, call in cases.values()], seconds)
     rows: list[SpeedRow] = []
     for (name, (lanes, steps, _)), taken in zip(cases.items(), times, strict=True):
@@ -221,45 +224,32 @@ def _environments(lanes: int, seconds: float) -> list[SpeedRow]:
 
 
 def _plain_days(market: Market, lanes: int, action: np.ndarray) -> Callable[[], object]:
-    prices, scenario = prices_from_action(market, action), market.scenario
-    n, slots, models = market.population.size, scenario.slots, market.catalogue.size
-    booked = new_booked(lanes, models, n, slots)
-    shape = (1, lanes, n)
-    draws = LaneDraws(np.empty((*shape, slots), dtype=np.bool_), np.empty(shape), np.empty(shape), np.empty(shape))
-    rng, taste = np.random.default_rng(0), np.empty(shape)
+    """Return a function that takes all lanes through a day by `plain_steps`; only the first state is drawn before."""
+    prices, record, rng = prices_from_action(market, action), market.new_record(lanes), np.random.default_rng(0)
+    first, days = market.days([np.random.default_rng(lane) for lane in range(lanes)])
+    draws = Draws(*(array[:1] for array in days))
 
     def day() -> None:
-        state = market.lanes(market.days([np.random.default_rng(lane) for lane in range(lanes)])[0])
-        for hour in range(scenario.periods):
-            plain_steps(
-                market.packed,
-                prices,
-                state,
-                draws,
-                taste,
-                rng,
-                scenario.fade_probability,
-                scenario.harvest_spread,
-                booked,
-            )
-            shadowing, demand, charge = booked.per_customer[4:].copy()
-            state = LaneState(np.full(lanes, hour + 1), shadowing, demand, charge)
+        state = first
+        for _ in range(market.scenario.periods):
+            plain_steps(market.constants, prices, state, draws, rng, record)
+            state = State(*(array.copy() for array in state_after(record)))
 
     return day
 
 
-@njit(error_model="numpy")
+@kernel
 def _bisected(
-    terms: TermArrays, n: int, m: int, price: float, faded: np.ndarray, hours: np.ndarray, scratch: np.ndarray
+    terms: Terms, n: int, m: int, price: float, faded: BoolArray, hours: FloatArray, scratch: FloatArray
 ) -> tuple[float, float]:
-    """Profit and energy of customer n renting model m, mu by 80 bisections; fills ``hours``; scratch is (5, L)."""
+    """Return customer n's profit and energy with model m, mu by bisection; fills ``hours`` (L,); scratch is (5, L)."""
     value, cost, power, closed, cap = scratch
     low, high = 0.0, 1e-9
     for slot in range(hours.size):
         s = 1 if faded[slot] else 0
-        value[slot], power[slot], cap[slot] = terms.task_value[n, slot], terms.power[n, m, s], terms.max_hours[n, m, s]
-        cost[slot] = price + terms.airtime_cost[n, m, s]
-        closed[slot] = 1.0 / (terms.saturation[n] * terms.quality[n, m, s])
+        value[slot], power[slot], cap[slot] = terms.task_value[slot, n], terms.power[s, m, n], terms.max_hours[s, m, n]
+        cost[slot] = price + terms.airtime_cost[s, m, n]
+        closed[slot] = 1.0 / (terms.saturation[n] * terms.quality[s, m, n])
         high = max(high, (value[slot] / closed[slot] - cost[slot]) / power[slot])
     for _ in range(BISECTIONS):
         mu, used = 0.5 * (low + high), 0.0
@@ -270,7 +260,7 @@ def _bisected(
             low = mu
         else:
             high = mu
-    used, profit = 0.0, -terms.setup_cost[n, m]
+    used, profit = 0.0, -terms.setup_cost[m, n]
     for slot in range(hours.size):
         tau = value[slot] / (cost[slot] + high * power[slot]) - closed[slot]
         tau = min(max(tau, 0.0), cap[slot])
@@ -280,43 +270,40 @@ def _bisected(
     return profit, min(used, terms.energy[n])
 
 
-@njit(error_model="numpy")
+@kernel
 def plain_steps(
-    packed: Packed,
+    constants: Constants,
     prices: FloatArray,
-    state: LaneState,
-    draws: LaneDraws,
-    taste: FloatArray,
+    state: State,
+    draws: Draws,
     rng: np.random.Generator,
-    fade_probability: float,
-    spread: float,
-    booked: Booked,
+    record: Record,
 ) -> None:
-    """Step all lanes as one first would: a lane at a time, a customer at a time, a model at a time."""
-    lanes, models = prices.shape
+    """Step all lanes by plain loops: one lane, one customer and one model after another.
+
+    ``draws`` (1, K, ...) is filled with the period's draws, ``record`` with the result.
+    """
+    (lanes, models), (customers, slots) = prices.shape, draws.faded.shape[2:]
+    no_start = np.empty((3, lanes, 0))
+    period = Draws(draws.faded[0], draws.shadowing[0], draws.demand[0], draws.harvest[0], draws.choice_uniform[0])
+    hours, scratch = np.empty(slots), np.empty((5, slots))
     for k in range(lanes):
-        draw_periods(rng, k, fade_probability, spread, draws, taste)
-        one = LaneState(
-            state.hour[k : k + 1], state.shadowing[k : k + 1], state.demand[k : k + 1], state.charge[k : k + 1]
-        )
-        terms = terms_of(packed, one)
-        n, slots = terms.task_value.shape
-        choice, worst = np.empty(n, dtype=np.int64), np.zeros(n)
-        hours, profit, used = np.zeros((n, slots)), np.zeros(n), np.zeros(n)
-        promised, scratch = np.empty(models), np.empty((5, slots))
-        for i in range(n):
+        draw_days((rng,), k, constants, no_start, draws)
+        terms = terms_of_lanes(constants, state, k, k + 1)
+        worst, rented = np.empty((models, customers)), np.zeros((slots, customers))
+        profit, used = np.zeros(customers), np.zeros(customers)
+        for n in range(customers):
+            faded = worst_fades(terms.fade_budget[n], slots)
             for m in range(models):
-                faded = worst_fades(terms.fade_budget[i], slots)
-                promised[m] = _bisected(terms, i, m, prices[k, m], faded, hours[i], scratch)[0]
-            choice[i] = select(promised)
-            if choice[i] >= 0:
-                worst[i] = promised[choice[i]]
-                price = prices[k, choice[i]]
-                profit[i], used[i] = _bisected(terms, i, choice[i], price, draws.faded[0, k, i], hours[i], scratch)
-            else:
-                hours[i] = 0.0
-        period = LaneDraws(draws.faded[0], draws.shadowing[0], draws.demand[0], draws.harvest[0])
-        book(packed, k, prices, state, period, choice, hours, profit, worst, used, booked)
+                worst[m, n] = _bisected(terms, n, m, prices[k, m], faded, hours, scratch)[0]
+        choice = select(worst)
+        for n in range(customers):
+            m = choice[n]
+            if m >= 0:
+                profit[n], used[n] = _bisected(terms, n, m, prices[k, m], period.faded[k, n], hours, scratch)
+                rented[:, n] = hours
+        rentals = Rentals(choice, rented, profit, chosen(worst, choice), used)
+        record_lanes(constants, prices, state, period, k, rentals, record)
 
 
 def _ppo(seconds: float, settings: str, names: tuple[str, str, str]) -> list[SpeedRow]:
@@ -328,15 +315,15 @@ def _ppo(seconds: float, settings: str, names: tuple[str, str, str]) -> list[Spe
     from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor, VecNormalize
 
     class FreeVecEnv(LMaaSVecEnv):
-        """Returns its first observation for ever."""
+        """An environment without cost: every step returns the first observation."""
 
         def reset(self) -> np.ndarray:
             self._first = super().reset()
             return self._first
 
         def step_wait(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[dict[str, Any]]]:
-            nothing = np.zeros(self.num_envs, dtype=np.float32)
-            return self._first, nothing, nothing.astype(np.bool_), [{} for _ in range(self.num_envs)]
+            reward = np.zeros(self.num_envs, dtype=np.float32)
+            return self._first, reward, reward.astype(np.bool_), [{} for _ in range(self.num_envs)]
 
     torch.set_num_threads(1)
     config = PPOConfig.from_yaml(CONFIGS / f"{settings}.yaml")
@@ -359,7 +346,7 @@ def _ppo(seconds: float, settings: str, names: tuple[str, str, str]) -> list[Spe
 
 
 def _growth(axis: str, size: int) -> tuple[float, float]:
-    """Seconds of one step, and nanoseconds of it per customer, model and slot (of all lanes for the axis lanes)."""
+    """Return seconds of a step, and its nanoseconds per customer, model and slot (of all lanes for the axis lanes)."""
     sizes = {"customers": 24, "models": 4, "slots": 6} | ({axis: size} if axis != "lanes" else {})
     scenario = with_models(Scenario.preset("day"), sizes["models"])
     scenario = dataclasses.replace(scenario, customers=sizes["customers"], slots=sizes["slots"])
@@ -379,7 +366,7 @@ def _growth(axis: str, size: int) -> tuple[float, float]:
 
 
 def memory_line(lanes: int, steps: int) -> str:
-    """Step that often and say what memory the lanes take, and how it changed after the first ten days."""
+    """Return a line on the memory that lanes take, and on its change after the first ten days of so many steps."""
     market = Market("day")
     start = _resident()
     env = LMaaSVectorEnv(lanes, market=market)
@@ -400,7 +387,7 @@ def memory_line(lanes: int, steps: int) -> str:
 
 
 def _resident() -> float:
-    """Bytes of this process in memory; nan where the system does not say."""
+    """Return the bytes of this process in memory; nan where the system does not tell."""
     try:
         return float(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
@@ -411,7 +398,7 @@ def _target_cells(rows: list[SpeedRow]) -> list[list[str]]:
     cells: list[list[str]] = []
     for name, reference, least in TARGETS:
         ratio = rate(rows, name) / rate(rows, reference)
-        cells.append([name, reference, f"{ratio:.2f}", f"{least:g}", "yes" if ratio >= least else "NO"])
+        cells.append([name, reference, f"{ratio:.2f}", f"{least:.3g}", "yes" if ratio >= least else "NO"])
     return cells
 
 
@@ -493,5 +480,5 @@ def _print_comparison(console: Console, rows: list[SpeedRow], before: list[Speed
 
 
 def changed(before: SpeedRow, now: SpeedRow) -> str:
-    """Say "slower" or "faster" if the quartiles of two runs do not overlap, else nothing."""
+    """Return "slower" or "faster" if the quartiles of two runs do not overlap, else an empty string."""
     return "slower" if now.high < before.low else "faster" if now.low > before.high else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from lmaas_train.cli.tables import Column, days, dollars, milliseconds, table, with_interval
+from lmaas_train.cli.tables import Column, days, dollars, table, with_interval
 from lmaas_train.evaluation.days import Days
 from lmaas_train.evaluation.results import REFERENCE, Row, summary, write_results
 from lmaas_train.evaluation.rollout import sell
@@ -14,6 +14,7 @@ from lmaas_train.runs import new_folder
 from rich.console import Console, Group
 
 from lmaas_env import Market
+from lmaas_env.render.drawing import milliseconds
 from lmaas_env.seeds import held_out_seeds
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from lmaas_train.cli.tables import Column, days, dollars, milliseconds, table, with_interval
+from lmaas_train.cli.tables import Column, days, dollars, table, with_interval
 from lmaas_train.evaluation.results import REFERENCE
 from lmaas_train.evaluation.rollout import sell
 from lmaas_train.evaluation.scores import Score, load_runs, score, write_curves, write_runs, write_scores
@@ -14,6 +14,7 @@ from lmaas_train.runs import new_folder, write_origin
 from rich.console import Console, Group
 
 from lmaas_env import Market
+from lmaas_env.render.drawing import milliseconds
 from lmaas_env.scenario import Scenario
 from lmaas_env.seeds import held_out_seeds
 
@@ -22,8 +23,8 @@ from lmaas_env.seeds import held_out_seeds
 class Evaluate:
     """Score learned sellers, each trained from several seeds, and IMP on the same held-out days.
 
-    Writes table.csv, runs.csv, profiles.csv, curves.csv, learning.png (learning curves, performance profiles), days.png
-    and origin.json.
+    Writes table.csv, runs.csv, profiles.csv, curves.csv, origin.json, and the figures learning.png (learning curves and
+    performance profiles) and days.png, each also for dark pages.
 
     Examples
     --------
@@ -43,8 +44,8 @@ class Evaluate:
     """Seed of the customers; 0 selects those that ship with the package."""
     customers: int | None = None
     """Number of customers, where they change daily (scenario `population`); by default the scenario's."""
-    climbs: int | None = None
-    """Local searches that refine the prices of residual policies; by default as each was trained to."""
+    searches: int | None = None
+    """Local searches that refine the prices of residual policies; by default each policy's own number."""
     out: Path | None = None
     """New folder for the results; by default runs/evaluate-SCENARIO-TIME."""
 
@@ -56,7 +57,7 @@ class Evaluate:
 def evaluate(args: Evaluate) -> list[Score]:
     """Evaluate as `Evaluate` says; return a score for every way to sell, the best first."""
     market, seeds = _market(args), held_out_seeds(args.days)
-    ways = {folder.name: load_runs(folder, market, args.climbs) for folder in args.runs}
+    ways = {folder.name: load_runs(folder, market, args.searches) for folder in args.runs}
     if len(ways) < len(args.runs):
         raise ValueError(f"runs = {[str(it) for it in args.runs]} must end in different names")
     others = sellers_of([REFERENCE, *args.sellers], market)
@@ -75,7 +76,7 @@ def evaluate(args: Evaluate) -> list[Score]:
         (score(name, days, sold[REFERENCE], alone[name]) for name, days in by_way.items()),
         key=lambda it: -it.profit.mean,
     )
-    write_scores(out, scores, by_way, market.catalogue.names)
+    write_scores(out, market, scores, by_way)
     write_runs(out, ways, by_way)
     write_curves(out, args.runs, by_way)
     write_origin(out)

@@ -39,6 +39,12 @@ COMMANDS = {
     ),
     "study seller": ("lmaas_train.studies.seller", "StudySeller", "compare IMP with the certified optimum"),
     "study ahead": ("lmaas_train.studies.ahead", "StudyAhead", "measure what looking ahead adds, and bound it"),
+    "study energy-value": (
+        "lmaas_train.studies.energy_value",
+        "StudyEnergyValue",
+        "try better estimates of the energy value",
+    ),
+    "study off-policy": ("lmaas_train.studies.off_policy", "StudyOffPolicy", "train SAC or TQC from scratch"),
     "bench rsr": ("lmaas_train.bench.rsr", "BenchRSR", "time RSR and general solvers"),
     "bench speed": ("lmaas_train.bench.speed", "BenchSpeed", "measure environment steps per second"),
     "bench kernel": ("lmaas_train.bench.kernel", "BenchKernel", "time RSR's kernel, bisection and the processor limit"),
@@ -48,6 +54,7 @@ COMMANDS = {
 
 PACKAGES = {
     "train": EXTRAS["train"],
+    "study off-policy": EXTRAS["train"],
     "bench speed": EXTRAS["train"],
     "bench rsr": ("clarabel", "cvxpy"),
     "explore": ("dash",),

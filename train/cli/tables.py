@@ -97,8 +97,3 @@ def with_interval(estimate: Estimate, form: str) -> str:
 def days(count: int) -> str:
     """Return a number of held-out days, and that the table holds intervals where there are several."""
     return "1 held-out day" if count == 1 else f"{count:,} held-out days [95 % interval]"
-
-
-def milliseconds(value: float) -> str:
-    """Return a time in ms as text of at most five characters."""
-    return "<0.01" if value < 0.01 else f"{value:.2f}" if value < 10.0 else f"{value:.1f}"

@@ -25,11 +25,10 @@ from rich.text import Text
 from lmaas_env import Market
 from lmaas_env.files import write_whole
 from lmaas_env.render import drawing, viewer
-from lmaas_env.render.viewer import SoldDay
+from lmaas_env.render.viewer import MOST_SELLERS, SoldDay
 from lmaas_env.seeds import HELD_OUT_START
 from lmaas_env.state import Settlement, State
 
-MOST_SELLERS = len(viewer.SELLERS)
 LAST_DAY = 2**31 - 1 - HELD_OUT_START
 BAR = 36  # columns of the longest profit bar on a wide console
 
@@ -43,9 +42,9 @@ class Watch:
     Examples
     --------
       lmaas watch
-      lmaas watch scarce --sellers imp scarce-ppo lookahead --seed 7
+      lmaas watch scarce --sellers imp scarce-guided lookahead --seed 7
       lmaas watch --window --fps 4
-      lmaas watch day --sellers imp day-ppo --out day.gif
+      lmaas watch day --sellers imp day-guided --out day.gif
     """
 
     scenario: str = "day"
@@ -144,8 +143,10 @@ def _profits(days: Mapping[str, SoldDay], period: int, console: Console) -> Tabl
     grid = Table.grid(padding=(0, 2, 0, 0))
     for justify in ("left", "left", "right", "right"):
         grid.add_column(justify=justify, no_wrap=True)
-    for row, (name, amount, difference) in enumerate(zip(names, amounts, ahead, strict=True)):
-        bar = Text(f"{'█' * round(longest * max(profits[row], 0.0) / most):<{longest}}", style=drawing.COLOURS[row])
+    styles = drawing.seller_styles(days).values()
+    for name, profit, amount, difference, style in zip(names, profits, amounts, ahead, styles, strict=True):
+        colour = "" if style.colour == drawing.INK else style.colour  # black is invisible on a dark terminal
+        bar = Text(f"{'█' * round(longest * max(profit, 0.0) / most):<{longest}}", style=colour)
         grid.add_row(Text(name), bar, amount, difference)
     return grid
 

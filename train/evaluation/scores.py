@@ -94,8 +94,8 @@ def run_folders(folder: Path) -> list[Path]:
     return found
 
 
-def load_runs(folder: Path, market: Market, climbs: int | None = None) -> dict[str, LearnedSeller]:
-    """Return the policies of a folder by run; ``climbs`` replaces the policies' own setting.
+def load_runs(folder: Path, market: Market, searches: int | None = None) -> dict[str, LearnedSeller]:
+    """Return the policies of a folder by run; ``searches`` replaces the residual policies' own setting.
 
     Raises
     ------
@@ -105,17 +105,15 @@ def load_runs(folder: Path, market: Market, climbs: int | None = None) -> dict[s
     policies = {path.name: load_policy(path) for path in run_folders(folder)}
     for name, policy in policies.items():
         policy.check(market)
-        if climbs is not None and policy.guide is not None:
-            policies[name] = LearnedSeller(policy.weights, dataclasses.replace(policy.about, climbs=climbs))
-    seeds = [policy.about.training_seed for policy in policies.values()]
+        if searches is not None and policy.residual is not None:
+            policies[name] = LearnedSeller(policy.weights, dataclasses.replace(policy.spec, searches=searches))
+    seeds = [policy.spec.training_seed for policy in policies.values()]
     if len(set(seeds)) < len(seeds):
         raise ValueError(f"runs: folder {str(folder)!r} has training seeds {seeds}, each must be there once")
     return policies
 
 
-def write_scores(
-    out: Path, scores: Sequence[Score], by_way: Mapping[str, Sequence[Days]], models: Sequence[str]
-) -> None:
+def write_scores(out: Path, market: Market, scores: Sequence[Score], by_way: Mapping[str, Sequence[Days]]) -> None:
     """Write table.csv, profiles.csv and days.png, which shows the first run of each way to sell."""
     headings = ["seller", "seeds"]
     for name in ("profit", "profit_iqm", "minus_imp", "share_of_imp", "probability_of_improvement"):
@@ -132,7 +130,8 @@ def write_scores(
     first = {name: days[0] for name, days in by_way.items()}
     means = {name: mean_estimate(days.day_profit) for name, days in first.items()}
     intervals = {name: (mean.low, mean.high) for name, mean in means.items()}
-    drawing.save(figures.comparison(first, models, intervals), out / "days.png")
+    shown = figures.comparison(first, market.catalogue.names, intervals, market.scenario.name)
+    drawing.save_both(shown, out / "days.png")
 
 
 def write_runs(
@@ -140,7 +139,7 @@ def write_runs(
 ) -> None:
     """Write runs.csv: the profit of every run."""
     rows = [
-        [way, run, policy.about.training_seed, policy.about.steps, days.day_profit.mean()]
+        [way, run, policy.spec.training_seed, policy.spec.steps, days.day_profit.mean()]
         for way, runs in ways.items()
         for (run, policy), days in zip(runs.items(), by_way[way], strict=True)
     ]
@@ -163,7 +162,7 @@ def write_curves(out: Path, folders: Sequence[Path], by_way: Mapping[str, Sequen
             curves.setdefault(folder.name, []).append(np.array(points).T)
             rows += [[folder.name, path.name, *point] for point in points]
     write_whole(out / "curves.csv", csv_text(["way", "run", "step", "seconds", "tuning_profit"], rows))
-    drawing.save(figures.learning(curves, SHARES, profiles(by_way)), out / "learning.png")
+    drawing.save_both(figures.learning(curves, SHARES, profiles(by_way)), out / "learning.png")
 
 
 def profiles(by_way: Mapping[str, Sequence[Days]]) -> dict[str, np.ndarray]:

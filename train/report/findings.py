@@ -158,8 +158,3 @@ def learned(evaluations: Table) -> str:
 def column(rows: Table, seller: str, name: str) -> np.ndarray:
     """Return one column of a seller's rows."""
     return np.array([row[name] for row in rows if row["seller"] == seller])
-
-
-def milliseconds(value: float) -> str:
-    """Return a time in ms as text of at most five characters."""
-    return "<0.01" if value < 0.01 else f"{value:.2f}" if value < 10.0 else f"{value:.1f}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import string
 from collections.abc import Mapping
 from html import escape
@@ -18,6 +19,7 @@ from lmaas_env.render.drawing import (
     dark_colours,
     digits_for,
     dollars,
+    milliseconds,
     model_colours,
     on_dark,
     seller_label,
@@ -92,9 +94,9 @@ def _seller_table(table: Rows) -> str:
         cells = [
             _estimate(row, "profit", digits, "-"),
             "" if row["seller"] == findings.REFERENCE else _estimate(row, "minus_imp", digits, "+"),
-            f"{row['share_of_imp']:.3f}".replace("-", "−"),
+            "" if math.isnan(row["share_of_imp"]) else f"{row['share_of_imp']:.3f}".replace("-", "−"),
             dollars(row["customer_profit"], digits),
-            escape(findings.milliseconds(row["milliseconds_per_decision"])),
+            escape(milliseconds(row["milliseconds_per_decision"])),
         ]
         name = f"<th scope=row>{_swatch(styles[row['seller']].colour)}{escape(seller_label(row['seller']))}</th>"
         rows.append(f"<tr>{name}{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")

@@ -1,4 +1,4 @@
-"""`lmaas study ahead`: what looking ahead is worth on held-out days, and how much more any seller could earn.
+"""`lmaas study ahead`: what looking ahead adds on held-out days, and how much more any seller could earn.
 
 IMP sells hour by hour, look-ahead IMP charges the batteries, its plan sees the clock only. The bound above them is that
 of a seller that knows the day's draws and prices every customer apart (`lmaas_agents.bounds`), so no seller reaches it.

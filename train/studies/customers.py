@@ -22,6 +22,7 @@ from lmaas_env import Market, Population, Scenario, State
 from lmaas_env.customers.strategies import STRATEGIES, strategy
 from lmaas_env.engine.recourse import fade_patterns
 from lmaas_env.files import write_whole
+from lmaas_env.terms import checked_prices
 from lmaas_env.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
@@ -103,20 +104,20 @@ def _cell(scenario: Scenario, condition: str, value: float, population: int) -> 
     """Return every strategy's row of one cell."""
     market, state, level = _market(scenario, condition, value, population)
     terms = market.terms(state)
-    prices = np.clip(level * IMP(market).solve_terms(terms).prices, scenario.price_floor, scenario.price_cap)[None]
+    posted = np.clip(level * IMP(market).solve_terms(terms).prices, scenario.price_floor, scenario.price_cap)
+    price = checked_prices(terms.arrays, posted)
     patterns = fade_patterns(scenario.slots, scenario.slots)
+    by_customer = [np.repeat(pattern[:, None], terms.size, axis=1) for pattern in patterns]  # (L, N) each
     faded_slots = patterns.sum(axis=1)
     probability = scenario.fade_probability
     chance = probability**faded_slots * (1.0 - probability) ** (scenario.slots - faded_slots)
     inside = faded_slots[:, None] <= terms.fade_budget
-    taste = np.random.default_rng(population).random(terms.size)
+    choice_uniform = np.random.default_rng(population).random(terms.size)
     rows: list[Row] = []
     for name in STRATEGIES:
         it = strategy(name, probability)
-        selection = it.select(terms.arrays, prices, taste)
-        profit = np.stack(
-            [it.rent(terms.arrays, prices, selection, np.tile(p, (terms.size, 1))).profit for p in patterns]
-        )
+        selection = it.select(terms.arrays, price, choice_uniform)
+        profit = np.stack([it.rent(terms.arrays, price, selection, faded).profit for faded in by_customer])
         measures = [selection.worst_case_profit.sum(), chance @ profit.sum(axis=1)]
         for where in (inside, ~inside):
             measures += _risk(profit, np.where(where, chance[:, None], 0.0))

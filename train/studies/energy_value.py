@@ -1,17 +1,16 @@
-"""What would a better worth of charge add to look-ahead IMP? Three ways to have one, on held-out days, paired by day.
+"""`lmaas study energy-value`: what better energy values add to look-ahead IMP, on held-out days, paired by day.
 
-Look-ahead IMP charges every Wh at what the plan expects to earn with it later (`lmaas_agents.lookahead`). The ways:
+Look-ahead IMP charges every Wh at the profit that the plan expects to earn with it later (`lmaas_agents.lookahead`).
+Three ways to estimate this energy value better:
 
-- own days: the worth is counted over days that look-ahead IMP sold itself, with its prices and the states that it met,
-  instead of the plan's prices and stationary states; then again over days sold with that.
-- own days, by state: as well, the worth depends on each customer's shadowing and demand, by regression on both.
-- exact: from look-ahead IMP's prices, climbs over tables of what a sale earns less exactly what its energy was worth,
-  in expectation over 16 fade scenarios, instead of a mean slope of the worth.
+- own days: over days that look-ahead IMP itself sold, with its prices and the states it met, instead of the plan's
+  prices and stationary states; then again over days sold with that estimate.
+- own days, by state: as before, with energy values that depend on each customer's shadowing and demand, by regression.
+- exact: from look-ahead IMP's prices, local searches over a table of what a sale earns less the exact value of its
+  energy, in expectation over 16 fade scenarios, instead of a mean slope of the energy value.
 
-A learned seller prices by the same objective (`lmaas_agents.learned.residual`), so that these say how much it might learn to add; they
-are no bound. Writes ways.csv and origin.json (a quarter of an hour on an idle machine):
-
-    python benchmarks/worth.py --out benchmarks/worth
+Learned sellers price by the same objective (`lmaas_agents.learned.residual`), so the table suggests how much they could
+gain. It is not a bound.
 """
 
 from __future__ import annotations
@@ -22,42 +21,58 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import tyro
 from lmaas_agents import LookaheadIMP
-from lmaas_agents.imp.price_table import climb
-from lmaas_agents.lookahead import SHARES, Plan, by_customer, interpolated, plan_day, worth_at
+from lmaas_agents.imp.line_search import Problem, SellerConstants
+from lmaas_agents.imp.price_table import PriceTable, local_search
+from lmaas_agents.lookahead import SHARES, Plan, charged_costs, interpolated, plan_day, profit_per_customer, value_at
 from lmaas_agents.seller import PricingSeller
 from lmaas_train.evaluation.rollout import rollout
 from lmaas_train.evaluation.statistics import mean_estimate
 from lmaas_train.runs import csv_text, new_folder, write_origin
 
-from lmaas_env import Market
+from lmaas_env import Market, RentalTerms
 from lmaas_env.engine.jit import kernel
-from lmaas_env.engine.recourse import TermArrays, recourse
-from lmaas_env.engine.recourse_simd import solve_rows
+from lmaas_env.engine.period import Constants, customers_of, numbers_of
+from lmaas_env.engine.recourse import recourse
+from lmaas_env.engine.rsr import worst_case_of_all
+from lmaas_env.engine.terms import price_per_customer
 from lmaas_env.files import write_whole
-from lmaas_env.market import Draws, MarketState, unstack
+from lmaas_env.market import unstack
 from lmaas_env.seeds import draw_days, held_out_seeds, training_seeds
-from lmaas_env.types import BoolArray, FloatArray
+from lmaas_env.state import Draws, State
+from lmaas_env.types import FloatArray
 
-STAGES = ((25, 0.1), (13, 0.01))  # of the climbs from look-ahead IMP's prices: cells, and how far their log reaches
-RIDGE = 3.0  # days that the regression adds on which neither shadowing nor demand counts
+STAGES = ((25, 0.1), (13, 0.01))  # of the local search: prices per model, and the largest change of their logarithm
+RIDGE = 3.0  # weight of the ridge penalty on the coefficients of shadowing and demand, in days
+FIRST_TRAINING_SEED = 7  # of the first round's days; later rounds take the next ones
 
 
 @dataclasses.dataclass
-class Worth:
-    """Sell held-out days with look-ahead IMP and with three better worths of charge."""
+class StudyEnergyValue:
+    """Compare look-ahead IMP with sellers that estimate the value of energy better.
+
+    Writes ways.csv. Takes a quarter of an hour on an idle machine.
+
+    Examples
+    --------
+      lmaas study energy-value
+      lmaas study energy-value --scenarios scarce --days 20 --sold-days 20
+    """
 
     scenarios: tuple[str, ...] = ("day", "scarce")
     """Presets or YAML files."""
     days: int = 100
     """Held-out days."""
     sold_days: int = 100
-    """Days of a training seed, which look-ahead IMP sells and over which the worth is counted."""
+    """Training days per round, over which the energy value is estimated."""
     rounds: int = 2
-    """Of selling and counting in turn."""
+    """Rounds of selling days and estimating the energy value on them."""
     out: Path | None = None
-    """New folder for the results; default runs/worth-TIME."""
+    """New folder for the results; default runs/study-energy-value-TIME."""
+
+    def main(self) -> list[Row]:
+        """Run the study and return its rows."""
+        return study(self)
 
 
 class Row(NamedTuple):
@@ -73,152 +88,148 @@ class Row(NamedTuple):
 
 
 class Hour(NamedTuple):
-    """One hour of several days that were sold."""
+    """One hour of K days that were sold."""
 
-    state: MarketState
+    state: State
     prices: FloatArray
     draws: Draws
 
 
 class OwnDays(LookaheadIMP):
-    """Look-ahead IMP with a worth (H + 1, B, N, K) that is linear in B columns of `columns`."""
+    """Look-ahead IMP whose energy value is linear in `features`: coefficients (H + 1, B, N, K)."""
 
-    def __init__(self, market: Market, plan: Plan, worth: FloatArray) -> None:
+    def __init__(self, market: Market, plan: Plan, coefficients: FloatArray) -> None:
         super().__init__(market, plan=plan)
-        self.by_column = worth
+        self.coefficients = coefficients
 
-    def prices(self, state: MarketState) -> FloatArray:
-        """Return the prices for the state, (M,) $/h, at the worth that is expected where the state will be next."""
-        scenario, worth = self.market.scenario, self.by_column[int(state.hour) + 1]
+    def _period(self, state: State) -> tuple[RentalTerms, SellerConstants]:
+        """Charge energy at the value that is expected for the next state."""
+        scenario, coefficients = self.market.scenario, self.coefficients[int(state.hour) + 1]
         ahead = state._replace(
             shadowing=scenario.shadowing_memory * state.shadowing, demand=scenario.demand_memory * state.demand
         )
-        expected = np.einsum("nb,bnk->nk", columns(self.market, ahead, len(worth)), worth)
-        self.plan = self.plan._replace(worth=np.broadcast_to(expected, (scenario.periods + 1, *expected.shape)))
-        return super().prices(state)
+        expected = np.einsum("nb,bnk->nk", features(self.market, ahead, len(coefficients)), coefficients)
+        terms = self.market.terms(state)
+        return terms, charged_costs(self.constants, terms.arrays, self.market, expected[None], state)
 
 
 class Exact(LookaheadIMP):
-    """Climbs from look-ahead IMP's prices, net of exactly what the expected rentals' energy is worth."""
+    """Look-ahead IMP refined by local searches, net of the exact value of the energy that rentals drain."""
 
-    def prices(self, state: MarketState) -> FloatArray:
-        """Return the prices at which the climbs end, (M,) $/h."""
+    def prices(self, state: State) -> FloatArray:
+        """Return the prices at which the local searches end, (M,) $/h."""
         market, order = self.market, np.argsort(self.market.catalogue.serving_cost, kind="stable")
-        worth = np.ascontiguousarray(self.plan.worth[int(state.hour) + 1])
-        prices, terms = super().prices(state), market.terms(state).arrays
-        patterns, weights = self.anticipation
-        for cells, reach in STAGES:
-            factors = np.exp(np.linspace(-reach, reach, cells))[:, None]
+        prices, problem = super().prices(state), self.problem(market.terms(state))
+        values = self.plan.energy_value[int(state.hour) + 1]
+        for count, reach in STAGES:
+            factors = np.exp(np.linspace(-reach, reach, count))[:, None]
             grid = np.clip(prices * factors, market.scenario.price_floor, market.scenario.price_cap)
-            profit, sale = tabulated(
-                terms,
-                grid,
-                worth,
-                market.population.capacity,
-                market.scenario.harvest,
-                market.catalogue.serving_cost,
-                market.catalogue.adaptation_cost,
-                patterns,
-                weights,
-            )
-            ends = np.full((1, 1, len(prices)), cells // 2)
-            climb(profit[None], sale[None], order, ends)
-            prices = grid[ends[0, 0], np.arange(len(prices))]
+            cells = np.full((1, len(prices)), count // 2)
+            local_search(net_table(problem, market.constants, values, grid), order, cells)
+            prices = grid[cells[0], np.arange(len(prices))]
         return prices
 
 
 @kernel
-def tabulated(
-    terms: TermArrays,
-    prices: FloatArray,
-    worth: FloatArray,
-    capacity: FloatArray,
-    harvest: float,
-    serving_cost: FloatArray,
-    adaptation_cost: FloatArray,
-    patterns: BoolArray,
-    weights: FloatArray,
-) -> tuple[FloatArray, FloatArray]:
-    """Return worst-case profits and the seller's expected profits less what the energy is worth, both (M, N, J)."""
-    customers, slots = terms.task_value.shape
-    cells, models = prices.shape
-    worst, sale = np.empty((models, customers, cells)), np.zeros((models, customers, cells))
-    scratch = np.empty(slots)
-    for j in range(cells):
-        _, profit, _ = solve_rows(terms, prices[j : j + 1])
+def net_table(problem: Problem, constants: Constants, values: FloatArray, prices: FloatArray) -> PriceTable:
+    """Return the price table at prices (J, M), with expected sales net of the value of the energy they drain.
+
+    Parameters
+    ----------
+    problem : Problem
+        Of one market.
+    constants : Constants
+    values : (N, K), $
+        The energy value after the hour, by charge as in `lmaas_agents.lookahead.Plan`.
+    prices : (J, M), $/h
+    """
+    terms, anticipation, seller = problem
+    capacity, harvest = customers_of(constants).capacity, numbers_of(constants).harvest
+    slots, customers = terms.task_value.shape
+    count, models = prices.shape
+    worst, sale = np.empty((models, customers, count)), np.zeros((models, customers, count))
+    hours = np.empty(slots)
+    for j in range(count):
+        promised = worst_case_of_all(terms, price_per_customer(prices[j : j + 1], customers))
         for n in range(customers):
-            before = worth_at(worth[n], terms.energy[n] / capacity[n] + harvest)
+            kept = value_at(values[n], terms.energy[n] / capacity[n] + harvest)
             for m in range(models):
-                worst[m, n, j] = profit[n, m]
-                for p in range(patterns.shape[0] if profit[n, m] > 0.0 else 0):
-                    if weights[p, n] > 0.0:
-                        _, hours, used = recourse(terms, n, m, prices[j, m], patterns[p, n], scratch)
-                        after = worth_at(worth[n], (terms.energy[n] - used) / capacity[n] + harvest)
-                        margin = (prices[j, m] - serving_cost[m]) * hours - adaptation_cost[m]
-                        sale[m, n, j] += weights[p, n] * (margin - before + after)
-    return worst, sale
+                worst[m, n, j] = promised[m, n]
+                for p in range(anticipation.weights.shape[0] if promised[m, n] > 0.0 else 0):
+                    weight = anticipation.weights[p, n]
+                    if weight > 0.0:
+                        _, rented, used = recourse(terms, n, m, prices[j, m], anticipation.patterns[p, n], hours)
+                        left = value_at(values[n], (terms.energy[n] - used) / capacity[n] + harvest)
+                        margin = (prices[j, m] - seller.serving_cost[m, n]) * rented - seller.adaptation_cost[m]
+                        sale[m, n, j] += weight * (margin - kept + left)
+    return PriceTable(prices, worst, sale)
 
 
-def columns(market: Market, state: MarketState, count: int) -> FloatArray:
-    """Return what the worth depends on (..., N, B), one or all of: 1, shadowing and demand in standard deviations."""
+def features(market: Market, state: State, count: int) -> FloatArray:
+    """Return the first ``count`` of 1, shadowing and demand in standard deviations, (..., N, count)."""
     scenario = market.scenario
     every = [np.ones_like(state.shadowing), state.shadowing / scenario.shadowing_sigma]
     return np.stack([*every, state.demand / scenario.demand_sigma][:count], axis=-1)
 
 
-def sold(market: Market, seller: PricingSeller, seeds: Sequence[int]) -> list[Hour]:
-    """Sell days and return their hours."""
+def sell_days(market: Market, seller: PricingSeller, seeds: Sequence[int]) -> list[Hour]:
+    """Sell one day per seed and return the hours."""
     state, draws = draw_days(market, seeds)
     hours: list[Hour] = []
-    for period in draws:
+    for hour in range(market.scenario.periods):
         prices = np.stack([seller.prices(lane) for lane in unstack(state)])
-        hours.append(Hour(state, prices, period))
-        state = market.settle(prices, state, period)[1]
+        hours.append(Hour(state, prices, draws.at(hour)))
+        state = market.settle(prices, state, hours[-1].draws)[1]
     return hours
 
 
-def counted(market: Market, hours: list[Hour], count: int) -> FloatArray:
-    """Return the worth of charge (H + 1, B, N, K) by least squares over hours that were sold, backwards."""
+def estimated_value(market: Market, hours: list[Hour], count: int) -> FloatArray:
+    """Return the energy value's coefficients (H + 1, count, N, K) of `features`, by least squares backwards in time."""
     capacity, levels = market.population.capacity, len(SHARES)
     n = market.population.size
-    worth = np.zeros((len(hours) + 1, count, n, levels))
+    coefficients = np.zeros((len(hours) + 1, count, n, levels))
+    ridge = RIDGE * np.diag(np.arange(count) > 0)
     for hour in range(len(hours) - 1, -1, -1):
         state, prices, draws = hours[hour]
         days = len(prices)
-        every = MarketState(
+        at_levels = State(
             np.full(days * levels, hour),
-            *(np.repeat(it, levels, axis=0) for it in (state.shadowing, state.demand)),
+            *(np.repeat(array, levels, axis=0) for array in (state.shadowing, state.demand)),
             np.tile(SHARES[:, None] * capacity, (days, 1)),
         )
-        posted = np.repeat(prices, levels, axis=0)
-        sale, after = market.settle(posted, every, Draws(*(np.repeat(it, levels, axis=0) for it in draws)))
-        profit = by_customer(market, sale)
+        repeated = Draws(*(np.repeat(array, levels, axis=0) for array in draws))
+        settlement, after = market.settle(np.repeat(prices, levels, axis=0), at_levels, repeated)
+        profit = profit_per_customer(market, settlement)
         customer, share = np.tile(np.arange(n), days * levels), (after.charge / capacity).reshape(-1)
-        later = columns(market, after, count)
+        later = features(market, after, count)
         for b in range(count):
-            profit += later[..., b] * interpolated(worth[hour + 1, b], customer, share).reshape(profit.shape)
-        seen, brought = columns(market, state, count), profit.reshape(days, levels, n)
-        ridge = RIDGE * np.diag(np.arange(count) > 0)
+            profit += later[..., b] * interpolated(coefficients[hour + 1, b], customer, share).reshape(profit.shape)
+        seen, earned = features(market, state, count), profit.reshape(days, levels, n)
         for i in range(n):
-            one = seen[:, i]
-            worth[hour, :, i] = np.linalg.solve(one.T @ one + ridge, one.T @ brought[:, :, i])
-    return worth
+            own = seen[:, i]
+            coefficients[hour, :, i] = np.linalg.solve(own.T @ own + ridge, own.T @ earned[:, :, i])
+    return coefficients
 
 
-def main(args: Worth) -> None:
-    """Sell the days and write the table."""
-    out, seeds, rows = new_folder(args.out, "worth"), held_out_seeds(args.days), list[Row]()
-    for name in args.scenarios:
-        market = Market(name)
-        plan = plan_day(market)
-        first = LookaheadIMP(market, plan=plan)
+def study(args: StudyEnergyValue) -> list[Row]:
+    """Run the study as `StudyEnergyValue` says and return its rows."""
+    if args.days < 2 or args.rounds < 1 or not args.scenarios:
+        raise ValueError(
+            f"days = {args.days} must be >= 2, rounds = {args.rounds} >= 1; name at least one scenario in scenarios"
+        )
+    training = [training_seeds(FIRST_TRAINING_SEED + k, args.sold_days) for k in range(args.rounds)]
+    markets = [Market(name) for name in args.scenarios]
+    out, seeds, rows = new_folder(args.out, "study-energy-value"), held_out_seeds(args.days), list[Row]()
+    for market in markets:
+        name, plan = market.scenario.name, plan_day(market)
+        lookahead = LookaheadIMP(market, plan=plan)
         ways: dict[str, PricingSeller] = {"exact": Exact(market, plan=plan)}
         for way, count in (("own days", 1), ("own days, by state", 3)):
-            seller: PricingSeller = first
-            for k in range(args.rounds):
-                hours = sold(market, seller, training_seeds(7 + k, args.sold_days))
-                seller = ways[f"{way}, round {k + 1}"] = OwnDays(market, plan, counted(market, hours, count))
-        reference = rollout(market, first, seeds).day_profit
+            seller: PricingSeller = lookahead
+            for k, own in enumerate(training):
+                coefficients = estimated_value(market, sell_days(market, seller, own), count)
+                seller = ways[f"{way}, round {k + 1}"] = OwnDays(market, plan, coefficients)
+        reference = rollout(market, lookahead, seeds).day_profit
         rows.append(Row(name, "look-ahead IMP", reference.mean(), 0.0, 0.0, 0.0, 1.0))
         for way, seller in ways.items():
             profit = rollout(market, seller, seeds).day_profit
@@ -227,8 +238,5 @@ def main(args: Worth) -> None:
             print(f"{name}, {way}: {added.mean:+.2f} [{added.low:+.2f}, {added.high:+.2f}] $ a day")
     write_whole(out / "ways.csv", csv_text(Row._fields, rows))
     write_origin(out)
-    print(f"results {out}")
-
-
-if __name__ == "__main__":
-    main(tyro.cli(Worth))
+    print(f"table {out / 'ways.csv'}")
+    return rows

@@ -1,49 +1,59 @@
-"""One off-policy line beside PPO: SB3's SAC and sb3-contrib's TQC, from scratch, a flat perceptron, fair days.
+"""`lmaas study off-policy`: SAC and TQC from scratch beside IMP, on the held-out days of the other tables.
 
-Trains on the days of each training seed, scores on the held-out days of all other tables, paired with IMP, and writes
-table.csv, runs.csv and origin.json:
-
-    python benchmarks/off_policy.py --algorithms sac --seeds 3 --out benchmarks/learned/off-policy/sac
+Stable-Baselines3's SAC and sb3-contrib's TQC train a flat perceptron on the days of each training seed. Differences to
+IMP are paired by day.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-import tyro
 from lmaas_agents import IMP
 from lmaas_train.evaluation.rollout import rollout
 from lmaas_train.evaluation.statistics import seeds_and_days
-from lmaas_train.ppo.vec_env import LMaaSVecEnv
 from lmaas_train.runs import csv_text, new_folder, write_origin
-from sb3_contrib import TQC
-from stable_baselines3 import SAC
-from stable_baselines3.common.vec_env import VecMonitor
 
 from lmaas_env import Market
 from lmaas_env.files import write_whole
 from lmaas_env.seeds import held_out_seeds, training_seeds
 from lmaas_env.vector_env import LMaaSVectorEnv
 
-ALGORITHMS = {"sac": SAC, "tqc": TQC}
+if TYPE_CHECKING:
+    from sb3_contrib import TQC
+    from stable_baselines3 import SAC
+
+ALGORITHMS = ("sac", "tqc")
+HEADINGS = (
+    *("seller", "seeds", "steps", "profit", "profit_low", "profit_high", "minus_imp", "minus_imp_low"),
+    *("minus_imp_high", "share_of_imp", "share_of_imp_low", "share_of_imp_high", "minutes_per_seed"),
+)
 
 
 @dataclasses.dataclass
-class OffPolicy:
-    """Train SAC and TQC from several seeds and score them beside IMP on held-out days."""
+class StudyOffPolicy:
+    """Train SAC and TQC from several seeds and compare them with IMP on held-out days.
+
+    Writes table.csv and runs.csv. TQC needs `pip install sb3-contrib`.
+
+    Examples
+    --------
+      lmaas study off-policy
+      lmaas study off-policy --algorithms sac --seeds 1 --steps 10000
+    """
 
     scenario: str = "day"
     """Preset or YAML file."""
-    algorithms: tuple[str, ...] = ("sac", "tqc")
+    algorithms: tuple[str, ...] = ALGORITHMS
     """Of sac, tqc."""
     seeds: int = 3
-    """Training seeds 1, 2, ..."""
+    """Number of training seeds: 1, 2, ..."""
     steps: int = 100_000
-    """Of all lanes together."""
+    """Training steps of all environments together."""
     lanes: int = 16
     """Environments that are stepped together."""
     updates: int = 8
@@ -51,17 +61,33 @@ class OffPolicy:
     days: int = 200
     """Held-out days."""
     out: Path | None = None
-    """New folder for the results; default runs/off-policy-TIME."""
+    """New folder for the results; default runs/study-off-policy-TIME."""
+
+    def main(self) -> list[list[object]]:
+        """Run the study and return the rows of its table."""
+        return study(self)
 
 
-def main(args: OffPolicy) -> None:
-    """Train and score."""
+def study(args: StudyOffPolicy) -> list[list[object]]:
+    """Run the study as `StudyOffPolicy` says and return the rows of its table."""
+    unknown = [name for name in args.algorithms if name not in ALGORITHMS]
+    if unknown or not args.algorithms:
+        raise ValueError(f"algorithms = {args.algorithms} must be of {', '.join(ALGORITHMS)}")
+    for name in ("seeds", "steps", "lanes", "updates", "days"):
+        if getattr(args, name) < 1:
+            raise ValueError(f"{name} = {getattr(args, name)} must be >= 1")
+    if "tqc" in args.algorithms and importlib.util.find_spec("sb3_contrib") is None:
+        raise ValueError("sb3_contrib is not installed, which tqc needs: pip install sb3-contrib")
+    import torch
+
     torch.set_num_threads(1)
-    out, market, held_out = new_folder(args.out, "off-policy"), Market(args.scenario), held_out_seeds(args.days)
+    market, held_out = Market(args.scenario), held_out_seeds(args.days)
+    out = new_folder(args.out, "study-off-policy")
     imp = rollout(market, IMP(market), held_out).day_profit
-    rows, runs = [], []
+    rows: list[list[object]] = []
+    runs: list[list[object]] = []
     for name in args.algorithms:
-        profits, began = [], time.perf_counter()
+        profits, began = list[np.ndarray](), time.perf_counter()
         for seed in range(1, args.seeds + 1):
             model = trained(name, market, seed, args)
             profits.append(rollout(market, model, held_out).day_profit)
@@ -72,18 +98,26 @@ def main(args: OffPolicy) -> None:
         share = [profit.mean() / imp.mean(), *(1.0 + end / imp.mean() for end in (minus.low, minus.high))]
         minutes = (time.perf_counter() - began) / 60.0 / args.seeds
         rows.append([name, args.seeds, args.steps, *seeds_and_days(profit), *minus, *share, minutes])
-    headings = ["seller", "seeds", "steps", "profit", "profit_low", "profit_high", "minus_imp", "minus_imp_low"]
-    headings += ["minus_imp_high", "share_of_imp", "share_of_imp_low", "share_of_imp_high", "minutes_per_seed"]
-    write_whole(out / "table.csv", csv_text(headings, rows))
+    write_whole(out / "table.csv", csv_text(HEADINGS, rows))
     write_whole(out / "runs.csv", csv_text(["seller", "training_seed", "steps", "profit"], runs))
     write_origin(out)
-    print(f"results {out}")
+    print(f"files in {out}: table.csv, runs.csv")
+    return rows
 
 
-def trained(name: str, market: Market, seed: int, args: OffPolicy) -> SAC | TQC:
+def trained(name: str, market: Market, seed: int, args: StudyOffPolicy) -> SAC | TQC:
     """Return a model trained on the days of a training seed."""
+    from lmaas_train.ppo.vec_env import LMaaSVecEnv
+    from stable_baselines3 import SAC
+    from stable_baselines3.common.vec_env import VecMonitor
+
+    algorithm: type[SAC] | type[TQC] = SAC
+    if name == "tqc":
+        from sb3_contrib import TQC
+
+        algorithm = TQC
     lanes = VecMonitor(LMaaSVecEnv(LMaaSVectorEnv(args.lanes, market=market, autoreset_mode="SameStep")))
-    model = ALGORITHMS[name](
+    model = algorithm(
         "MlpPolicy",
         lanes,
         learning_rate=1e-3,
@@ -99,7 +133,3 @@ def trained(name: str, market: Market, seed: int, args: OffPolicy) -> SAC | TQC:
     )
     lanes.seed(training_seeds(seed, args.lanes)[0])  # lane i gets the seed + i; the constructor has just seeded them
     return model.learn(args.steps)
-
-
-if __name__ == "__main__":
-    main(tyro.cli(OffPolicy))

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 import numpy as np
 from lmaas_agents import IMP, SearchResult
 from lmaas_agents.search.search import branch_and_bound, cma_es, differential_evolution, exhaustive
+from lmaas_train.extras import missing
 from lmaas_train.progress import track
 from lmaas_train.runs import csv_text, machine, new_folder, write_origin
 from rich.console import Console
@@ -130,7 +131,7 @@ def study(args: StudySeller) -> list[Row]:
     searches = dict(SEARCHES)
     if importlib.util.find_spec("cma") is None:
         del searches["cma-es"]
-        console.print('left out: cma-es, cma is not installed (pip install "lmaas[bench]")', highlight=False)
+        console.print(f"left out: cma-es, {missing('cma')}", highlight=False)
     for search in searches.values():  # compiles what there is to compile
         search(*_instance(GAME, 1, 0))
     rows: list[Row] = []

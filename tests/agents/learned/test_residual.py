@@ -113,18 +113,18 @@ def test_an_observation_of_a_days_end_gets_a_finite_action() -> None:
     market = Market("day")
     state, _ = market.days([np.random.default_rng(0)])
     ended = observation_from_state(market, state._replace(hour=np.array([24])))
-    for seller in (load_policy("day-ppo"), LookaheadIMP(market)):
+    for seller in (load_policy("day-guided"), LookaheadIMP(market)):
         action, _ = seller.predict(ended)
         assert np.isfinite(action).all()
 
 
 def test_a_residual_policy_refuses_other_customers() -> None:
-    load_policy("day-ppo").check(Market("day"))
+    load_policy("day-guided").check(Market("day"))
     with pytest.raises(ValueError, match="knows other customers than this market's: distance differs"):
-        load_policy("day-ppo").check(Market("day", seed=1))
+        load_policy("day-guided").check(Market("day", seed=1))
 
 
-@pytest.mark.parametrize("name", ["day-ppo", "scarce-ppo", "abundant-ppo", "public-ppo"])
+@pytest.mark.parametrize("name", ["day-guided", "scarce-guided", "abundant-guided", "public-guided"])
 def test_a_shipped_policy_earns_the_published_profit_of_each_day(name: str) -> None:
     days = Path(__file__).parents[3] / "benchmarks" / name.removesuffix("-ppo") / "days.csv"
     with days.open(encoding="utf-8", newline="") as stream:
@@ -137,6 +137,6 @@ def test_a_shipped_policy_earns_the_published_profit_of_each_day(name: str) -> N
 
 
 def test_the_shipped_policy_for_any_customers_earns_about_its_published_profit() -> None:
-    policy = load_policy("population-ppo")
+    policy = load_policy("population-guided")
     earned = rollout(Market(policy.scenario), policy, held_out_seeds(60)).day_profit.mean()
     assert earned == pytest.approx(policy.spec.scores["held_out"]["mean_day_profit"], rel=0.05)
