@@ -116,7 +116,7 @@ def test_statements_about_sellers_agree_with_the_committed_results() -> None:
     """Sentences on the home page and on the learned sellers' page that round numbers of `benchmarks/`."""
     for scenario in ("day", "scarce", "abundant"):
         found = sellers_in(f"{scenario}/table.csv")
-        assert 0.996 < found[f"{scenario}-ppo"]["profit"] / found["lookahead"]["profit"] < 1.0
+        assert 0.996 < found[f"{scenario}-guided"]["profit"] / found["lookahead"]["profit"] < 1.0
         found = sellers_in(f"learned/{scenario}/table.csv")
         assert 0.996 < found["ppo"]["profit"] / found["lookahead"]["profit"] < 0.998
     scratch = [sellers_in("wide/table.csv")[name] for name in ("flat", "wide")] + [

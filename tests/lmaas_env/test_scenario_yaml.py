@@ -125,7 +125,6 @@ def test_every_fault_is_named_with_its_line(tmp_path: Path) -> None:
         assert re.fullmatch(rf"  {pattern}.*", fault), fault
 
 
-@pytest.mark.xfail(strict=True, reason="the line of the former key is lost when it is renamed")
 @pytest.mark.filterwarnings("ignore:scenario key 'turnover'")
 def test_a_wrong_value_of_the_former_key_turnover_is_named_with_its_line(tmp_path: Path) -> None:
     file = tmp_path / "bad.yaml"

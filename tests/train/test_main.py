@@ -60,9 +60,8 @@ def scenario_commands() -> list[str]:
 
 def test_presets_are_listed_alike_in_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     commands = scenario_commands()
-    assert {"price", "scenario init", "train", "compare", "evaluate", "watch", "explore", "study ahead"} == set(
-        commands
-    )
+    market_commands = {"price", "scenario init", "train", "compare", "evaluate", "watch", "explore"}
+    assert market_commands | {"study ahead", "study energy-value", "study off-policy"} == set(commands)
     for name in commands:
         shown = " ".join(shown_help(name, capsys).replace("│", "").split())
         assert f"Preset ({', '.join(PRESETS)}) or YAML file." in shown
@@ -89,7 +88,7 @@ def test_every_command_with_a_scenario_takes_it_both_ways(monkeypatch: pytest.Mo
         ran: list[Any] = []
         command = getattr(importlib.import_module(module), options)
         monkeypatch.setattr(command, "main", functools.partialmethod(lambda self, ran: ran.append(self), ran))
-        field = "scenarios" if name == "study ahead" else "scenario"
+        field = "scenarios" if hasattr(command, "scenarios") else "scenario"
         first = ["new.yaml"] if name == "scenario init" else []
         assert main([*name.split(), *first, f"--{field}", "static"]) == 0
         assert name == "scenario init" or main([*name.split(), "static"]) == 0
@@ -100,12 +99,12 @@ def test_every_command_with_a_scenario_takes_it_both_ways(monkeypatch: pytest.Mo
     ("arguments", "fault"),
     [
         (["comprae"], "command 'comprae' is unknown, did you mean 'compare'?"),
-        (["study", "custmers"], "study customers, study seller, study ahead, did you mean 'study customers'?"),
+        (["study", "custmers"], "study customers, study seller, study ahead, study energy-value, study off-policy, did you mean 'study customers'?"),
         (["bench"], "command 'bench' needs a second word: bench rsr, bench speed, bench kernel, bench imp\n"),
         (["scen"], "command 'scen' is unknown, did you mean 'scenario'?"),
         (["zzz"], "command 'zzz' is unknown; lmaas --help lists all commands"),
         (["compare", "--sellers", "imq"], "seller 'imq' is unknown, did you mean 'imp'?"),
-        (["compare", "--sellers", "day-poo"], "seller 'day-poo' is unknown, did you mean 'day-guided'?"),
+        (["compare", "--sellers", "day-guide"], "seller 'day-guide' is unknown, did you mean 'day-guided'?"),
         (["compare", "--days", "x"], "days = 'x' must be a whole number; see lmaas compare --help"),
         (["price", "--charge", "half"], "charge = 'half' must be a number; see lmaas price --help"),
         (["compare", "--dayz", "3"], "unrecognized options: --dayz, 3, did you mean --days?; see lmaas compare --help"),

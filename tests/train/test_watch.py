@@ -46,7 +46,7 @@ def refuse(*_: Any, **__: Any) -> None:
 def test_the_day_is_the_one_that_compare_sells(scenario: str) -> None:
     market = Market(dataclasses.replace(Scenario.preset(scenario), periods=3))
     seeds = held_out_seeds(2)
-    learned = seller_of(f"{scenario}-ppo", market) if scenario == "population" else None
+    learned = seller_of(f"{scenario}-guided", market) if scenario == "population" else None
     sellers: dict[str, Any] = {"imp": IMP, "cost-plus": CostPlus} | ({"ppo": learned} if learned else {})
     expected = {name: rollout_each(market, sellers[name], seeds) for name in ("imp", "cost-plus")}
     if learned:

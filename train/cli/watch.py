@@ -188,7 +188,7 @@ def _check(args: Watch) -> None:
 
 def _usual_sellers(market: Market) -> Sequence[str]:
     """Return the reference that the observation allows, and the shipped policy of the scenario or fixed prices."""
-    policy = f"{market.scenario.name}-ppo"
+    policy = f"{market.scenario.name}-guided"
     reference = "public-imp" if market.scenario.observation == "public" else "imp"
     return reference, policy if policy in shipped_policies() else "fixed"
 

@@ -126,7 +126,7 @@ def test_a_residual_policy_refuses_other_customers() -> None:
 
 @pytest.mark.parametrize("name", ["day-guided", "scarce-guided", "abundant-guided", "public-guided"])
 def test_a_shipped_policy_earns_the_published_profit_of_each_day(name: str) -> None:
-    days = Path(__file__).parents[3] / "benchmarks" / name.removesuffix("-ppo") / "days.csv"
+    days = Path(__file__).parents[3] / "benchmarks" / name.removesuffix("-guided") / "days.csv"
     with days.open(encoding="utf-8", newline="") as stream:
         said = [float(row["profit"]) for row in csv.DictReader(stream) if row["seller"] == name][:5]
     policy = load_policy(name)
