@@ -87,9 +87,7 @@ def test_one_run_on_one_day_has_no_interval(
 def test_the_table_fits_the_terminal_and_leaves_columns_out(width: int) -> None:
     text = io.StringIO()
     profit, share = Estimate(1690.2, 1650.4, 1730.9), Estimate(1.051, 1.032, 1.078)
-    scores = [
-        Score(name, 10, profit, profit, profit, share, share, 1.0, 1.0, 0.7, 12.3) for name in ("imp", "learned")
-    ]
+    scores = [Score(name, 10, profit, profit, profit, share, share, 1.0, 1.0, 0.7, 12.3) for name in ("imp", "learned")]
     console = Console(file=text, width=width)
     console.print(score_table(scores, "day", 200, console))
     lines = text.getvalue().splitlines()

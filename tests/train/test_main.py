@@ -99,7 +99,10 @@ def test_every_command_with_a_scenario_takes_it_both_ways(monkeypatch: pytest.Mo
     ("arguments", "fault"),
     [
         (["comprae"], "command 'comprae' is unknown, did you mean 'compare'?"),
-        (["study", "custmers"], "study customers, study seller, study ahead, study energy-value, study off-policy, did you mean 'study customers'?"),
+        (
+            ["study", "custmers"],
+            "study ahead, study energy-value, study off-policy, did you mean 'study customers'?",
+        ),
         (["bench"], "command 'bench' needs a second word: bench rsr, bench speed, bench kernel, bench imp\n"),
         (["scen"], "command 'scen' is unknown, did you mean 'scenario'?"),
         (["zzz"], "command 'zzz' is unknown; lmaas --help lists all commands"),

@@ -227,7 +227,7 @@ def _plain_days(market: Market, lanes: int, action: np.ndarray) -> Callable[[], 
     """Return a function that takes all lanes through a day by `plain_steps`; only the first state is drawn before."""
     prices, record, rng = prices_from_action(market, action), market.new_record(lanes), np.random.default_rng(0)
     first, days = market.days([np.random.default_rng(lane) for lane in range(lanes)])
-    draws = Draws(*(array[:1] for array in days))
+    draws = days.at(slice(1))
 
     def day() -> None:
         state = first

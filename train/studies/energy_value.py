@@ -194,10 +194,11 @@ def estimated_value(market: Market, hours: list[Hour], count: int) -> FloatArray
         days = len(prices)
         at_levels = State(
             np.full(days * levels, hour),
-            *(np.repeat(array, levels, axis=0) for array in (state.shadowing, state.demand)),
+            np.repeat(state.shadowing, levels, axis=0),
+            np.repeat(state.demand, levels, axis=0),
             np.tile(SHARES[:, None] * capacity, (days, 1)),
         )
-        repeated = Draws(*(np.repeat(array, levels, axis=0) for array in draws))
+        repeated = Draws._make(np.repeat(array, levels, axis=0) for array in draws)
         settlement, after = market.settle(np.repeat(prices, levels, axis=0), at_levels, repeated)
         profit = profit_per_customer(market, settlement)
         customer, share = np.tile(np.arange(n), days * levels), (after.charge / capacity).reshape(-1)
