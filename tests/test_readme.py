@@ -87,7 +87,7 @@ def test_the_expected_output_is_the_committed_table() -> None:
     assert [line.split()[0] for line in shown] == list(found)
     for line in shown:
         row = found[line.split()[0]]
-        numbers = [float(number) for number in re.findall(r"[-+]?\d+(?:\.\d+)?", line[18:])]
+        numbers = [float(number.replace(",", "")) for number in re.findall(r"[-+]?\d[\d,]*(?:\.\d+)?(?!\d)", line[18:])]
         expected = [row[key] for key in ("profit", "profit_low", "profit_high")]
         if row["seller"] != "imp":
             expected += [row[key] for key in ("minus_imp", "minus_imp_low", "minus_imp_high")]
