@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lmaas_env.engine.terms import LEAST, Terms, first_unpayable, first_violation, price_per_customer
+from lmaas_env.engine.terms import LARGEST, LEAST, Terms, first_unpayable, first_violation, price_per_customer
 from lmaas_env.types import FloatArray, IntArray
 
 _SHAPES = {
@@ -21,7 +21,6 @@ _SHAPES = {
     "power": "NM2",
     "max_hours": "NM2",
 }
-_LARGEST = 1e15
 
 # The range of each field, in words and as numbers, and what its order along slots or fade states must be.
 _RANGES = {
@@ -31,7 +30,7 @@ _RANGES = {
     "energy": ("finite, >= 0 and <= 1e15 (Wh)", 0.0),
     "setup_cost": ("finite, >= 0 and <= 1e15 ($)", 0.0),
     "quality": ("finite, > 0 and <= 1e15", LEAST),
-    "airtime_cost": ("finite, within -1e15 and 1e15 ($/h)", -_LARGEST),
+    "airtime_cost": ("finite, within -1e15 and 1e15 ($/h)", -LARGEST),
     "power": ("finite, > 0 and <= 1e15 (W)", LEAST),
     "max_hours": ("finite, >= 0 and <= 1e15 (h)", 0.0),
 }
@@ -129,7 +128,7 @@ def check_terms(terms: Terms) -> None:
     name = Terms._fields[field]
     values = terms[field].T[(n,) if len(_SHAPES[name]) == 1 else (n, row)]
     words, low = _RANGES[name]
-    is_in_range = bool(np.all((np.asarray(values) >= low) & (np.asarray(values) <= _LARGEST)))
+    is_in_range = bool(np.all((np.asarray(values) >= low) & (np.asarray(values) <= LARGEST)))
     rule = _ORDERS[name] if is_in_range else f"must be {words}"
     index = f"{n}" if len(_SHAPES[name]) == 1 else f"{n}, {row}"
     raise ValueError(f"{name}[{index}] = {values} {rule}")

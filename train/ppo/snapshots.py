@@ -74,7 +74,7 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def restore(snapshot: dict[str, Any], model: PPO, env: LMaaSVectorEnv) -> dict[str, Any]:
-    """Put a model and its environment's lanes back to where they were; return what was kept beside.
+    """Put a model and its environment's lanes back to where they were; return what was stored beside them.
 
     The model's next `learn` starts new days from there.
     """
