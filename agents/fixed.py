@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from lmaas_agents.seller import PricingSeller
@@ -29,6 +29,8 @@ class RandomPrice:
     seed : int
         Two sellers of one seed post the same prices.
     """
+
+    takes_batches: ClassVar[bool] = True
 
     def __init__(self, market: Market, seed: int = 0) -> None:
         self.market = market

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,7 +15,10 @@ from lmaas_env.types import FloatArray
 
 
 class Seller(Protocol):
-    """Anything that turns observations into actions; SB3's policies do too."""
+    """Anything that turns observations into actions; SB3's policies do too.
+
+    A seller whose class has ``takes_batches = True`` sells many days in lockstep, any other one day after the other.
+    """
 
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = True
@@ -26,6 +29,8 @@ class Seller(Protocol):
 
 class PricingSeller(ABC):
     """A seller that knows the market's constants and prices the state that its observation shows."""
+
+    takes_batches: ClassVar[bool] = True
 
     def __init__(self, market: Market) -> None:
         self.market = market

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from lmaas_agents.learned.residual import (
@@ -135,6 +135,8 @@ class LearnedSeller:
     ValueError
         If an array is missing, unexpected, of a wrong shape or not finite; the message names it.
     """
+
+    takes_batches: ClassVar[bool] = True
 
     def __init__(self, weights: Mapping[str, NDArray[Any]], spec: PolicySpec, seed: int = 0) -> None:
         self.spec = spec
