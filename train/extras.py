@@ -31,6 +31,8 @@ def require(*packages: str) -> None:
 
 
 def missing(package: str) -> str:
-    """Return what to say where a package of an extra is missing."""
-    extra = next(name for name, packages in EXTRAS.items() if package in packages)
+    """Return what to say where a package is missing."""
+    extra = next((name for name, packages in EXTRAS.items() if package in packages), None)
+    if extra is None:
+        return f"{package} is not installed: pip install {package.replace('_', '-')}"
     return f'{package} is not installed: pip install ".[{extra}]" in a clone, pip install "lmaas[{extra}]" elsewhere'

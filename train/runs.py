@@ -21,6 +21,11 @@ from lmaas_env.files import write_whole
 _PACKAGES = ("lmaas", "numpy", "scipy", "numba", "gymnasium", "stable-baselines3", "torch")
 
 
+def default_folder(name: str) -> Path:
+    """Return the folder for results of that name, runs/NAME-TIME."""
+    return Path("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
+
+
 def new_folder(path: Path | None, name: str) -> Path:
     """Create the folder ``path``, by default runs/NAME-TIME, and return it; an empty folder is used again.
 
@@ -29,7 +34,7 @@ def new_folder(path: Path | None, name: str) -> Path:
     ValueError
         If the path exists already; it stays as it is.
     """
-    path = path or Path("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
+    path = path or default_folder(name)
     if path.is_dir() and not any(path.iterdir()):
         return path
     try:

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from lmaas_agents import load_policy
-from lmaas_train.cli.compare import Compare, compare
+from lmaas_train import evaluate
 from lmaas_train.ppo.config import CONFIGS
 from lmaas_train.ppo.training import Train, train
 
@@ -33,8 +33,8 @@ run = train(
         out=folder / "ppo",
     )
 )
-days = compare(
-    Compare(scenario="day", sellers=(str(run), "day-guided", "random"), days=args.days, out=folder / "compare")
+found = evaluate(
+    [run, "day-guided", "random"], scenario="day", days=args.days, sell_anchors=False, out=folder / "compare"
 )
-share = days["ppo"].day_profit.mean() / days["imp"].day_profit.mean()
-print(f"\n{load_policy(run)} earns {share:.3f} of IMP")
+print(found)
+print(f"\n{load_policy(run)} earns {found['ppo'].share_of_imp:.3f} of IMP")

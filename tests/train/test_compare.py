@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from lmaas_agents import IMP, FixedPrice
 from lmaas_train.__main__ import main
-from lmaas_train.cli.compare import Compare, compare, comparison_table
+from lmaas_train.cli.compare import Compare, compare
+from lmaas_train.cli.tables import comparison_table
 from lmaas_train.evaluation.results import Row, summary
 from lmaas_train.evaluation.rollout import rollout
 from lmaas_train.evaluation.sellers import sellers_of
@@ -73,7 +74,7 @@ def test_differences_are_paired_by_day() -> None:
 
 
 def test_sellers_that_would_have_one_name_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lmaas_train.evaluation.sellers.seller_of", lambda name, market: name)
+    monkeypatch.setattr("lmaas_train.evaluation.sellers.seller_of", lambda name, *_: name)
     market, runs = Market("static"), [str(tmp_path / folder / "ppo") for folder in ("one", "other")]
     assert sellers_of(["imp", "imp", runs[0]], market) == {"imp": "imp", "ppo": runs[0]}
     for names in (runs, ["imp", str(tmp_path / "imp")]):
@@ -131,8 +132,8 @@ def test_a_sample_that_is_not_finite_is_refused() -> None:
 
 
 def test_a_seller_that_is_named_twice_sells_once(tmp_path: Path) -> None:
-    days = compare(Compare(scenario="static", sellers=("imp", "random", "random"), days=2, out=tmp_path / "run"))
-    assert list(days) == ["imp", "random"]
+    found = compare(Compare(scenario="static", sellers=("imp", "random", "random"), days=2, out=tmp_path / "run"))
+    assert list(found.days) == ["imp", "random"]
 
 
 def test_one_day_has_no_interval_in_table_csv_and_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

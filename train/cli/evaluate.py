@@ -46,6 +46,8 @@ class Evaluate:
     """Number of customers, where they change daily (scenario `population`); by default the scenario's."""
     searches: int | None = None
     """Local searches that refine the prices of residual policies; by default each policy's own number."""
+    trust: bool = False
+    """Load SB3 zips, which can run code that they hold."""
     out: Path | None = None
     """New folder for the results; by default runs/evaluate-SCENARIO-TIME."""
 
@@ -60,7 +62,7 @@ def evaluate(args: Evaluate) -> list[Score]:
     ways = {folder.name: load_runs(folder, market, args.searches) for folder in args.runs}
     if len(ways) < len(args.runs):
         raise ValueError(f"runs = {[str(it) for it in args.runs]} must end in different names")
-    others = sellers_of([REFERENCE, *args.sellers], market)
+    others = sellers_of(args.sellers, market, args.trust, beside=[REFERENCE])
     if ways.keys() & others.keys():
         raise ValueError(f"runs: {sorted(ways.keys() & others.keys())} are names of sellers")
     out = new_folder(args.out, f"evaluate-{market.scenario.name}")

@@ -6,11 +6,14 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from lmaas_train.evaluation.results import REFERENCE, Row
 from lmaas_train.evaluation.statistics import Estimate
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
+
+from lmaas_env.render.drawing import milliseconds, seller_label
 
 NARROWEST = 8  # characters of a name that is folded
 GAP = 2  # characters between two columns
@@ -57,6 +60,40 @@ def table(console: Console, names: Column, numbers: Sequence[Column], title: str
     notes = "; ".join(dict.fromkeys(it for it in (*(column.note for column in kept), note) if it))
     parts: list[RenderableType] = [Text(title, style="bold")] if title else []
     return Group(*parts, shown, *([Text(notes, style="dim")] if notes else []))
+
+
+def comparison_table(
+    rows: Sequence[Row],
+    scenario: str,
+    count: int,
+    console: Console,
+    reference: str = REFERENCE,
+    anchors: tuple[str, str] | None = None,
+) -> Group:
+    """Return the rows of a comparison as a table that fits the console; ``anchors`` score 0 and 1."""
+    minus = ["" if row.seller == reference else with_interval(row.difference, "+,.0f") for row in rows]
+    scores = [f"{row.score.mean:z.2f}" if math.isfinite(row.score.mean) else "" for row in rows]
+    known, (low, high) = seller_label(reference), map(seller_label, anchors or ("", ""))
+    return table(
+        console,
+        Column("seller", [row.seller for row in rows]),
+        [
+            Column("profit", [with_interval(row.profit, "z,.0f") for row in rows]),
+            Column(f"minus {known}", minus, note=f"minus {known}: paired by day"),
+            Column(f"/ {known}", [f"{row.share_of_imp:.3f}" for row in rows], drop=1),
+            Column(
+                "cust.",
+                [dollars(row.customer_profit) for row in rows],
+                drop=2,
+                note="cust.: customers' profit, $ per day",
+            ),
+            *([Column("score", scores, drop=3, note=f"score: {low} 0, {high} 1")] if any(scores) else []),
+            Column(
+                "ms", [milliseconds(row.milliseconds_per_decision) for row in rows], drop=4, note="ms: per decision"
+            ),
+        ],
+        title=f"{scenario}: seller's profit in $ per day, {days(count)}",
+    )
 
 
 def fitting(width: int, columns: Sequence[Column]) -> list[Column]:

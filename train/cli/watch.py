@@ -57,6 +57,8 @@ class Watch:
     """Seed of the customers; 0 selects those that ship with the package."""
     out: Path | None = None
     """New file, .gif or .webp."""
+    trust: bool = False
+    """Load SB3 zips, which can run code that they hold."""
     window: bool = False
     """Open a window (needs the extra `view`)."""
     fps: float = 2.0
@@ -75,7 +77,7 @@ def watch(args: Watch, console: Console | None = None) -> dict[str, SoldDay]:
     names = dict.fromkeys(args.sellers or _usual_sellers(market))
     if len(names) > MOST_SELLERS:
         raise ValueError(f"sellers = {', '.join(names)} are {len(names)}, they must be at most {MOST_SELLERS}")
-    sellers = sellers_of(names, market)
+    sellers = sellers_of([*names], market, args.trust)
     window = _window(args, market) if args.window else None
     shown, days = sell_day(market, sellers, HELD_OUT_START + args.seed, console)
     if args.out is not None:

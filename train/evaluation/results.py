@@ -1,28 +1,31 @@
-"""The results folder of a comparison: tables, means by hour, one hour's choices, a figure and the report."""
+"""The results of a comparison and their folder: tables, records, one hour's choices, a figure and the report."""
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from lmaas_train.evaluation.days import Days
-from lmaas_train.evaluation.statistics import Estimate, mean_estimate
+from lmaas_train.evaluation.statistics import Estimate, mean_estimate, normalised_score
 from lmaas_train.report.findings import REFERENCE
-from lmaas_train.report.report import report
 from lmaas_train.runs import csv_text, write_origin
 
-from lmaas_env import Market
+from lmaas_env import Market, Scenario
 from lmaas_env.files import write_whole
+from lmaas_env.population import Population
 from lmaas_env.rsr import solve
 from lmaas_env.seeds import of_one_day, open_days
 
+RECORDS = "days.npz"  # every number of `Days`, and the customers
 EXPLAINED = 100  # customers whose choice is written, at most
 TABLE = (
     "seller", "profit", "profit_low", "profit_high", "minus_imp", "minus_imp_low", "minus_imp_high",
-    "share_of_imp", "customer_profit", "milliseconds_per_decision",
+    "share_of_imp", "customer_profit", "milliseconds_per_decision", "score", "score_low", "score_high",
 )  # fmt: skip
 DAYS = ("seller", "day_seed", "profit", "customer_profit")
 HOURS = ("seller", "hour", "profit", "customer_profit", "worst_case_profit", "charge_share")
@@ -30,7 +33,11 @@ MODELS = ("seller", "hour", "model", "price", "customers", "rented_hours")
 
 
 class Row(NamedTuple):
-    """One seller's row of the table; amounts in $ per day."""
+    """One seller's row of the table; amounts in $ per day.
+
+    ``difference`` is to the reference on the same days, ``share_of_imp`` the ratio to it, and ``score`` the place
+    between two anchors (`lmaas_train.evaluation.statistics.normalised_score`), NaN where they were not sold.
+    """
 
     seller: str
     profit: Estimate
@@ -38,19 +45,32 @@ class Row(NamedTuple):
     share_of_imp: float
     customer_profit: float
     milliseconds_per_decision: float
+    score: Estimate = Estimate(np.nan, np.nan, np.nan)
+
+    @property
+    def cells(self) -> list[Any]:
+        """The cells of the columns `TABLE`."""
+        return [self.seller, *self.profit, *self.difference, *self[3:6], *self.score]
 
 
-def summary(days: Mapping[str, Days]) -> list[Row]:
-    """Return one row per seller, best first, with differences to IMP paired by day."""
-    reference = days[REFERENCE].day_profit
+def summary(days: Mapping[str, Days], reference: str = REFERENCE, anchors: tuple[str, str] | None = None) -> list[Row]:
+    """Return one row per seller, best first, with differences to the reference paired by day.
+
+    ``anchors`` names the sellers that score 0 and 1.
+    """
+    theirs = days[reference].day_profit
+    low, high = (days[name].day_profit if name in days else None for name in anchors or ("", ""))
     rows = [
         Row(
             seller=name,
             profit=mean_estimate(sold.day_profit),
-            difference=mean_estimate(sold.day_profit - reference),
-            share_of_imp=float(sold.day_profit.mean() / reference.mean()),
+            difference=mean_estimate(sold.day_profit - theirs),
+            share_of_imp=float(sold.day_profit.mean() / theirs.mean()),
             customer_profit=float(sold.customer_profit.sum(axis=1).mean()),
             milliseconds_per_decision=1e3 * sold.seconds_per_decision,
+            score=Row._field_defaults["score"]
+            if low is None or high is None
+            else normalised_score(sold.day_profit, low, high),
         )
         for name, sold in days.items()
     ]
@@ -60,25 +80,59 @@ def summary(days: Mapping[str, Days]) -> list[Row]:
 def write_results(out: Path, market: Market, days: Mapping[str, Days], rows: list[Row]) -> None:
     """Write the results of sellers on the same days, IMP among them, into a folder, and their report."""
     from lmaas_train.evaluation import figures
+    from lmaas_train.report.page import page
 
     from lmaas_env.render import drawing
 
     models, scenario = market.catalogue.names, market.scenario
-    table = [[row.seller, *row.profit, *row.difference, *row[3:]] for row in rows]
-    write_whole(out / "table.csv", csv_text(TABLE, table))
-    write_whole(out / "days.csv", csv_text(DAYS, _days(days)))
+    write_whole(out / "table.csv", csv_text(TABLE, [row.cells for row in rows]))
+    write_whole(out / "days.csv", csv_text(DAYS, day_rows(days)))
     write_whole(out / "hours.csv", csv_text(HOURS, _hours(days)))
     write_whole(out / "models.csv", csv_text(MODELS, _models(days, models)))
     write_whole(out / "choices.json", json.dumps(choices(market, days[REFERENCE])) + "\n")
     scenario.to_yaml(out / "scenario.yaml")
+    write_whole(out / RECORDS, _packed(market, days))
     intervals = {row.seller: (row.profit.low, row.profit.high) for row in rows}
     drawing.save_both(figures.comparison(days, models, intervals, scenario.name), out / "figure.png")
     if not (out / "origin.json").exists():
         write_origin(out)
-    write_whole(out / "report.html", report(out))
+    write_whole(out / "report.html", page(out))
 
 
-def _days(days: Mapping[str, Days]) -> list[list[Any]]:
+def read_results(folder: Path) -> tuple[Market, dict[str, Days]]:
+    """Return the market and the days of each seller that `write_results` has written into a folder.
+
+    Raises
+    ------
+    ValueError
+        If a file is missing or broken.
+    """
+    scenario = Scenario.load(folder / "scenario.yaml")
+    try:
+        with np.load(folder / RECORDS, allow_pickle=False) as stored:
+            population = Population(*(stored[f"population/{name}"] for name in Population._fields))
+            days = {
+                str(name): Days(*(stored[f"days/{i}/{field}"] for field in Days._fields))
+                for i, name in enumerate(stored["sellers"])
+            }
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise ValueError(f"file {str(folder / RECORDS)!r} cannot be read: {error}") from error
+    days = {name: it._replace(seconds_per_decision=float(it.seconds_per_decision)) for name, it in days.items()}
+    return Market(scenario, population=population), days
+
+
+def _packed(market: Market, days: Mapping[str, Days]) -> bytes:
+    """Return the customers and the records of every day as an archive of arrays."""
+    arrays: dict[str, Any] = {"sellers": np.array(list(days))}
+    arrays |= {f"population/{name}": array for name, array in market.population._asdict().items()}
+    for i, sold in enumerate(days.values()):
+        arrays |= {f"days/{i}/{name}": array for name, array in sold._asdict().items()}
+    written = io.BytesIO()
+    np.savez_compressed(written, **arrays)
+    return written.getvalue()
+
+
+def day_rows(days: Mapping[str, Days]) -> list[list[Any]]:
     """Return the totals of every day."""
     return [
         [name, seed, profit, customer_profit]

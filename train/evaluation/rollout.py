@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from lmaas_agents.learned.policy import LearnedSeller
 from lmaas_agents.seller import Seller
+from lmaas_train.evaluation.adapters import constructed, takes_batches
 from lmaas_train.evaluation.days import Days
-from lmaas_train.evaluation.sellers import NamedSeller
+from lmaas_train.evaluation.sellers import NamedSeller, is_ready
 
 from lmaas_env.market import Market
 from lmaas_env.render.viewer import SoldDay
 from lmaas_env.seeds import of_one_day, open_days
-from lmaas_env.spaces import checked_action, first_sale, observation_of_batch, shown_constants
+from lmaas_env.spaces import first_sale, observation_of_batch, shown_constants
 from lmaas_env.state import Draws, Settlement, State
 from lmaas_env.transition import transition
+from lmaas_env.types import FloatArray
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import TaskID
+
+TOLERANCE = 1e-6  # of an action beyond [-1, 1], for rounding
 
 
 class Hour(NamedTuple):
@@ -32,48 +36,73 @@ class Hour(NamedTuple):
     seconds: float
 
 
-def rollout(market: Market, seller: Seller, seeds: Sequence[int], progress: Callable[[], None] | None = None) -> Days:
+def rollout(
+    market: Market,
+    seller: Seller,
+    seeds: Sequence[int],
+    progress: Callable[[], None] | None = None,
+    name: str | None = None,
+) -> Days:
     """Sell one day per seed, all days in lockstep, and return the record.
 
     Parameters
     ----------
     market : Market
     seller : Seller
-        Anything with Stable-Baselines3's ``predict``; actions are deterministic.
+        Anything with Stable-Baselines3's ``predict`` that takes a batch; actions are deterministic.
     seeds : sequence of int
         Day seeds, e.g. ``lmaas_env.seeds.held_out_seeds(40)``.
     progress : callable, optional
         Called after every hour.
+    name : str, optional
+        What errors call the seller; by default its class.
+
+    Raises
+    ------
+    ValueError
+        If the seller raises, or its action has a wrong shape or a number outside [-1, 1]; the message names the seller,
+        the day and the hour.
     """
-    return _record(*open_days(market, seeds), seller, seeds, progress)
+    return _record(*open_days(market, seeds), seller, seeds, name or type(seller).__name__, True, progress)
 
 
 def rollout_each(
     market: Market,
-    make: Callable[[Market], Seller],
+    seller: NamedSeller,
     seeds: Sequence[int],
     progress: Callable[[], None] | None = None,
+    name: str | None = None,
 ) -> Days:
-    """Sell one day per seed with a seller that is made for the market of each day, and return the record.
+    """Sell one day after the other and return the record; a class makes a seller for the market of each day.
 
-    Sellers that observe the customers need this where the population is resampled. ``progress`` is called after every
-    day.
+    A seller that takes no batches gets observations (D,) of one market. ``progress`` is called after every day;
+    parameters and errors otherwise as in `rollout`.
     """
     days: list[Days] = []
     for seed in seeds:
         opened, state, draws = open_days(market, [seed])
-        own = of_one_day(opened)
-        days.append(_record(own, state, draws, make(own), [seed], None))
+        own, ready = on_day(seller, opened)
+        called = name or type(ready).__name__
+        days.append(_record(own, state, draws, ready, [seed], called, takes_batches(ready), None))
         if progress is not None:
             progress()
     *arrays, seconds = zip(*days, strict=True)
     return Days._make([*map(np.concatenate, arrays), float(np.median(seconds))])
 
 
+def on_day(seller: NamedSeller, opened: Market) -> tuple[Market, Seller]:
+    """Return the market of one opened day as a seller sees it, and the seller; a class makes one for that market."""
+    if is_ready(seller):
+        return opened, seller
+    own = of_one_day(opened)
+    return own, constructed(seller, own)
+
+
 def sell(market: Market, sellers: Mapping[str, NamedSeller], seeds: Sequence[int], console: Console) -> dict[str, Days]:
     """Sell the same days with each seller, with a progress bar, and return the records by name.
 
-    Where the population is resampled, a seller that is no policy is made anew for every day.
+    Days are sold in lockstep, but one after the other where the seller takes no batches, or is made anew for the
+    customers of every day.
     """
     from lmaas_train.progress import bars  # needs rich, which the rollouts above do not
 
@@ -85,13 +114,14 @@ def sell(market: Market, sellers: Mapping[str, NamedSeller], seeds: Sequence[int
             def advance(task: TaskID = task) -> None:
                 progress.advance(task)
 
-            if not isinstance(seller, LearnedSeller) and market.scenario.resample_population == "episode":
+            if not is_ready(seller) and market.scenario.resample_population == "never":
+                seller = constructed(seller, market)
+            if is_ready(seller) and takes_batches(seller):
+                progress.update(task, description=name, total=market.scenario.periods)
+                days[name] = rollout(market, seller, seeds, advance, name)
+            else:
                 progress.update(task, description=name, total=len(seeds), unit="days")
-                days[name] = rollout_each(market, seller, seeds, advance)
-                continue
-            ready = seller if isinstance(seller, LearnedSeller) else seller(market)
-            progress.update(task, description=name, total=market.scenario.periods)
-            days[name] = rollout(market, ready, seeds, advance)
+                days[name] = rollout_each(market, seller, seeds, advance, name)
     return days
 
 
@@ -105,37 +135,86 @@ def sell_day(
     from lmaas_train.progress import bars
 
     opened, first, draws = open_days(market, [seed])
-    own = of_one_day(opened)
     days: dict[str, SoldDay] = {}
     with bars(console) as progress:
         for name, made in sellers.items():
             task = progress.add_task(f"{name}: preparing", total=None, unit="hours")
-            seen, seller = (opened, made) if isinstance(made, LearnedSeller) else (own, made(own))
+            seen, seller = on_day(made, opened)
             progress.update(task, description=name, total=market.scenario.periods)
             states, settlements = [_first_lane(first)], list[Settlement]()
-            for hour in hours(seen, first, draws, seller):
+            for hour in hours(seen, first, draws, seller, [seed], name, takes_batches(seller)):
                 states.append(_first_lane(hour.state))
                 settlements.append(_first_lane(hour.settlement))
                 progress.advance(task)
             days[name] = SoldDay(states, settlements)
-    return own, days
+    return of_one_day(opened), days
 
 
-def hours(market: Market, state: State, draws: Draws, seller: Seller) -> Iterator[Hour]:
-    """Sell the periods of K lanes one after the other; draws have the axes (H, K)."""
-    lanes, models, shown = len(state.charge), market.catalogue.size, shown_constants(market)
+def hours(
+    market: Market, state: State, draws: Draws, seller: Seller, seeds: Sequence[int], name: str, batch: bool = True
+) -> Iterator[Hour]:
+    """Sell the periods of K lanes one after the other; draws have the axes (H, K).
+
+    Without ``batch`` there is one lane, and the seller gets its observation without a leading axis.
+    """
+    lanes, models, shown = len(state.charge), market.catalogue.names, shown_constants(market)
     observation = observation_of_batch(market, shown, state, first_sale(market, lanes))
+    shape = (lanes, len(models)) if batch else (len(models),)
     memory: Any = None
     for period in range(market.scenario.periods):
+        seen, start = observation if batch else observation[0], np.full(lanes, period == 0)
         began = time.perf_counter()
-        action, memory = seller.predict(
-            observation, state=memory, episode_start=np.full(lanes, period == 0), deterministic=True
-        )
-        seconds = time.perf_counter() - began
-        actions = checked_action(action, (lanes, models))
+        try:
+            action, memory = _predicted(seller, seen, memory, start)
+            seconds = time.perf_counter() - began
+            actions = _checked(action, shape, models)
+        except _FaultError as fault:
+            all_lanes = fault.lane is None and lanes > 1
+            day = f"s {seeds[0]} to {seeds[-1]}" if all_lanes else f" {seeds[fault.lane or 0]}"
+            raise ValueError(f"seller {name!r}, day{day}, hour {period}: {fault}") from fault.__cause__
         result = transition(market, shown, actions, state, draws.at(period))
         state, observation = result.state, result.observation
         yield Hour(result.settlement, state, seconds)
+
+
+class _FaultError(Exception):
+    """What is wrong with a seller's answer, and in which lane if not in all."""
+
+    def __init__(self, text: str, lane: int | None = None) -> None:
+        super().__init__(text)
+        self.lane = lane
+
+
+def _predicted(seller: Seller, observation: np.ndarray, memory: Any, start: np.ndarray) -> tuple[Any, Any]:
+    try:
+        answer: Any = seller.predict(observation, state=memory, episode_start=start, deterministic=True)
+    except SystemError:  # Ctrl-C inside a kernel
+        raise
+    except Exception as error:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{frame.filename}, line {frame.lineno}"
+        raise _FaultError(f"predict raised {type(error).__name__}: {error} ({place})") from error
+    if not isinstance(answer, tuple) or len(answer) != 2:
+        raise _FaultError(f"predict returned {type(answer).__name__}, it must return a tuple (action, state)")
+    return answer
+
+
+def _checked(action: Any, shape: tuple[int, ...], models: Sequence[str]) -> FloatArray:
+    """Return actions (K, M) as float64 if each is a number in [-1, 1]."""
+    try:
+        # A copy, since kernels would be compiled again for arrays that are read-only or not in order.
+        given = np.array(action, dtype=np.float64, order="C")
+    except (RuntimeError, TypeError, ValueError) as error:  # the first of tensors that need their gradient
+        raise _FaultError(f"action of type {type(action).__name__} must be an array of numbers: {error}") from error
+    if given.shape != shape:
+        raise _FaultError(f"action has shape {given.shape}, it must be {shape}, one number in [-1, 1] per model")
+    given = given.reshape(-1, len(models))
+    outside = np.argwhere(~(np.abs(given) <= 1.0 + TOLERANCE))
+    if outside.size:
+        lane, model = outside[0].tolist()
+        value = f"action[{model}] = {given[lane, model]:g}"
+        raise _FaultError(f"{value} (model {models[model]!r}) must be a finite number in [-1, 1]", lane)
+    return given
 
 
 def _record(
@@ -144,10 +223,12 @@ def _record(
     draws: Draws,
     seller: Seller,
     seeds: Sequence[int],
+    name: str,
+    batch: bool,
     progress: Callable[[], None] | None,
 ) -> Days:
     settlements, charge, seconds = list[Settlement](), [_mean_charge(market, state)], list[float]()
-    for hour in hours(market, state, draws, seller):
+    for hour in hours(market, state, draws, seller, seeds, name, batch):
         settlements.append(hour.settlement)
         charge.append(_mean_charge(market, hour.state))
         seconds.append(hour.seconds)

@@ -1,10 +1,12 @@
-"""Sellers by name: the built-in ones, shipped policies and run folders."""
+"""Sellers in every form that evaluations take, by the name that tables show."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import functools
+import os
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 from lmaas_agents import (
     IMP,
@@ -19,12 +21,24 @@ from lmaas_agents import (
 )
 from lmaas_agents.learned.policy import LearnedSeller
 from lmaas_agents.learned.policy_file import shipped_policies
+from lmaas_train.evaluation.adapters import FunctionSeller, adapted, imported, load_zip, makes_sellers
 
 from lmaas_env import Market
 from lmaas_env.fields import close_match
+from lmaas_env.spaces import observation_size
 
-NamedSeller: TypeAlias = LearnedSeller | Callable[[Market], Seller]
-"""A policy that is ready to sell, or a class that makes a seller for a market."""
+NamedSeller: TypeAlias = Seller | Callable[[Market], Seller]
+"""A seller that is ready, or a class that makes one for a market."""
+
+Policy: TypeAlias = Seller | Callable[[Any], Any] | str | os.PathLike[str]
+"""A seller in any form: an object with ``predict``, a function from observation to action, a class, or a name.
+
+A name is an entry of `SELLERS`, a shipped policy, a policy's folder, ``module:name``, ``path/to/file.py:name`` or an
+SB3 zip.
+"""
+
+Policies: TypeAlias = Policy | Sequence[Policy] | Mapping[str, Policy]
+"""One policy or several, by name or in a list."""
 
 SELLERS: dict[str, Callable[[Market], Seller]] = {
     "imp": IMP,
@@ -37,36 +51,127 @@ SELLERS: dict[str, Callable[[Market], Seller]] = {
 }
 
 
-def seller_of(name: str, market: Market) -> NamedSeller:
-    """Return the seller of a name: an entry of `SELLERS`, or a policy, loaded and checked against the market.
+def is_ready(seller: NamedSeller) -> TypeGuard[Seller]:
+    """Return whether this is a seller, not a class that makes one."""
+    return hasattr(seller, "predict") and not isinstance(seller, type)
+
+
+def seller_of(policy: Policy, market: Market, trusted: bool = False) -> NamedSeller:
+    """Return the seller of a policy in any form, checked against the market.
+
+    Parameters
+    ----------
+    policy : Policy
+    market : Market
+    trusted : bool
+        Whether SB3 zips may be loaded, which can run code that they hold.
 
     Raises
     ------
     ValueError
-        If the name is neither a seller, nor a shipped policy, nor a folder with a policy that fits the market.
+        If there is no such seller, or it does not fit the market.
     """
-    if name in SELLERS:
-        return SELLERS[name]
-    known = [*SELLERS, *shipped_policies()]
-    if name not in known and not Path(name).is_dir():
-        hint = close_match(name, known)
-        raise ValueError(f"seller {name!r} is unknown{hint}; sellers: {', '.join(known)}, or a run folder")
-    policy = load_policy(name)
-    policy.check(market)
-    return policy
+    named = isinstance(policy, str | os.PathLike)
+    found: Any = _loaded(os.fspath(policy), trusted) if named else policy
+    if makes_sellers(found):
+        return found
+    seller = adapted(found)
+    if isinstance(seller, LearnedSeller):
+        seller.check(market)
+    else:
+        _check_spaces(seller, market, name_of(policy))
+    return seller
 
 
-def sellers_of(names: Iterable[str], market: Market) -> dict[str, NamedSeller]:
-    """Return sellers by the name that tables show: their own, or that of their folder.
+def sellers_of(
+    policies: Policies, market: Market, trusted: bool = False, beside: Sequence[str] = ()
+) -> dict[str, NamedSeller]:
+    """Return sellers by the name that tables show: their key, their own name, or that of their file or folder.
+
+    Those of ``beside`` come first. Objects of a list that have one name are numbered.
 
     Raises
     ------
     ValueError
         As `seller_of`, or if two sellers have the same name.
     """
-    sellers: dict[str, NamedSeller] = {}
-    for name in dict.fromkeys(names):
-        if Path(name).name in sellers:
-            raise ValueError(f"seller {name!r} has the same name as another, {Path(name).name!r}: rename its folder")
-        sellers[Path(name).name] = seller_of(name, market)
-    return sellers
+    named: dict[str, Policy] = {}
+    for name, policy in [*_entries(beside), *_entries(policies)]:
+        if not isinstance(name, str) or not name.strip():
+            raise ValueError(f"name {name!r} of a seller must be a text that is not empty")
+        same = name in named and (policy is named[name] or policy is SELLERS.get(name) or _is_text(policy, named[name]))
+        if name in named and not same:
+            if isinstance(policies, Mapping) or isinstance(policy, str | os.PathLike):
+                raise ValueError(f"seller {policy!r} has the same name as another, {name!r}: rename it or its folder")
+            name = next(free for i in range(2, len(named) + 3) if (free := f"{name}-{i}") not in named)
+        named.setdefault(name, policy)
+    return {name: seller_of(policy, market, trusted) for name, policy in named.items()}
+
+
+def name_of(policy: Policy) -> str:
+    """Return what tables call a policy that is given without a name."""
+    if isinstance(policy, str | os.PathLike):
+        text = os.fspath(policy)
+        if _is_code(text):
+            return text.rpartition(":")[2]
+        path = Path(text).resolve() if Path(text).exists() else Path(text)
+        return path.stem if path.suffix == ".zip" else path.name
+    for name, seller in SELLERS.items():
+        if policy is seller:
+            return name
+    if isinstance(policy, FunctionSeller | functools.partial):
+        return name_of(policy.function if isinstance(policy, FunctionSeller) else policy.func)
+    name = str(getattr(policy, "__name__", type(policy).__name__))
+    return "policy" if name == "<lambda>" else name
+
+
+def _is_text(policy: Any, other: Any) -> bool:
+    return isinstance(policy, str) and isinstance(other, str) and policy == other
+
+
+def _entries(policies: Policies) -> list[tuple[str, Policy]]:
+    given: Any = policies
+    if isinstance(given, Mapping):
+        return list(given.items())
+    return [(name_of(policy), policy) for policy in (given if isinstance(given, list | tuple) else [given])]
+
+
+def _loaded(name: str, trusted: bool) -> Any:
+    """Return what a name stands for."""
+    if name in SELLERS:
+        return SELLERS[name]
+    path, shipped = Path(name), shipped_policies()
+    if name in shipped or path.is_dir():
+        return load_policy(name)
+    if _is_code(name):
+        return imported(name)
+    if path.suffix == ".zip":
+        if not trusted:
+            raise ValueError(
+                f"seller {name!r} is a zip of Stable-Baselines3, and loading one can run code that it holds: "
+                "if you trust its origin, pass trusted=True, or --trust on the command line"
+            )
+        return load_zip(path)
+    known = [*SELLERS, *shipped]
+    raise ValueError(
+        f"seller {name!r} is unknown{close_match(name, known)}; sellers: {', '.join(known)}, or a run folder, "
+        "module:name, file.py:name or an SB3 zip"
+    )
+
+
+def _is_code(name: str) -> bool:
+    """Return whether a name has the form ``module:name`` or ``path/to/file.py:name``."""
+    source, _, attribute = name.rpartition(":")
+    module = all(part.isidentifier() for part in source.split("."))
+    return attribute.isidentifier() and (source.endswith(".py") or module)
+
+
+def _check_spaces(seller: Any, market: Market, name: str) -> None:
+    """Check the spaces that a policy of SB3 has against the market."""
+    for space, shape in (("observation", (observation_size(market),)), ("action", (market.catalogue.size,))):
+        own = getattr(getattr(seller, f"{space}_space", None), "shape", shape)
+        if own != shape:
+            raise ValueError(
+                f"seller {name!r} has {space}s of shape {own}; this market (scenario {market.scenario.name!r}, "
+                f"observation {market.scenario.observation!r}) has {shape}"
+            )

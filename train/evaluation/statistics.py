@@ -41,6 +41,37 @@ def mean_estimate(sample: np.ndarray) -> Estimate:
     return Estimate(float(values.mean()), float(interval.low), float(interval.high))
 
 
+def normalised_score(profit: np.ndarray, low: np.ndarray, high: np.ndarray) -> Estimate:
+    """Return where a mean profit lies between two others of the same days (0 and 1), with its 95 % interval.
+
+    Parameters
+    ----------
+    profit, low, high : (K,) arrays
+        Profits by day: of the seller, of a weaker reference, and of a stronger one or an upper bound.
+
+    Returns
+    -------
+    Estimate
+        The ratio of the mean differences to ``low``, resampled by day; NaN unless ``high`` is clearly above ``low``,
+        for a small denominator makes any ratio.
+    """
+    ours, theirs = _checked("profit", profit - low, "(days,)"), _checked("high", high - low, "(days,)")
+    gap = mean_estimate(theirs)
+    if not (gap.mean if np.isnan(gap.low) else gap.low) > 0.0:
+        return Estimate(np.nan, np.nan, np.nan)
+    score = float(ours.mean() / theirs.mean())
+    if ours.size == 1:
+        return Estimate(score, np.nan, np.nan)
+
+    def ratio(ours: np.ndarray, theirs: np.ndarray, axis: int) -> np.ndarray:
+        return ours.mean(axis=axis) / theirs.mean(axis=axis)
+
+    rng = np.random.default_rng(0)
+    options: Any = {"n_resamples": RESAMPLES, "method": "percentile", "rng": rng}
+    interval = bootstrap((ours, theirs), ratio, paired=True, vectorized=True, **options).confidence_interval
+    return Estimate(score, float(interval.low), float(interval.high))
+
+
 def iqm(scores: np.ndarray, axis: int | None = None) -> Any:
     """Return the interquartile mean of all entries, or along an axis: a quarter (rounded down) is cut at each end."""
     return trim_mean(_checked("scores", scores), 0.25, axis=axis)

@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
-from lmaas_agents import IMP
 from lmaas_agents.learned.policy import LearnedSeller
 from lmaas_agents.learned.policy_file import save_policy
 from lmaas_agents.learned.residual import Residual, feature_sizes, plan_of, residual_of
 from lmaas_train.evaluation.days import Days
-from lmaas_train.evaluation.results import REFERENCE, summary, write_results
-from lmaas_train.evaluation.rollout import rollout, sell
+from lmaas_train.evaluation.evaluate import evaluate
+from lmaas_train.evaluation.results import REFERENCE, write_results
+from lmaas_train.evaluation.rollout import rollout
 from lmaas_train.ppo import snapshots
 from lmaas_train.ppo.config import PPOConfig
 from lmaas_train.ppo.export import ACTIVATIONS, export
@@ -31,7 +31,6 @@ from lmaas_train.ppo.imitation import imitate
 from lmaas_train.ppo.networks import CustomerSet
 from lmaas_train.ppo.vec_env import MONITORED, LMaaSVecEnv, ResidualVecEnv
 from lmaas_train.runs import new_folder, write_origin
-from rich.console import Console
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
@@ -150,17 +149,16 @@ def train(args: Train) -> Path:
         print(f"stopped after {model.num_timesteps} steps; saving the policy as it is", flush=True)
         if (folder / snapshots.FILE).exists():
             print(f"go on from the last checkpoint with: lmaas train --resume {folder}", flush=True)
-    days = sell(market, {REFERENCE: IMP, folder.name: run.seller()}, held_out, Console())
-    score = _score(days[folder.name])
+    scored = evaluate({folder.name: run.seller()}, market, days=args.eval_days, sell_anchors=False)
+    score = _score(scored.days[folder.name])
     run.scores["held_out"] = {"first_day_seed": held_out[0], **score}
     run.save(folder)
-    rows = summary(days)
-    write_results(folder, market, days, rows)
+    write_results(folder, market, scored.days, scored.rows)
     print(
         f"policy  {folder} (load_policy, or: lmaas compare --sellers {folder})\n"
         f"report  {folder / 'report.html'}\n"
         f"held-out days: {score['mean_day_profit']:,.0f} $ per day, standard error {score['standard_error']:.1f}, "
-        f"{score['days']} days; {next(row.share_of_imp for row in rows if row.seller == folder.name):.3f} of IMP"
+        f"{score['days']} days; {scored[folder.name].share_of_imp:.3f} of IMP"
     )
     return folder
 
