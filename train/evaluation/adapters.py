@@ -11,7 +11,7 @@ import json
 import pickle
 import sys
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -127,16 +127,24 @@ def makes_sellers(policy: Any) -> bool:
 
 
 def constructed(make: Any, market: Any) -> Seller:
-    """Return the seller that a class makes: for the market if its first parameter is needed or is called ``market``."""
-    if not makes_sellers(make):
-        return adapted(make(market))
+    """Return the seller that a class makes: for the market if its first parameter is needed or is called ``market``.
+
+    Raises
+    ------
+    ValueError
+        If the class cannot be made, or makes no seller.
+    """
     parameter = next(iter(_parameters(make)), None)
     wanted = parameter is not None and (
         parameter.name == "market"
         or parameter.kind is parameter.VAR_POSITIONAL
         or (parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD)
     )
-    return adapted(make(market) if wanted else make())
+    try:
+        made = make(market) if wanted else make()
+    except (AttributeError, LookupError, TypeError) as error:
+        raise ValueError(f"seller {make!r} cannot be made: {type(error).__name__}: {error}") from error
+    return adapted(made)
 
 
 def imported(spec: str) -> Any:
@@ -223,7 +231,7 @@ def _parameters(make: Any) -> list[inspect.Parameter]:
 
 
 @contextlib.contextmanager
-def _on_path(folder: Path) -> Iterator[None]:
+def _on_path(folder: Path) -> Generator[None]:
     """Let imports find the modules of a folder, after those that are installed."""
     sys.path.append(str(folder))
     try:

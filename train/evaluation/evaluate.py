@@ -131,7 +131,9 @@ class Evaluation:
             If the folder exists already, or matplotlib or plotly is missing.
         """
         require("matplotlib", "plotly")
-        return self._write(new_folder(None if folder is None else Path(folder), f"compare-{self.market.scenario.name}"))
+        new = new_folder(None if folder is None else Path(folder), f"compare-{self.market.scenario.name}")
+        write_results(new, self.market, self.days, summary(self.days, REFERENCE, self.anchors))
+        return new
 
     def report(self, folder: str | os.PathLike[str] | None = None, show: bool = False) -> Path:
         """Save the evaluation as `save` does and return the path of its report.html, also shown in a browser."""
@@ -155,10 +157,6 @@ class Evaluation:
         loaded = cls(market, days, reference, anchors or default_anchors(market))
         loaded._known(reference)
         return loaded
-
-    def _write(self, folder: Path) -> Path:
-        write_results(folder, self.market, self.days, summary(self.days, REFERENCE, self.anchors))
-        return folder
 
     def _known(self, seller: str) -> str:
         if seller not in self.days:
@@ -250,7 +248,7 @@ def evaluate(
         raise
     evaluation = Evaluation(market, {name: sold[name] for name in sellers}, reference, ends)
     if folder is not None:
-        evaluation._write(folder)
+        evaluation.save(folder)  # it is empty, so it counts as new
     return evaluation
 
 

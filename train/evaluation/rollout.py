@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 from lmaas_agents.seller import Seller
@@ -194,9 +194,10 @@ def _predicted(seller: Seller, observation: np.ndarray, memory: Any, start: np.n
         frame = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{frame.filename}, line {frame.lineno}"
         raise _FaultError(f"predict raised {type(error).__name__}: {error} ({place})") from error
-    if not isinstance(answer, tuple) or len(answer) != 2:
-        raise _FaultError(f"predict returned {type(answer).__name__}, it must return a tuple (action, state)")
-    return answer
+    if not isinstance(answer, tuple) or len(cast("tuple[Any, ...]", answer)) != 2:
+        kind = type(cast(object, answer)).__name__
+        raise _FaultError(f"predict returned {kind}, it must return a tuple (action, state)")
+    return cast("tuple[Any, Any]", answer)
 
 
 def _checked(action: Any, shape: tuple[int, ...], models: Sequence[str]) -> FloatArray:

@@ -6,7 +6,7 @@ import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias, TypeGuard
+from typing import Any, TypeAlias, TypeGuard, cast
 
 from lmaas_agents import (
     IMP,
@@ -79,7 +79,7 @@ def seller_of(policy: Policy, market: Market, trusted: bool = False) -> NamedSel
     if isinstance(seller, LearnedSeller):
         seller.check(market)
     else:
-        _check_spaces(seller, market, name_of(policy))
+        _check_spaces(found, market, name_of(policy))
     return seller
 
 
@@ -97,7 +97,7 @@ def sellers_of(
     """
     named: dict[str, Policy] = {}
     for name, policy in [*_entries(beside), *_entries(policies)]:
-        if not isinstance(name, str) or not name.strip():
+        if not isinstance(name, str) or not name.strip():  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ValueError(f"name {name!r} of a seller must be a text that is not empty")
         same = name in named and (policy is named[name] or policy is SELLERS.get(name) or _is_text(policy, named[name]))
         if name in named and not same:
@@ -111,7 +111,7 @@ def sellers_of(
 def name_of(policy: Policy) -> str:
     """Return what tables call a policy that is given without a name."""
     if isinstance(policy, str | os.PathLike):
-        text = os.fspath(policy)
+        text = str(os.fspath(cast("str | os.PathLike[str]", policy)))
         if _is_code(text):
             return text.rpartition(":")[2]
         path = Path(text).resolve() if Path(text).exists() else Path(text)
@@ -130,10 +130,10 @@ def _is_text(policy: Any, other: Any) -> bool:
 
 
 def _entries(policies: Policies) -> list[tuple[str, Policy]]:
-    given: Any = policies
-    if isinstance(given, Mapping):
-        return list(given.items())
-    return [(name_of(policy), policy) for policy in (given if isinstance(given, list | tuple) else [given])]
+    if isinstance(policies, Mapping):
+        return list(cast("Mapping[str, Policy]", policies).items())
+    several = cast("Sequence[Policy]", policies if isinstance(policies, list | tuple) else [policies])
+    return [(name_of(policy), policy) for policy in several]
 
 
 def _loaded(name: str, trusted: bool) -> Any:
