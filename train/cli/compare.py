@@ -32,7 +32,7 @@ class Compare:
     scenario: str = "day"
     """Preset or YAML file."""
     sellers: tuple[str, ...] = ("fixed", "public-imp", "cost-plus", "random")
-    """Besides imp: lookahead, public-imp, fixed, cost-plus, random, day-guided, ..., folders, file.py:name, SB3 zips."""
+    """Besides imp: lookahead, public-imp, fixed, cost-plus, random, day-guided, ..., folders, file.py:name, zips."""
     days: int = 40
     """Number of held-out days."""
     population_seed: int = 0
