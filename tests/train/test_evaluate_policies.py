@@ -23,6 +23,7 @@ from lmaas_agents.learned.policy_file import SHIPPED, save_policy
 from lmaas_train import Evaluation, batched, evaluate
 from lmaas_train.__main__ import main
 from lmaas_train.evaluation.adapters import algorithm
+from lmaas_train.evaluation.evaluate import default_anchors
 from lmaas_train.evaluation.results import DAYS, TABLE
 from lmaas_train.evaluation.sellers import sellers_of
 from lmaas_train.evaluation.statistics import mean_estimate, normalised_score
@@ -355,7 +356,10 @@ def test_models_and_zips_of_sb3(name: str, tmp_path: Path) -> None:
     normaliser = VecNormalize(model.get_env())
     normaliser.obs_rms.mean += 0.5
     normaliser.save(str(tmp_path / "vecnormalize.pkl"))
-    assert not np.allclose(earned(tmp_path / "model.zip", trusted=True), found.days[name].profit, rtol=1e-9)
+    normalised = earned(tmp_path / "model.zip", trusted=True)
+    assert not np.allclose(normalised, found.days[name].profit, rtol=1e-9)
+    model.set_env(normaliser)
+    np.testing.assert_array_equal(earned(model), normalised)
     with pytest.raises(ValueError, match=r"has observations of shape \(18,\); this market .* has \(75,\)"):
         evaluate(model, "day", days=1)
 
@@ -460,6 +464,25 @@ def test_importing_evaluate_loads_neither_torch_nor_figures() -> None:
     assert done.stdout.strip() == "[]"
     with pytest.raises(ImportError):
         from lmaas_train import evaluat  # noqa: F401  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_a_trusted_zip_sells_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from stable_baselines3 import PPO
+
+    from lmaas_env.env import LMaaSEnv
+
+    path = tmp_path / "small.yaml"
+    SMALL.to_yaml(path)
+    PPO("MlpPolicy", LMaaSEnv(SMALL), device="cpu").save(tmp_path / "mine.zip")
+    arguments = [str(path), "--sellers", str(tmp_path / "mine.zip"), "--trust"]
+    for command in (["compare", *arguments, "--days", "1", "--out", str(tmp_path / "out")], ["watch", *arguments]):
+        assert main(command) == 0
+        assert "mine" in capsys.readouterr().out
+
+
+def test_the_anchors_fit_the_observation() -> None:
+    assert default_anchors(Market("day")) == ("imp", "lookahead")
+    assert default_anchors(Market("public")) == ("imp", "public-lookahead")
 
 
 def test_a_seller_given_by_name_and_by_class_is_one() -> None:

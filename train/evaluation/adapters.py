@@ -111,6 +111,9 @@ def adapted(policy: Any) -> Seller:
         If it is neither.
     """
     predict = getattr(policy, "predict", None)
+    normaliser = policy.get_vec_normalize_env() if hasattr(policy, "get_vec_normalize_env") else None
+    if normaliser is not None:  # a model of SB3, whose `predict` does not normalise
+        return NormalisedSeller(policy, normaliser)
     if callable(predict):
         accepted = _accepted(predict)
         return policy if accepted == SB3_ARGUMENTS else PartialSeller(policy, accepted)

@@ -225,7 +225,7 @@ def evaluate(
     Examples
     --------
     >>> from lmaas_train import evaluate
-    >>> result = evaluate(lambda observation: [0.0], "static", days=2, sell_anchors=False)
+    >>> result = evaluate(lambda observation: 4 * [0.0], "static", days=2, sell_anchors=False)
     >>> round(result["policy"].share_of_imp, 1)
     0.7
     """
