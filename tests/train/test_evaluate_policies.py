@@ -369,7 +369,9 @@ def result() -> Evaluation:
     return quick({"mine": action_of}, days=5, anchors=("random", "imp"), sell_anchors=True)
 
 
-def test_the_result_prints_as_a_table(result: Evaluation) -> None:
+def test_the_result_prints_as_a_table(result: Evaluation, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert "\x1b" not in repr(result)
     lines = repr(result).splitlines()
     assert lines[0] == "small: seller's profit in $ per day, 5 held-out days [95 % interval]"
     assert max(map(len, lines)) <= 80

@@ -74,7 +74,7 @@ class Evaluation:
         from rich.console import Console
 
         text = io.StringIO()
-        console = Console(file=text, width=WIDTH)
+        console = Console(file=text, width=WIDTH, color_system=None, force_jupyter=False)
         console.print(self.table(console))
         return "\n".join(line.rstrip() for line in text.getvalue().rstrip().splitlines())
 
@@ -239,7 +239,8 @@ def evaluate(
     folder = None if out is None else new_folder(Path(out), "")
     try:
         first = sorted(sellers, key=lambda name: name in beside)  # a policy at fault stops before the references sell
-        console = Console(stderr=True) if progress else Console(file=io.StringIO())
+        shown = {"stderr": True} if progress else {"file": io.StringIO()}
+        console = Console(**shown, force_jupyter=False)
         sold = sell(market, {name: sellers[name] for name in first}, seeds, console)
     except BaseException:
         if folder is not None:
