@@ -8,6 +8,7 @@ import functools
 import importlib
 import io
 import os
+import sys
 import webbrowser
 from collections.abc import Mapping
 from pathlib import Path
@@ -239,8 +240,7 @@ def evaluate(
     folder = None if out is None else new_folder(Path(out), "")
     try:
         first = sorted(sellers, key=lambda name: name in beside)  # a policy at fault stops before the references sell
-        shown = {"stderr": True} if progress else {"file": io.StringIO()}
-        console = Console(**shown, force_jupyter=False)
+        console = Console(file=sys.stderr if progress else io.StringIO(), force_jupyter=False)
         sold = sell(market, {name: sellers[name] for name in first}, seeds, console)
     except BaseException:
         if folder is not None:
