@@ -249,8 +249,8 @@ GROUPS: dict[str, list[Mutant]] = {
             ("every lane shows the first lane's customers", "shown[k % shown.shape[0], j]", "shown[0, j]"),
             (
                 "a step shows the state before it",
-                "observe(constants, shown, state_after(record), sale,",
-                "observe(constants, shown, state, sale,",
+                "observe(market, shown, state_after(record), sale,",
+                "observe(market, shown, State(*state), sale,",
             ),
         ),
         *_of(
@@ -333,8 +333,8 @@ GROUPS: dict[str, list[Mutant]] = {
             LANES,
             (
                 "the scalar environment ends early",
-                "terminated = bool(self._state.hour[0] >= self.market.scenario.periods)",
-                "terminated = bool(self._state.hour[0] + 1 >= self.market.scenario.periods)",
+                "hour + 1 >= scenario.periods",
+                "hour + 2 >= scenario.periods",
             ),
         ),
     ],
