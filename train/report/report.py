@@ -24,7 +24,7 @@ class Report:
     """
 
     folder: Annotated[Path, tyro.conf.Positional]
-    """Folder of a comparison, of an evaluation or of a training run."""
+    """Folder of a comparison, evaluation or training run."""
 
     def main(self) -> dict[str, str]:
         """Write the page."""
