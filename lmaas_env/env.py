@@ -170,15 +170,14 @@ class LMaaSEnv(gym.Env[Any, Any]):
             Before the first reset and after the last period.
         """
         checked = checked_action(action, (self.market.catalogue.size,))
-        if self._state is None or self._state.hour[0] >= self.market.scenario.periods:
+        scenario = self.market.scenario
+        if self._state is None or (hour := int(self._state.hour[0])) >= scenario.periods:
             raise gym.error.ResetNeeded("Call reset() before step(): no day has started, or it is over")
-        draws = self._day.at(self._state.hour[0])
-        self._last = transition(self.market, self._shown, checked[None], self._state, draws)
-        self._state = self._last.state
-        info = info_of(self._last, 0)
+        result = transition(self.market, self._shown, checked[None], self._state, self._day.at(hour))
+        self._last, self._state = result, result.state
         self._show()
-        terminated = bool(self._state.hour[0] >= self.market.scenario.periods)
-        return self._last.observation[0], info["profit"] / self.market.population.size, terminated, False, info
+        info = info_of(result, 0)
+        return result.observation[0], info["profit"] / scenario.customers, hour + 1 >= scenario.periods, False, info
 
     @property
     def state(self) -> State | None:

@@ -204,7 +204,7 @@ class Market:
 
     def new_record(self, lanes: int) -> Record:
         """Return room for what a period of K lanes brings."""
-        (customers, slots), models = self.population.task_value.shape[-2:], self.catalogue.size
+        customers, slots, models = self.scenario.customers, self.scenario.slots, self.catalogue.size
         return Record(
             np.empty(lanes, dtype=np.int64),
             np.empty((lanes, customers), dtype=np.int64),

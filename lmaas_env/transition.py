@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lmaas_env.engine import period
-from lmaas_env.engine.observation import StepArrays, fill_sale, observe, post_actions, step_lanes
+from lmaas_env.engine.observation import fill_sale, observe, post_actions, step_lanes
 from lmaas_env.engine.parallel import in_threads
 from lmaas_env.engine.period import Record
 from lmaas_env.market import LEAST_LANES, Market, settlement_of
@@ -66,10 +66,10 @@ def transition(market: Market, shown: Float32Array, actions: FloatArray, state: 
     lanes, constants = len(actions), market.constants
     prices, record, sale = np.empty(actions.shape), market.new_record(lanes), first_sale(market, lanes)
     observation = np.empty((lanes, observation_size(market)), dtype=np.float32)
-    filled = StepArrays(prices, record, sale, observation)
+    before, drawn, result = tuple(state), tuple(draws), (prices, tuple(record), sale, observation)
 
     def step_some(first: int, last: int) -> bool:
-        return step_lanes(constants, shown, actions, state, draws, first, last, filled)
+        return step_lanes(tuple(constants), shown, actions, before, drawn, first, last, result)
 
     is_done = market.is_compiled and all(in_threads(step_some, lanes, LEAST_LANES))
     rows = record.per_customer

@@ -125,13 +125,13 @@ def test_the_reference_returns_are_the_committed_ones(scenario: str) -> None:
 
 
 def test_the_other_reference_returns_are_the_committed_ones() -> None:
-    now, learned = table("days-200/static/table.csv"), table("learned/static/table.csv")
-    assert cells("`LMaaS-Static-v0`")[4:6] == [
-        f"{float(now['imp']['profit']):.1f}",
-        f"{float(learned['ppo']['profit']):.1f}",
-    ]
-    drawn = table("learned/population/table.csv")
-    assert cells("`LMaaS-Population-v0`")[4:6] == [f"{float(drawn[seller]['profit']):.0f}" for seller in ("imp", "ppo")]
+    found, learned = table("static/table.csv"), table("learned/static/table.csv")
+    expected = [found["random"], found["imp"], learned["ppo"]]
+    assert cells("`LMaaS-Static-v0`")[3:6] == [f"{float(row['profit']):.1f}" for row in expected]
+    for scenario in ("population", "city"):
+        profit = {seller: float(row["profit"]) for seller, row in table(f"{scenario}/table.csv").items()}
+        expected = [profit["random"], profit["imp"], max(profit.values())]
+        assert cells(f"`LMaaS-{scenario.capitalize()}-v0`")[3:6] == [f"{value:.0f}" for value in expected]
 
 
 def test_the_reasons_quote_the_committed_results() -> None:

@@ -21,8 +21,8 @@ def in_threads(work: Callable[[int, int], Result], size: int, least: int) -> lis
     is larger by ``least`` / 4, about what others lose until they start and it would lose if it had to be woken. Its
     result comes first, those of the others in any order.
     """
-    parts = max(1, min(thread_count(), size // least))
-    if parts == 1:
+    parts = min(thread_count(), size // least)
+    if parts < 2:
         return [work(0, size)]
     more = least // 4
     ends = [0, *(more + (size - more) * part // parts for part in range(1, parts + 1))]

@@ -68,8 +68,8 @@ class Numbers(NamedTuple):
 class Constants(NamedTuple):
     """Everything about a market that does not change from period to period.
 
-    Few arrays, as each one that a kernel is called with costs 0.2 us: `customers_of`,
-    `models_of` and `numbers_of` name their rows.
+    Few arrays, as each one that a kernel is called with costs 0.1 us: `customers_of`, `models_of` and `numbers_of` name
+    their rows.
     """
 
     customers: FloatArray  # (5, C), rows as in `CustomerConstants`

@@ -120,6 +120,25 @@ def load(
 
 
 @kernel
+def load_problem(
+    chunks: Any, slots: Any, at: int, terms: Terms, customer: int, model: int, price: FloatArray, faded: BoolArray
+) -> None:
+    """Put the problem of one customer and model into the SIMD lane ``at``; prices are (M, R), fades (L, R)."""
+    chunk, i, n, m = chunks[0], np.uint64(at), np.uint64(customer), np.uint64(model)
+    chunk["problem"][i] = customer
+    chunk["energy"][i] = terms.energy[n]
+    chunk["setup_cost"][i] = terms.setup_cost[m, n]
+    for s in range(2):
+        chunk["cost"][s, i] = price[m, n] + terms.airtime_cost[s, m, n]
+        chunk["power"][s, i] = terms.power[s, m, n]
+        chunk["kappa_q"][s, i] = terms.saturation[n] * terms.quality[s, m, n]
+        chunk["max_hours"][s, i] = terms.max_hours[s, m, n]
+    for k in range(terms.task_value.shape[0]):
+        slots[k]["value"][i] = terms.task_value[k, n]
+        slots[k]["faded"][i] = where(faded[k, n], 1, 0)
+
+
+@kernel
 def move(chunks: Any, slots: Any, source: int, targets: Any, target_slots: Any, destination: int) -> None:
     """Copy the problem of a SIMD lane into one of another chunk."""
     chunk, target, i, j = chunks[0], targets[0], np.uint64(source), np.uint64(destination)
@@ -411,3 +430,24 @@ def solve_recourse(
         water_fill(deferred, deferred_slots, waiting)
         write_back(deferred, deferred_slots, waiting, answers)
     return profit, energy
+
+
+@kernel
+def solve_chosen(terms: Terms, choice: IntArray, price: FloatArray, faded: BoolArray, answers: Answers) -> None:
+    """Solve the recourse of every customer with the model (R,) of its choice, at prices (M, R) and fades (L, R).
+
+    The answers of customers without one, whose choice is -1, are not touched.
+    """
+    size, renting = terms.task_value.shape[0], np.flatnonzero(choice >= 0)
+    chunk, slots = np.empty(1, CHUNK), new_slots(size)
+    deferred, deferred_slots = np.empty(1, CHUNK), new_slots(size)
+    waiting = 0
+    for first in range(0, renting.shape[0], WIDTH):
+        customers = renting[first : first + WIDTH]
+        for i, n in enumerate(customers):
+            load_problem(chunk, slots, i, terms, n, int(choice[n]), price, faded)
+        count, is_last = customers.shape[0], first + WIDTH >= renting.shape[0]
+        waiting = solve_or_defer(chunk, slots, count, deferred, deferred_slots, waiting, is_last, answers)
+    if waiting > 0:
+        water_fill(deferred, deferred_slots, waiting)
+        write_back(deferred, deferred_slots, waiting, answers)

@@ -9,8 +9,8 @@ import numpy as np
 
 from lmaas_env.engine.jit import kernel
 from lmaas_env.engine.math import where
-from lmaas_env.engine.recourse_simd import solve_recourse
-from lmaas_env.engine.terms import Terms, gather_terms
+from lmaas_env.engine.recourse_simd import Answers, solve_chosen, solve_recourse
+from lmaas_env.engine.terms import Terms
 from lmaas_env.types import BoolArray, FloatArray, IntArray
 
 SELECTION_THRESHOLD = 1e-12  # $; a customer selects a model only if it promises more
@@ -78,22 +78,5 @@ def rent(
     """
     slots, customers = terms.task_value.shape
     hours, profit, energy = np.zeros((slots, customers)), np.zeros(customers), np.zeros(customers)
-    renting = np.flatnonzero(choice >= 0)
-    count = renting.shape[0]
-    if count == 0:
-        return hours, profit, energy
-    own_price, own_fades = np.empty((1, count)), np.empty((slots, count), dtype=np.bool_)
-    for k in range(count):
-        i, n = np.uint64(k), np.uint64(renting[k])  # unsigned: no test for negative indices
-        own_price[0, i] = price[np.uint64(choice[n]), n]
-        for slot in range(np.uint64(slots)):
-            own_fades[slot, i] = faded[slot, n]
-    own = gather_terms(terms, renting, choice[renting])
-    rented = np.empty((slots, 1, count))
-    own_profit, own_energy = solve_recourse(own, np.zeros(1, dtype=np.int64), own_price, own_fades, rented)
-    for k in range(count):
-        i, n = np.uint64(k), np.uint64(renting[k])
-        profit[n], energy[n] = own_profit[0, i], own_energy[0, i]
-        for slot in range(np.uint64(slots)):
-            hours[slot, n] = rented[slot, 0, i]
+    solve_chosen(terms, choice, price, faded, Answers(profit, energy, hours))
     return hours, profit, energy

@@ -49,26 +49,6 @@ def slice_terms(terms: Terms, first: int, end: int) -> Terms:
 
 
 @kernel
-def gather_terms(terms: Terms, customers: IntArray, models: IntArray) -> Terms:
-    """Return the terms of some customers (C,), each with one model only: ``models`` (C,)."""
-    count, slots = customers.shape[0], terms.task_value.shape[0]
-    task_value, setup_cost = np.empty((slots, count)), np.empty((1, count))
-    fade_budget, saturation, energy = np.empty(count, dtype=np.int64), np.empty(count), np.empty(count)
-    quality, airtime_cost = np.empty((2, 1, count)), np.empty((2, 1, count))
-    power, max_hours = np.empty((2, 1, count)), np.empty((2, 1, count))
-    for k in range(count):
-        i, n, m = np.uint64(k), np.uint64(customers[k]), np.uint64(models[k])  # unsigned: no test for negative indices
-        fade_budget[i], saturation[i], energy[i] = terms.fade_budget[n], terms.saturation[n], terms.energy[n]
-        setup_cost[0, i] = terms.setup_cost[m, n]
-        for slot in range(np.uint64(slots)):
-            task_value[slot, i] = terms.task_value[slot, n]
-        for s in range(2):
-            quality[s, 0, i], airtime_cost[s, 0, i] = terms.quality[s, m, n], terms.airtime_cost[s, m, n]
-            power[s, 0, i], max_hours[s, 0, i] = terms.power[s, m, n], terms.max_hours[s, m, n]
-    return Terms(task_value, fade_budget, saturation, energy, setup_cost, quality, airtime_cost, power, max_hours)
-
-
-@kernel
 def price_per_customer(prices: FloatArray, customers: int) -> FloatArray:
     """Return the prices (M, K * N) that each customer sees, from those of K markets (K, M) of N customers each."""
     markets, models = prices.shape

@@ -38,7 +38,6 @@ PERIOD = "lmaas_env.engine.period"
 SCALAR = "lmaas_env.engine.recourse"
 SIMD = "lmaas_env.engine.recourse_simd"
 RSR = "lmaas_env.engine.rsr"
-TERMS = "lmaas_env.engine.terms"
 ENV = "lmaas_env.env"
 MARKET = "lmaas_env.market"
 SEEDS = "lmaas_env.seeds"
@@ -98,23 +97,8 @@ GROUPS: dict[str, list[Mutant]] = {
         ),
         *_of(
             RSR,
-            RENTALS,
-            ("all pay the first model's price", "price[choice[renting[i]], renting[i]]", "price[0, renting[i]]"),
-            ("customers get the fades of others", "= faded[slot, renting[i]]", "= faded[slot, i]"),
-        ),
-        *_of(
-            RSR,
             SETTLED,
             ("the guarantee is that of the first model", "found[n] = values[choice[n], n]", "found[n] = values[0, n]"),
-        ),
-        *_of(
-            TERMS,
-            RENTALS,
-            (
-                "gathered terms are those of the first model",
-                "terms.power[s, m, n], terms.max_hours[s, m, n]",
-                "terms.power[s, m, n], terms.max_hours[s, 0, n]",
-            ),
         ),
         *_of(
             SIMD,
@@ -134,6 +118,9 @@ GROUPS: dict[str, list[Mutant]] = {
         *_of(
             SIMD,
             RENTALS,
+            ("all pay the first model's price", "price[m, n] + terms", "price[0, n] + terms"),
+            ("customers get the fades of others", "where(faded[k, n], 1, 0)", "where(faded[k, i], 1, 0)"),
+            ("all are capped as with the first model", "terms.max_hours[s, m, n]", "terms.max_hours[s, 0, n]"),
             (
                 "faded slots keep their nominal cap",
                 'cap = where(faded, chunk["max_hours"][1, i]',
@@ -262,8 +249,8 @@ GROUPS: dict[str, list[Mutant]] = {
             ("every lane shows the first lane's customers", "shown[k % shown.shape[0], j]", "shown[0, j]"),
             (
                 "a step shows the state before it",
-                "observe(constants, shown, state_after(record), sale,",
-                "observe(constants, shown, state, sale,",
+                "observe(market, shown, state_after(record), sale,",
+                "observe(market, shown, State(*state), sale,",
             ),
         ),
         *_of(
@@ -346,8 +333,8 @@ GROUPS: dict[str, list[Mutant]] = {
             LANES,
             (
                 "the scalar environment ends early",
-                "terminated = bool(self._state.hour[0] >= self.market.scenario.periods)",
-                "terminated = bool(self._state.hour[0] + 1 >= self.market.scenario.periods)",
+                "hour + 1 >= scenario.periods",
+                "hour + 2 >= scenario.periods",
             ),
         ),
     ],

@@ -13,7 +13,7 @@ import json
 import sys
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import CodeType, ModuleType
 
@@ -65,14 +65,15 @@ class _Finder(importlib.abc.MetaPathFinder):
         return spec
 
 
-def _checks(mutant: Mutant | None) -> ModuleType:
-    """Import the checks and our packages anew, with a mutant's module if there is one."""
+def _checks(mutant: Mutant | None) -> dict[str, Callable[[], None]]:
+    """Import the checks and our packages anew, with a mutant's module if there is one; return the checks by name."""
     for name in [name for name in sys.modules if name.split(".")[0] in OURS]:
         del sys.modules[name]
     finders = [] if mutant is None else [_Finder(mutant.module, mutated_source(mutant))]
     sys.meta_path[:0] = finders
     try:
-        return importlib.import_module("tests.certificates.checks")
+        checks = importlib.import_module("tests.certificates.checks").CHECKS
+        return {check.__name__: check for check in checks}
     finally:
         for finder in finders:
             sys.meta_path.remove(finder)
@@ -81,7 +82,7 @@ def _checks(mutant: Mutant | None) -> ModuleType:
 def _run(mutant: Mutant | None, name: str) -> str:
     """Return what a check says: "passes", "fails: ..." for an assertion, or another error."""
     try:
-        getattr(_checks(mutant), name)()
+        _checks(mutant)[name]()
     except (AssertionError, pytest.fail.Exception) as error:
         return f"fails: {str(error).strip().splitlines()[0] if str(error).strip() else 'assertion'}"
     except Exception as error:

@@ -15,7 +15,7 @@ from lmaas_env.engine.terms import price_per_customer
 from lmaas_env.rsr import solve
 from lmaas_env.terms import RentalTerms
 from lmaas_env.types import FloatArray
-from tests.certificates.checks import worst_of_plan
+from tests.certificates.checks.static_robust import worst_of_plan
 from tests.certificates.oracle import random_prices, random_terms
 from tests.days import one_day
 

@@ -19,6 +19,7 @@ from lmaas_train.cli.evaluate import Evaluate, evaluate, score_table
 from lmaas_train.evaluation.rollout import rollout, rollout_each
 from lmaas_train.evaluation.scores import Score
 from lmaas_train.evaluation.statistics import Estimate
+from lmaas_train.report.report import report
 from rich.console import Console
 
 from lmaas_env import Market, Scenario
@@ -63,6 +64,20 @@ def test_evaluate_writes_scores_profiles_curves_and_figures(
     for figure in ("learning.png", "learning-dark.png", "days.png", "days-dark.png"):
         assert (out / figure).stat().st_size > 10_000
     assert {"command", "versions"} <= set(json.loads((out / "origin.json").read_text()))
+    page = (out / "report.html").read_text()
+    assert page == report(out)
+    for said in ("Scenario day: ppo wins with $", "ppo <small>2 seeds</small>", "ppo: profit on tuning days goes from"):
+        assert said in page
+    for name in ("earnings", "differences", "profiles", "steps", "time"):
+        assert f'id="{name}-figure"' in page
+
+
+@pytest.mark.parametrize("folder", ["day", "population", "ablation"])
+def test_committed_evaluations_have_a_report(folder: str) -> None:
+    evaluation = Path(__file__).parents[2] / "benchmarks" / "learned" / folder
+    table = csv.DictReader((evaluation / "table.csv").read_text().splitlines())
+    page = report(evaluation)
+    assert all(f"</span>{'IMP' if row['seller'] == 'imp' else row['seller']}" in page for row in table)
 
 
 def test_one_run_on_one_day_has_no_interval(

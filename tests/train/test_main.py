@@ -111,7 +111,10 @@ def test_every_command_with_a_scenario_takes_it_both_ways(monkeypatch: pytest.Mo
         (["compare", "--days", "x"], "days = 'x' must be a whole number; see lmaas compare --help"),
         (["price", "--charge", "half"], "charge = 'half' must be a number; see lmaas price --help"),
         (["compare", "--dayz", "3"], "unrecognized options: --dayz, 3, did you mean --days?; see lmaas compare --help"),
-        (["report"], "PATH is missing: Folder of a comparison or of a training run.; see lmaas report --help"),
+        (
+            ["report"],
+            "PATH is missing: Folder of a comparison, evaluation or training run.; see lmaas report --help",
+        ),
         (["compare", "static", "--scenario", "scarce"], "scenario = 'static' is given twice"),
     ],
 )

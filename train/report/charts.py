@@ -124,6 +124,45 @@ def learning(evaluations: Table, name: str, title: str, scale: float) -> go.Figu
     return _styled(figure, 300)
 
 
+def curves(rows: Table, name: str, title: str, scale: float) -> go.Figure:
+    """Return the learning curves of runs, in a colour per way to train; x is a column times ``scale``."""
+    figure, styles = go.Figure(), seller_styles(dict.fromkeys(row["way"] for row in rows))
+    digits = digits_for(row["tuning_profit"] for row in rows)
+    for way, run in dict.fromkeys((row["way"], row["run"]) for row in rows):
+        mine = [row for row in rows if (row["way"], row["run"]) == (way, run)]
+        figure.add_scatter(
+            x=[scale * row[name] for row in mine],
+            y=[row["tuning_profit"] for row in mine],
+            mode="lines",
+            legendgroup=way,
+            line={"color": styles[way].colour, "dash": styles[way].dash, "width": 1.5},
+            hovertemplate=f"{escape(f'{way}, {run}')}: %{{y:$,.{digits}f}} a day<extra></extra>",
+        )
+    figure.update_xaxes(title_text=title)
+    figure.update_yaxes(title_text="seller's profit, $ a day")
+    return _styled(figure, 300)
+
+
+def performance_profiles(rows: Table, sellers: Sequence[str]) -> go.Figure:
+    """Return the share of training seeds and days on which each seller earns more than a share of IMP's profit."""
+    figure, styles = go.Figure(), seller_styles(sellers)
+    shown = [row["share_of_imp"] for row in rows if 0.0 < row["above"] < 1.0]
+    for seller in [name for name in sellers[::-1] if name != REFERENCE]:
+        style = styles[seller]
+        figure.add_scatter(
+            x=column(rows, seller, "share_of_imp"),
+            y=100.0 * column(rows, seller, "above"),
+            mode="lines",
+            legendgroup=seller,
+            line={"color": style.colour, "dash": style.dash, "width": 2},
+            hovertemplate=f"{_name(seller)}: more than %{{x:.3f}} of IMP on %{{y:.0f}} % of days<extra></extra>",
+        )
+    ends = [min(shown) - 0.02, max(shown) + 0.02] if shown else None
+    figure.update_xaxes(title_text="share of IMP's profit on the same day", range=ends)
+    figure.update_yaxes(title_text="days that earn more, %", rangemode="tozero")
+    return _styled(figure, 300)
+
+
 def _name(seller: str) -> str:
     """Return a seller's name as plotly's text, which has markup."""
     return escape(seller_label(seller))

@@ -155,6 +155,28 @@ def learned(evaluations: Table) -> str:
     return "Profit on tuning days goes from {} to {} a day".format(*ends)
 
 
+def learned_by_runs(curves: Table) -> str:
+    """Return how the profit on tuning days changed over the training of the best way, the mean of its runs."""
+    ends: dict[str, tuple[list[float], list[float]]] = {}
+    for way, run in dict.fromkeys((row["way"], row["run"]) for row in curves):
+        profits = [row["tuning_profit"] for row in curves if (row["way"], row["run"]) == (way, run)]
+        first, last = ends.setdefault(way, ([], []))
+        first.append(profits[0])
+        last.append(profits[-1])
+    best = max(ends, key=lambda way: np.mean(ends[way][1]))
+    first, last = (float(np.mean(profits)) for profits in ends[best])
+    amounts = " to ".join(dollars(amount, digits_for([first, last])) for amount in (first, last))
+    runs = len(ends[best][0])
+    return f"{best}: profit on tuning days goes from {amounts} a day" + (f", mean of {runs} runs" if runs > 1 else "")
+
+
+def improvement(table: Table) -> str:
+    """Return on which share of seeds and days the best seller besides IMP earns more than IMP."""
+    best = next(row for row in table if row["seller"] != REFERENCE)
+    share = f"{best['probability_of_improvement']:.0%}".replace("%", PERCENT)
+    return f"{seller_label(best['seller'])} earns more than IMP on {share} of days"
+
+
 def column(rows: Table, seller: str, name: str) -> np.ndarray:
     """Return one column of a seller's rows."""
     return np.array([row[name] for row in rows if row["seller"] == seller])

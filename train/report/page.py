@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import string
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from html import escape
 from importlib import resources
 from pathlib import Path
@@ -28,12 +28,13 @@ from lmaas_env.render.drawing import (
 
 COLUMNS = {  # heads of the sellers' table, and what they mean
     "seller": "Who sets the prices; IMP, the paper's iterative model pricing, is the reference.",
-    "profit a day": "Seller's profit per day: mean over the days and its 95 % bootstrap interval.",
+    "profit a day": "Seller's profit per day: mean over days and training seeds, and its 95 % bootstrap interval.",
     "minus IMP": "Difference to IMP on the same days: mean and its 95 % bootstrap interval.",
     "/ IMP": "Mean profit as a share of IMP's.",
     "customers": "Profit of all customers per day, mean.",
     "ms": "Time to compute the prices of one hour, in milliseconds.",
 }
+_BAND, _RUNS = "The band is two standard errors wide.", "A line is a training run."
 
 
 def page(folder: Path) -> str:
@@ -61,19 +62,22 @@ def _sections(folder: Path) -> list[str]:
     """Return the sections of the page, those for which there are files."""
     table, days = tables.table(folder / "table.csv"), tables.table(folder / "days.csv")
     hours, models = tables.table(folder / "hours.csv"), tables.table(folder / "models.csv")
+    curves, profiles = tables.table(folder / "curves.csv"), tables.table(folder / "profiles.csv")
     evaluations, record = tables.table(folder / "evaluations.csv"), tables.json_object(folder / "choices.json")
     if not table and not evaluations:
         raise ValueError(f"folder {str(folder)!r} holds no results: neither table.csv nor evaluations.csv is there")
     sections: list[str] = []
     if table:
         sections.append(_verdict(table, days, _scenario(folder)))
-        sections.append(_earned(table, days))
+        sections.append(_earned(table, days, profiles))
     if table and hours:
         sections.append(_hour_by_hour(table, hours, models))
     if record:
         sections.append(_choice(record))
     if evaluations:
-        sections.append(_learning(evaluations))
+        sections.append(_learning(findings.learned(evaluations), _BAND, charts.learning, evaluations))
+    if curves:
+        sections.append(_learning(findings.learned_by_runs(curves), _RUNS, charts.curves, curves))
     sections.append(_section("Origin", _origin(folder)))
     return sections
 
@@ -87,7 +91,7 @@ def _verdict(table: Rows, days: Rows, scenario: str) -> str:
 
 
 def _seller_table(table: Rows) -> str:
-    """Return the sellers as a table, best first, and what its columns mean."""
+    """Return the sellers as a table, best first, and what its columns mean; an evaluation counts training seeds."""
     digits, styles = digits_for(row["profit"] for row in table), seller_styles(row["seller"] for row in table)
     rows: list[str] = []
     for row in table:
@@ -96,9 +100,11 @@ def _seller_table(table: Rows) -> str:
             "" if row["seller"] == findings.REFERENCE else _estimate(row, "minus_imp", digits, "+"),
             "" if math.isnan(row["share_of_imp"]) else f"{row['share_of_imp']:.3f}".replace("-", "−"),
             dollars(row["customer_profit"], digits),
-            escape(milliseconds(row["milliseconds_per_decision"])),
+            escape(milliseconds(row["milliseconds" if "seeds" in row else "milliseconds_per_decision"])),
         ]
-        name = f"<th scope=row>{_swatch(styles[row['seller']].colour)}{escape(seller_label(row['seller']))}</th>"
+        label = f"{_swatch(styles[row['seller']].colour)}{escape(seller_label(row['seller']))}"
+        seeds = f" <small>{row['seeds']:.0f} seeds</small>" if row.get("seeds", 1.0) > 1.0 else ""
+        name = f"<th scope=row>{label}{seeds}</th>"
         rows.append(f"<tr>{name}{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
     heads = "".join(f'<th scope=col title="{escape(tip)}"><span>{head}</span></th>' for head, tip in COLUMNS.items())
     body = f"<thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody>"
@@ -116,8 +122,8 @@ def _estimate(row: Mapping[str, Any], name: str, digits: int, sign: str) -> str:
     return f"{dollars(mean, digits, sign)}{interval}"
 
 
-def _earned(table: Rows, days: Rows) -> str:
-    """Return the figures of profits and of differences to IMP."""
+def _earned(table: Rows, days: Rows, profiles: Rows) -> str:
+    """Return the figures of profits, of differences to IMP, and of performance profiles."""
     others = [row["seller"] for row in table if row["seller"] != findings.REFERENCE]
     profits = {row["seller"]: row["profit"] for row in table}
     interval = (
@@ -132,6 +138,10 @@ def _earned(table: Rows, days: Rows) -> str:
         figure = charts.paired_days(days, [row["seller"] for row in table])
         note = f"A dot is the difference on one held-out day. {off_axis}"
         panels.append(_panel(findings.days_won(days, others[0]), note, figure, "days", "wide"))
+    if profiles:
+        figure = charts.performance_profiles(profiles, [row["seller"] for row in table])
+        note = "Performance profiles over training seeds and held-out days."
+        panels.append(_panel(findings.improvement(table), note, figure, "profiles", "wide"))
     return _section("Profit", _grid(panels, "pair"))
 
 
@@ -183,11 +193,10 @@ def _choice(record: Mapping[str, Any]) -> str:
     return _section("One customer's choice", _p(note), menu, _grid(panels))
 
 
-def _learning(evaluations: Rows) -> str:
-    """Return the learning curves."""
-    steps = charts.learning(evaluations, "step", "environment steps, thousands", 1e-3)
-    time = charts.learning(evaluations, "seconds", "training time, minutes", 1.0 / 60.0)
-    said, note = findings.learned(evaluations), "The band is two standard errors wide."
+def _learning(said: str, note: str, draw: Callable[[Rows, str, str, float], Any], rows: Rows) -> str:
+    """Return the learning curves, by steps and by time."""
+    steps = draw(rows, "step", "environment steps, thousands", 1e-3)
+    time = draw(rows, "seconds", "training time, minutes", 1.0 / 60.0)
     panels = [_panel(said, note, steps, "steps"), _panel("The same by training time", note, time, "time")]
     text = "Tuning days serve neither for training nor for the table above."
     return _section("Learning", _p(text), _grid(panels))

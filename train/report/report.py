@@ -15,7 +15,7 @@ from lmaas_env.files import write_whole
 class Report:
     """Write report.html into a folder of results: one page with interactive figures that works offline.
 
-    `lmaas compare` and `lmaas train` write it; this command writes it again.
+    `lmaas compare`, `lmaas evaluate` and `lmaas train` write it; this command writes it again.
 
     Examples
     --------
@@ -24,7 +24,7 @@ class Report:
     """
 
     folder: Annotated[Path, tyro.conf.Positional]
-    """Folder of a comparison or of a training run."""
+    """Folder of a comparison, evaluation or training run."""
 
     def main(self) -> dict[str, str]:
         """Write the page."""

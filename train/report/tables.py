@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 Rows = list[dict[str, Any]]
-TEXTS = ("seller", "model")  # columns that are not numbers
+TEXTS = ("seller", "model", "way", "run")  # columns that are not numbers
 
 
 def read(path: Path) -> str:

@@ -14,7 +14,7 @@ from lmaas_env import Market, Scenario
 from lmaas_env.rsr import solve
 from lmaas_env.spaces import action_from_prices, observation_from_state, prices_from_action
 from lmaas_env.state import State
-from tests.certificates.checks import profit_by_hand
+from tests.certificates.checks.pricing import profit_by_hand
 from tests.days import one_day
 
 STATES = [(population, day) for population in range(3) for day in range(2)]

@@ -1,4 +1,4 @@
-"""Rental terms as kernels take them: every rule is seen, with its place; slices and gathers keep every number."""
+"""Rental terms as kernels take them: every rule is seen, with its place; slices keep every number."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from lmaas_env.engine.terms import (
     Terms,
     first_unpayable,
     first_violation,
-    gather_terms,
     price_per_customer,
     slice_terms,
 )
@@ -95,16 +94,6 @@ def test_a_slice_of_terms_is_that_of_every_array() -> None:
         np.testing.assert_array_equal(part, whole[..., 5:31])
         assert part.flags.c_contiguous
         assert not np.shares_memory(part, whole)
-
-
-def test_gathered_terms_are_those_of_each_customers_own_model() -> None:
-    terms, customers, models = terms_of_day(2), np.array([40, 3, 3, 17]), np.array([2, 0, 3, 2])
-    gathered = gather_terms(terms, customers, models)
-    for name, whole, own in zip(Terms._fields, terms, gathered, strict=True):
-        if name in ("task_value", "fade_budget", "saturation", "energy"):
-            np.testing.assert_array_equal(own, whole[..., customers])
-        else:
-            np.testing.assert_array_equal(own[..., 0, :], whole[..., models, customers])
 
 
 def test_rental_terms_are_views_of_their_arrays_and_back() -> None:

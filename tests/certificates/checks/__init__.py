@@ -1,0 +1,19 @@
+"""Checks on tiny markets, each fast enough to run without compiled kernels.
+
+`test_checks` runs them on compiled kernels, `test_mutations` on plain Python: there each must pass, and fail once the
+code is broken on purpose. Every check compares the code with a second writing, a certificate or a property.
+"""
+
+from __future__ import annotations
+
+from tests.certificates.checks import environments, lookahead, periods, pricing, selecting, spaces, static_robust
+
+CHECKS = [
+    *selecting.CHECKS,
+    *periods.CHECKS,
+    *spaces.CHECKS,
+    *environments.CHECKS,
+    *pricing.CHECKS,
+    *lookahead.CHECKS,
+    *static_robust.CHECKS,
+]

@@ -1,0 +1,93 @@
+"""Checks of selection and recourse."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from lmaas_env.engine import recourse as scalar
+from lmaas_env.engine import rsr
+from lmaas_env.engine.terms import price_per_customer
+from lmaas_env.rsr import rent, solve
+from tests.certificates.oracle import best_profit, dual_bound, fade_patterns, random_prices, random_terms
+from tests.certificates.oracle import recourse_problem as problem_of
+
+
+def worst_case_is_that_of_all_fade_patterns() -> None:
+    """W against the least of certified optima over every pattern of the budget, and its hours against the dual."""
+    rng = np.random.default_rng(3)
+    for customers, slots in ((3, 3), (2, 4), (3, 2), (2, 3), (3, 3)):
+        terms, prices = random_terms(rng, customers, 2, slots), random_prices(rng, 2)
+        result = solve(terms, prices)
+        for n, m in itertools.product(range(customers), range(2)):
+            patterns = fade_patterns(slots, int(terms.fade_budget[n]))
+            exact = min(best_profit(problem_of(terms, n, m, prices[m], faded)) for faded in patterns)
+            assert result.worst_case_profit[n, m] == pytest.approx(exact, rel=1e-8, abs=1e-8)
+            worst = np.arange(slots) < terms.fade_budget[n]
+            planned = problem_of(terms, n, m, prices[m], worst).profit(result.planned_hours[n, m])
+            assert planned == pytest.approx(result.worst_case_profit[n, m], rel=1e-9, abs=1e-9)
+
+
+def rentals_are_feasible_and_optimal() -> None:
+    """Rented hours, profit and energy of the selected models against the constraints and the dual bound."""
+    rng = np.random.default_rng(5)
+    for slots in (1, 4, 6):
+        terms, prices = random_terms(rng, 12, 3, slots), random_prices(rng, 3)
+        choice, faded = rng.integers(-1, 3, 12), rng.random((12, slots)) < 0.5
+        rental = rent(terms, choice, prices, faded)
+        for n, m in enumerate(choice):
+            if m < 0:
+                assert rental.profit[n] == rental.energy[n] == rental.hours[n].sum() == 0.0
+                continue
+            problem, hours = problem_of(terms, n, m, prices[m], faded[n]), rental.hours[n]
+            assert ((hours >= 0.0) & (hours <= problem.cap)).all()
+            used = float(problem.power @ hours)
+            assert used <= problem.energy + 1e-12 * max(1.0, problem.energy)
+            assert rental.energy[n] == pytest.approx(used, rel=1e-12, abs=1e-12)
+            assert rental.profit[n] == pytest.approx(problem.profit(hours), rel=1e-12, abs=1e-12)
+            assert rental.profit[n] == pytest.approx(dual_bound(problem), rel=1e-9, abs=1e-9)
+
+
+def a_batch_equals_one_problem_at_a_time() -> None:
+    """The SIMD recourse against the scalar one where no, few (deferred) or most problems lack energy."""
+    rng = np.random.default_rng(7)
+    for share in (0.0, 0.1, 0.9):
+        terms, prices = random_terms(rng, 40, 2, 4).arrays, random_prices(rng, 2)
+        terms = terms._replace(energy=np.where(rng.random(40) < share, 1e-2, 1e9))
+        price, faded = price_per_customer(prices[None], 40), rng.random((4, 40)) < 0.4
+        for choice in (np.zeros(40, dtype=np.int64), np.ones(40, dtype=np.int64)):
+            hours, profit, energy = rsr.rent(terms, choice, price, faded)
+            for n, m in enumerate(choice):
+                alone = np.empty(4)
+                pattern = np.ascontiguousarray(faded[:, n])
+                expected, _, used = scalar.recourse(terms, n, int(m), float(prices[m]), pattern, alone)
+                assert profit[n] == pytest.approx(expected, rel=1e-11, abs=1e-11)
+                assert energy[n] == pytest.approx(used, rel=1e-9, abs=1e-9)
+                np.testing.assert_allclose(hours[:, n], alone, rtol=1e-7, atol=1e-9)
+
+
+def customers_select_the_first_best_model_or_none() -> None:
+    rng = np.random.default_rng(1)
+    different = random_terms(rng, 20, 3, 2)
+    names = ("setup_cost", "quality", "airtime_cost", "power", "max_hours")
+    fields = {name: np.repeat(getattr(different, name)[:, :2], [1, 2], axis=1) for name in names}
+    tied = dataclasses.replace(different, **fields)  # the last two models are the same
+    for terms, selected in ((different, {-1, 0, 1, 2}), (tied, {-1, 0, 1})):
+        result = solve(terms, [2.0, 2.0, 2.0])
+        worst = result.worst_case_profit
+        assert (worst[:, 1] == worst[:, 2]).all() == (terms is tied)
+        expected = np.where(worst.max(axis=1) > 1e-12, worst.argmax(axis=1), -1)
+        assert result.choice.tolist() == expected.tolist()
+        assert set(expected) == selected
+
+
+CHECKS: list[Callable[[], None]] = [
+    worst_case_is_that_of_all_fade_patterns,
+    rentals_are_feasible_and_optimal,
+    a_batch_equals_one_problem_at_a_time,
+    customers_select_the_first_best_model_or_none,
+]
