@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from lmaas_agents.bounds.dynamic import (
+    DayBound,
+    Effort,
+    clairvoyant_profit,
+    dynamic_bound,
+    mean_energy_value,
+)
 from lmaas_agents.bounds.personalised import day_bound
 
-__all__ = ["day_bound"]
+__all__ = ["DayBound", "Effort", "clairvoyant_profit", "day_bound", "dynamic_bound", "mean_energy_value"]

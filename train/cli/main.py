@@ -29,6 +29,7 @@ COMMANDS = {
     "train": ("lmaas_train.ppo.training", "Train", "train a PPO seller"),
     "compare": ("lmaas_train.cli.compare", "Compare", "compare sellers with IMP on the same held-out days"),
     "evaluate": ("lmaas_train.cli.evaluate", "Evaluate", "score learned sellers over several training seeds"),
+    "bound": ("lmaas_train.cli.bound", "Bound", "bound what any seller can earn, with a certificate"),
     "report": ("lmaas_train.report.report", "Report", "write an offline page with interactive figures of results"),
     "watch": ("lmaas_train.cli.watch", "Watch", "play one held-out day in the terminal, a window or a picture"),
     "explore": ("lmaas_train.explore.app", "Explore", "open a local page with sliders for prices and the market"),
