@@ -204,9 +204,9 @@ _ORDERED = [("price_floor", "price_cap"), ("charge_start_min", "charge_start_max
 
 def _some_models(*names: str) -> dict[str, tuple[Any, ...]]:
     """Return the numbers of some of the default models."""
-    defaults = {field.name: field.default for field in dataclasses.fields(Scenario)}
-    kept = [defaults["models"].index(name) for name in names]
-    return {field: tuple(defaults[field][m] for m in kept) for field in ("models", *MODEL_FIELDS)}
+    defaults = Scenario()
+    kept = [defaults.models.index(name) for name in names]
+    return {field: tuple(getattr(defaults, field)[m] for m in kept) for field in ("models", *MODEL_FIELDS)}
 
 
 PRESETS: dict[str, dict[str, Any]] = {

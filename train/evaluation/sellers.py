@@ -9,6 +9,7 @@ from typing import TypeAlias
 from lmaas_agents import (
     IMP,
     CostPlus,
+    ExactSeller,
     FixedPrice,
     LookaheadIMP,
     PublicIMP,
@@ -34,6 +35,7 @@ SELLERS: dict[str, Callable[[Market], Seller]] = {
     "fixed": FixedPrice,
     "cost-plus": CostPlus,
     "random": RandomPrice,
+    "exact": ExactSeller,
 }
 
 
