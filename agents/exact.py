@@ -14,6 +14,7 @@ expectation.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -252,7 +253,7 @@ def possible_fades(market: Market, customers: int | None = None) -> Fades:
     cells = scenario.slots * (1 if customers is None else customers)
     chance = {False: 1.0 - scenario.fade_probability, True: scenario.fade_probability}
     patterns = list(itertools.product(*[[fade for fade in chance if chance[fade] > 0.0]] * cells))
-    probabilities = np.array([np.prod([chance[fade] for fade in pattern]) for pattern in patterns])
+    probabilities = np.array([math.prod(chance[fade] for fade in pattern) for pattern in patterns])
     shape = (len(patterns), scenario.slots) if customers is None else (len(patterns), customers, scenario.slots)
     return Fades(np.array(patterns, dtype=np.bool_).reshape(shape), probabilities)
 

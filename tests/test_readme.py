@@ -10,6 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from lmaas_agents import ExactSeller
+
+from lmaas_env import Market
 
 ROOT = Path(__file__).parent.parent
 BENCHMARKS = ROOT / "benchmarks"
@@ -127,6 +130,9 @@ def test_the_other_reference_returns_are_the_committed_ones() -> None:
         f"{float(now['imp']['profit']):.1f}",
         f"{float(learned['ppo']['profit']):.1f}",
     ]
+    mini = {seller: float(row["profit"]) for seller, row in table("mini/table.csv").items()}
+    shown = [mini["random"], mini["imp"], max(mini.values()), ExactSeller(Market("mini")).value()]
+    assert cells("`LMaaS-Mini-v0`")[3:] == [f"{value:.1f}" for value in shown]
     drawn = table("learned/population/table.csv")
     assert cells("`LMaaS-Population-v0`")[4:6] == [f"{float(drawn[seller]['profit']):.0f}" for seller in ("imp", "ppo")]
 
