@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lmaas_agents.exact import ExactSeller
 from lmaas_agents.fixed import CostPlus, FixedPrice, RandomPrice
 from lmaas_agents.imp.imp import IMP, PublicIMP
 from lmaas_agents.learned.policy_file import load_policy
@@ -11,6 +12,7 @@ from lmaas_agents.seller import PricingSeller, SearchResult, Seller
 __all__ = [
     "IMP",
     "CostPlus",
+    "ExactSeller",
     "FixedPrice",
     "LookaheadIMP",
     "PricingSeller",

@@ -25,7 +25,7 @@ from math_core import LatexToMathML
 from mkdocs.structure.files import File, Files
 
 from lmaas_env.env import LMaaSEnv
-from lmaas_env.scenario import PRESETS, Scenario
+from lmaas_env.scenario import MODEL_FIELDS, PRESETS, Scenario
 from lmaas_env.scenario_text import SECTIONS
 
 ROOT = Path(__file__).parent.parent
@@ -166,7 +166,11 @@ def scenario_numbers() -> str:
 def presets() -> str:
     """Return a table of the numbers that each preset changes."""
     rows = [
-        [f"`{name}`", ", ".join(f"`{key}: {_plain(value)}`" for key, value in changes.items()) or "nothing"]
+        [
+            f"`{name}`",
+            ", ".join(f"`{key}: {_plain(value)}`" for key, value in changes.items() if key not in MODEL_FIELDS)
+            or "nothing",
+        ]
         for name, changes in PRESETS.items()
     ]
     return table(("preset", "changes"), rows)

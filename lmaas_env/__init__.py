@@ -38,10 +38,12 @@ ENVIRONMENTS = {
     "LMaaS-Public-v0": "public",  # the seller sees the clock and its own sales only
     "LMaaS-City-v0": "city",  # 1000 customers
     "LMaaS-Population-v0": "population",  # the population is resampled every episode, and seen
+    "LMaaS-Mini-v0": "mini",  # small enough to be solved exactly: to debug learners
 }
 
 # Mean return of the best reference seller on 40 held-out days, $ per customer: look-ahead IMP, its plan on `public`
-# and `city` (10 days), IMP on `static`, the shipped policy on `population` (docs/environment.md).
+# and `city` (10 days), IMP on `static`, the shipped policy on `population`, the exact optimum on `mini`
+# (docs/environment.md).
 REWARD_THRESHOLDS = {
     "day": 74.0,
     "static": 3.37,
@@ -50,6 +52,7 @@ REWARD_THRESHOLDS = {
     "public": 71.1,
     "city": 66.3,
     "population": 60.1,
+    "mini": 41.3,
 }
 STEP_LIMIT = 8761  # beyond the longest day of any scenario: it never truncates, but TimeAwareObservation needs one
 

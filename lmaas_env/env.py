@@ -42,7 +42,8 @@ class LMaaSEnv(gym.Env[Any, Any]):
 
     ## Action Space
     `Box(-1, 1, (M,), float32)`, one number per model: the price, log-linear from the price floor (-1) to the price cap
-    (+1). Numbers outside are clipped (the clipped share is in info); NaN and wrong shapes are refused.
+    (+1). Numbers outside are clipped (the clipped share is in info); NaN and wrong shapes are refused. Where the
+    scenario has a menu of prices (`price_menu`, as in `LMaaS-Mini-v0`), the nearest price on the menu is posted.
 
     ## Observation Space
     `Box(-10, 10, (D,), float32)`, clipped. With `observation="full"`, D = 3 N + 3:
@@ -81,8 +82,8 @@ class LMaaSEnv(gym.Env[Any, Any]):
     day.
 
     ## Episode End
-    - Termination: after the last period of the selling day (24; one for `LMaaS-Static-v0`). The horizon is part of the
-      task and the observation shows it.
+    - Termination: after the last period of the selling day (24; one for `LMaaS-Static-v0`, four for `LMaaS-Mini-v0`).
+      The horizon is part of the task and the observation shows it.
     - Truncation: never.
 
     ## Arguments
@@ -106,7 +107,7 @@ class LMaaSEnv(gym.Env[Any, Any]):
 
     With `human`, `reset` and `step` show every period in a window, two a second; closing it does not stop the day.
 
-    Presets are `day`, `static`, `scarce`, `abundant`, `public`, `city` and `population`; customers are `rsr`,
+    Presets are `day`, `static`, `scarce`, `abundant`, `public`, `city`, `population` and `mini`; customers are `rsr`,
     `nominal`, `nominal-recourse`, `static-robust`, `stochastic`, `greedy-quality`, `cheapest`, `random` or
     `perfect-foresight`.
 

@@ -43,6 +43,7 @@ class Scenario:
     # Prices
     price_floor: float = number(1.0, "$/h", 1e-6, 1e6, "lowest price that may be posted")
     price_cap: float = number(40.0, "$/h", 1e-6, 1e6, "highest price that may be posted")
+    price_menu: int = number(0, "prices", 0, 1_000, "log-spaced prices, ends included, to choose from; 0: any price")
     # Customers, drawn once per population
     distance_min: float = number(60.0, "m", 1.0, 1e5, "distance to the base station, log-uniform", customers=True)
     distance_max: float = number(1000.0, "m", 1.0, 1e5, "distance to the base station, log-uniform", customers=True)
@@ -110,6 +111,8 @@ class Scenario:
             )
         if self.price_floor == self.price_cap:
             raise ValueError(f"price_floor = {self.price_floor} must be lower than price_cap = {self.price_cap}")
+        if self.price_menu == 1:
+            raise ValueError("price_menu = 1 must be 0 (any price) or at least 2, as it holds both ends")
         if not self.models or len(set(self.models)) != len(self.models):
             raise ValueError(f"models = {self.models} must name at least one model, each once")
         for name in MODEL_FIELDS:
@@ -198,6 +201,14 @@ _ORDERED = [("price_floor", "price_cap"), ("charge_start_min", "charge_start_max
     (f"{name}_min", f"{name}_max") for name in ("distance", "bandwidth", "capacity", "saturation", "fade_depth")
 ]
 
+
+def _some_models(*names: str) -> dict[str, tuple[Any, ...]]:
+    """Return the numbers of some of the default models."""
+    defaults = Scenario()
+    kept = [defaults.models.index(name) for name in names]
+    return {field: tuple(getattr(defaults, field)[m] for m in kept) for field in ("models", *MODEL_FIELDS)}
+
+
 PRESETS: dict[str, dict[str, Any]] = {
     "day": {},
     # The paper's one-shot game: one period, everything at its nominal value, the robust plan is what is rented.
@@ -215,6 +226,26 @@ PRESETS: dict[str, dict[str, Any]] = {
     "public": {"observation": "public"},
     "city": {"customers": 1000},
     "population": {"resample_population": "episode"},
+    # Solved exactly by dynamic programming: few customers, models, hours and prices, and only fades are random.
+    "mini": {
+        "customers": 2,
+        "slots": 1,
+        "periods": 4,
+        "price_floor": 2.0,
+        "price_cap": 20.0,
+        "price_menu": 5,
+        "distance_min": 500.0,
+        "capacity_max": 60.0,
+        "fade_budgets": (1,),
+        "fade_probability": 0.3,
+        "shadowing_sigma": 0.0,
+        "demand_sigma": 0.0,
+        "demand_rise": 0.0,
+        "charge_start_min": 0.8,
+        "charge_start_max": 0.8,
+        "harvest_spread": 0.0,
+        **_some_models("base", "large"),
+    },
 }
 
 

@@ -70,13 +70,37 @@ def shown_constants(market: Market) -> Float32Array:
 
 
 def prices_from_action(market: Market, action: ArrayLike) -> FloatArray:
-    """Return prices in $/h, (M,) or (K, M): log-linear in the action, which is clipped to [-1, 1]."""
+    """Return the prices that an action (M,) or (K, M) posts, $/h: log-linear in it, clipped to [-1, 1].
+
+    Where the scenario has a menu of prices (`price_menu`), each is the nearest on the menu.
+    """
     given = np.ascontiguousarray(action, dtype=np.float64)
     rows = given.reshape(-1, given.shape[-1])
-    limits = market.scenario.price_floor, market.scenario.price_cap
-    prices = np.empty(rows.shape)
-    prices_from_actions(rows, *limits, prices)
+    scenario, prices = market.scenario, np.empty(rows.shape)
+    prices_from_actions(rows, scenario.price_floor, scenario.price_cap, float(scenario.price_menu), prices)
     return prices.reshape(given.shape)
+
+
+def menu_prices(market: Market) -> FloatArray:
+    """Return the prices that may be posted for a model, $/h, from floor to cap.
+
+    Raises
+    ------
+    ValueError
+        If the scenario has no menu: any price may be posted.
+    """
+    count = market.scenario.price_menu
+    if count == 0:
+        raise ValueError("price_menu = 0: any price may be posted")
+    return prices_from_action(market, np.linspace(-1.0, 1.0, count))
+
+
+def posted_prices(market: Market, prices: ArrayLike) -> FloatArray:
+    """Return what the environment posts of the prices (M,) or (K, M), $/h, that a seller asks for.
+
+    They are clipped to floor and cap, rounded as a float32 action rounds them, and moved to the menu if there is one.
+    """
+    return prices_from_action(market, action_from_prices(market, prices))
 
 
 def action_from_prices(market: Market, prices: ArrayLike) -> Float32Array:

@@ -10,6 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from lmaas_agents import ExactSeller
+
+from lmaas_env import Market
 
 ROOT = Path(__file__).parent.parent
 BENCHMARKS = ROOT / "benchmarks"
@@ -132,6 +135,9 @@ def test_the_other_reference_returns_are_the_committed_ones() -> None:
         profit = {seller: float(row["profit"]) for seller, row in table(f"{scenario}/table.csv").items()}
         expected = [profit["random"], profit["imp"], max(profit.values())]
         assert cells(f"`LMaaS-{scenario.capitalize()}-v0`")[3:6] == [f"{value:.0f}" for value in expected]
+    mini = {seller: float(row["profit"]) for seller, row in table("mini/table.csv").items()}
+    shown = [mini["random"], mini["imp"], max(mini.values()), ExactSeller(Market("mini")).value()]
+    assert cells("`LMaaS-Mini-v0`")[3:] == [f"{value:.1f}" for value in shown]
 
 
 def test_the_reasons_quote_the_committed_results() -> None:

@@ -34,6 +34,11 @@ def blocks(page: str, language: str) -> list[str]:
     [
         ("index.md", "assert info['profit'] > 0.0"),
         ("sellers.md", "assert seller.spec.algorithm == 'PPO'"),
+        (
+            "how-to/exact-optimum.md",
+            "assert round(exact.value(), 2) == round(exact.value(state), 2) == 82.58\n"
+            "assert round(expected_profit(market, IMP(market)), 2) == 75.50",
+        ),
         ("how-to/scenario.md", "assert windy.harvest == 0.08"),
         (
             "how-to/seller.md",

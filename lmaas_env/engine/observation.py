@@ -28,11 +28,16 @@ CLIP = 10.0  # observations are clipped to [-CLIP, CLIP]
 
 
 @kernel
-def prices_from_actions(actions: FloatArray, floor: float, cap: float, prices: FloatArray) -> None:
-    """Fill prices (K, M), log-linear in the actions (K, M): the floor at -1 and below, the cap at 1 and above."""
+def prices_from_actions(actions: FloatArray, floor: float, cap: float, menu: float, prices: FloatArray) -> None:
+    """Fill prices (K, M), log-linear in the actions (K, M): the floor at -1 and below, the cap at 1 and above.
+
+    With a menu of 2 or more log-spaced prices, the one nearest in the logarithm (the higher of two that are as near).
+    """
     for k in range(actions.shape[0]):
         for m in range(actions.shape[1]):
             share = 0.5 * (min(max(actions[k, m], -1.0), 1.0) + 1.0)
+            if menu > 0.0:
+                share = math.floor(share * (menu - 1.0) + 0.5) / (menu - 1.0)
             price = floor * (cap / floor) ** share
             prices[k, m] = cap if share == 1.0 else min(max(price, floor), cap)
 
@@ -43,7 +48,8 @@ def post_actions(
 ) -> None:
     """Fill the prices and the clipped shares of the actions of the lanes first, ..., last - 1."""
     numbers = numbers_of(constants)
-    prices_from_actions(actions[first:last], numbers.price_floor, numbers.price_cap, prices[first:last])
+    floor, cap, menu = numbers.price_floor, numbers.price_cap, numbers.price_menu
+    prices_from_actions(actions[first:last], floor, cap, menu, prices[first:last])
     for k in range(first, last):
         record.per_lane[CLIPPED_SHARE, k] = (np.abs(actions[k]) > 1.0).sum() / actions.shape[1]
 

@@ -63,6 +63,7 @@ class Numbers(NamedTuple):
     periods: float
     price_floor: float
     price_cap: float
+    price_menu: float
 
 
 class Constants(NamedTuple):
@@ -77,7 +78,7 @@ class Constants(NamedTuple):
     task_value: FloatArray  # (L, C)
     models: FloatArray  # (10, M), rows as in `ModelConstants`
     demand_factor: FloatArray  # (24,), by hour of day
-    numbers: FloatArray  # (14,), as in `Numbers`
+    numbers: FloatArray  # (15,), as in `Numbers`
 
 
 @kernel
@@ -98,7 +99,7 @@ def models_of(constants: Constants) -> ModelConstants:
 def numbers_of(constants: Constants) -> Numbers:
     """Return the scenario's numbers by name."""
     x = constants.numbers
-    return Numbers(x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7], x[8], x[9], x[10], x[11], x[12], x[13])
+    return Numbers(x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7], x[8], x[9], x[10], x[11], x[12], x[13], x[14])
 
 
 @kernel

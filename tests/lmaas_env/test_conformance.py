@@ -43,6 +43,11 @@ def day(env: gym.Env, seed: int | None, action_seed: int = 0) -> list[tuple[Any,
     return [env.reset(seed=seed), *random_steps(env, action_seed)]
 
 
+def middle(env: gym.Env) -> np.ndarray:
+    """The action that posts the middle of the price range for every model."""
+    return np.zeros(env.action_space.shape or ())
+
+
 def small_scenario() -> Scenario:
     """One customer, one model, one slot, one period."""
     one_model = {name: getattr(Scenario(), name)[:1] for name in ("models", *MODEL_FIELDS)}
@@ -84,7 +89,7 @@ def test_an_episode_is_the_scenarios_day_terminated_and_never_truncated(env_id: 
     flags = [step[2:4] for step in random_steps(env, seed=1)]
     periods = Scenario.preset(ENVIRONMENTS[env_id]).periods
     assert flags == [(False, False)] * (periods - 1) + [(True, False)]
-    assert periods == (1 if env_id == "LMaaS-Static-v0" else 24)
+    assert periods == {"LMaaS-Static-v0": 1, "LMaaS-Mini-v0": 4}.get(env_id, 24)
     limit = gym.spec(env_id).max_episode_steps
     assert limit is not None
     assert limit > LONGEST_DAY
@@ -112,11 +117,11 @@ def test_observation_space_contains_every_observation_and_the_reward_is_a_float(
 @every_id
 def test_spaces_are_those_of_the_architecture(env_id: str) -> None:
     env = make(env_id)
-    customers = 1000 if env_id == "LMaaS-City-v0" else 24
+    customers = {"LMaaS-City-v0": 1000, "LMaaS-Mini-v0": 2}.get(env_id, 24)
     per_customer = 3 + 12 if env_id == "LMaaS-Population-v0" else 3
     size = 3 * 4 + 4 if env_id == "LMaaS-Public-v0" else per_customer * customers + 3
     assert env.observation_space == gym.spaces.Box(-10.0, 10.0, (size,), np.float32)
-    assert env.action_space == gym.spaces.Box(-1.0, 1.0, (4,), np.float32)
+    assert env.action_space == gym.spaces.Box(-1.0, 1.0, (2 if env_id == "LMaaS-Mini-v0" else 4,), np.float32)
 
 
 @every_id
@@ -141,7 +146,7 @@ def test_a_pickled_environment_continues_the_day_and_its_random_stream_exactly(e
     env = make(env_id)
     env.reset(seed=6)
     if env_id != "LMaaS-Static-v0":  # whose first step is its last
-        env.step(np.zeros(4))
+        env.step(middle(env))
     copy = pickle.loads(pickle.dumps(env.unwrapped))
     assert data_equivalence([*random_steps(env, 6)], [*random_steps(copy, 6)], exact=True)
     assert data_equivalence(day(env, None), day(copy, None), exact=True)
@@ -150,7 +155,7 @@ def test_a_pickled_environment_continues_the_day_and_its_random_stream_exactly(e
 @every_id
 def test_step_needs_a_reset_before_the_first_day_and_after_the_last_period(env_id: str) -> None:
     env = make(env_id)
-    action = np.zeros(4)
+    action = middle(env)
     with pytest.raises(gym.error.ResetNeeded):
         env.step(action)
     env.reset(seed=0)
@@ -169,7 +174,7 @@ def test_a_spec_read_back_from_json_makes_the_same_environment(env_id: str) -> N
     assert env.spec is not None
     spec = EnvSpec.from_json(env.spec.to_json())
     assert spec == env.spec
-    steps = [[env.reset(seed=7), env.step(np.zeros(4))] for env in (env, gym.make(spec))]
+    steps = [[env.reset(seed=7), env.step(middle(env))] for env in (env, gym.make(spec))]
     assert data_equivalence(steps[0], steps[1], exact=True)
 
 
@@ -180,7 +185,7 @@ def test_ansi_and_rgb_array_draw_before_and_after_a_step(env_id: str) -> None:
     for env, drawn in ((table, texts), (picture, frames)):
         env.reset(seed=8)
         drawn.append(env.render())
-        env.step(np.zeros(4))
+        env.step(middle(env))
         drawn.append(env.render())
     assert all(isinstance(text, str) and text for text in texts)
     assert texts[0] != texts[1]

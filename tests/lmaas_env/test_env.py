@@ -96,8 +96,8 @@ def test_reward_is_profit_per_customer(scenario: str) -> None:
     env = LMaaSEnv(scenario)
     env.reset(seed=3)
     for _ in range(min(env.market.scenario.periods, 4)):
-        _, reward, _, _, info = env.step(ACTION)
-        assert reward == info["profit"] / (1000 if scenario == "city" else 24)
+        _, reward, _, _, info = env.step(ACTION[: env.market.catalogue.size])
+        assert reward == info["profit"] / {"city": 1000, "mini": 2}.get(scenario, 24)
         assert reward != 0.0
 
 
@@ -157,7 +157,7 @@ def test_what_a_step_returned_is_not_changed_by_later_steps() -> None:
 def test_info_can_be_written_as_json(env_id: str) -> None:
     env = gym.make(env_id)
     env.reset(seed=8)
-    *_, info = env.step(ACTION)
+    *_, info = env.step(ACTION[: env.unwrapped.market.catalogue.size])
     read = json.loads(json.dumps(info, default=lambda x: x.tolist()))
     assert list(read) == INFO_KEYS
     assert all(np.array_equal(read[name], info[name]) for name in INFO_KEYS)

@@ -31,7 +31,7 @@ def day_of(env_id: str, periods: int) -> Arrays:
     unwrapped: Any = env.unwrapped
     rows: list[dict[str, Any]] = []
     for _ in range(min(periods, unwrapped.market.scenario.periods)):
-        seen, reward, terminated, _, info = env.step(rng.uniform(-1.1, 0.2, 4).astype(np.float32))
+        seen, reward, terminated, _, info = env.step(rng.uniform(-1.1, 0.2, env.action_space.shape).astype(np.float32))
         row = {"observation": seen, "reward": reward, "terminated": terminated}
         rows.append(row | info | unwrapped.settlement._asdict() | unwrapped.state._asdict())
     return {"first_observation": observation} | {name: np.array([row[name] for row in rows]) for name in rows[0]}

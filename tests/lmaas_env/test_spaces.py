@@ -17,7 +17,9 @@ from lmaas_env.seeds import draw_days
 from lmaas_env.spaces import (
     action_from_prices,
     assumed_state,
+    menu_prices,
     observation_from_state,
+    posted_prices,
     prices_from_action,
     state_from_observation,
 )
@@ -82,6 +84,55 @@ def test_a_higher_action_never_posts_a_lower_price(actions: list[float], market:
 def test_neighbouring_float32_actions_post_rising_prices() -> None:
     actions = np.float32(0.3) + np.arange(64, dtype=np.float32) * np.float32(2.0**-24)
     assert (np.diff(prices_from_action(DAY, np.unique(actions))) > 0.0).all()
+
+
+def with_menu(count: int, floor: float = 1.0, cap: float = 40.0) -> Market:
+    return Market(dataclasses.replace(Scenario(), price_menu=count, price_floor=floor, price_cap=cap))
+
+
+MENUS = [with_menu(2), with_menu(5), with_menu(7, 0.07, 21.0), with_menu(1000)]
+
+
+@pytest.mark.parametrize("market", MENUS)
+def test_a_menu_holds_log_spaced_prices_with_both_ends(market: Market) -> None:
+    scenario, menu = market.scenario, menu_prices(market)
+    assert (menu[0], menu[-1]) == (scenario.price_floor, scenario.price_cap)
+    assert menu == pytest.approx(np.geomspace(menu[0], menu[-1], scenario.price_menu), rel=1e-12)
+    assert posted_prices(market, menu).tolist() == menu.tolist()  # to the bit, through float32 actions
+
+
+@given(action=ACTIONS, market=st.sampled_from(MENUS))
+def test_an_action_posts_the_menu_price_nearest_in_the_logarithm(action: np.ndarray, market: Market) -> None:
+    scenario, menu = market.scenario, menu_prices(market)
+    posted = prices_from_action(market, action)
+    assert np.isin(posted, menu).all()
+    without = Market(dataclasses.replace(scenario, price_menu=0))
+    distance = np.abs(np.log(prices_from_action(without, action)[..., None] / menu))
+    assert np.abs(np.log(posted / prices_from_action(without, action))) == pytest.approx(distance.min(-1), abs=1e-9)
+
+
+def test_a_price_halfway_between_two_on_the_menu_is_posted_as_the_higher() -> None:
+    market = with_menu(5)
+    assert prices_from_action(market, [-0.25, 0.25]).tolist() == menu_prices(market)[[2, 3]].tolist()
+
+
+def test_a_step_posts_menu_prices_and_a_public_seller_remembers_them() -> None:
+    scenario = dataclasses.replace(Scenario.preset("public"), price_menu=5)
+    env = LMaaSEnv(scenario)
+    env.reset(seed=0)
+    seen, *_, info = env.step([-0.9, -0.6, 0.6, 1.5])
+    assert info["prices"].tolist() == menu_prices(env.market)[[0, 1, 3, 4]].tolist()
+    assert seen[3:7].tolist() == [-1.0, -0.5, 0.5, 1.0]
+    assert info["clipped_share"] == 0.25
+
+
+def test_a_market_settles_any_price_and_has_no_menu_by_default() -> None:
+    market = with_menu(5)
+    state, draws = draw_days(market, [0])
+    settlement, _ = market.settle([[3.3, 4.4, 5.5, 6.6]], state, draws.at(0))
+    assert settlement.prices.tolist() == [[3.3, 4.4, 5.5, 6.6]]
+    with pytest.raises(ValueError, match="price_menu = 0: any price may be posted"):
+        menu_prices(DAY)
 
 
 @pytest.mark.parametrize("seeds", [None, [4, 5, 6]], ids=["scalar", "lanes"])

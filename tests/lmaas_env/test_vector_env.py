@@ -28,7 +28,7 @@ def same(one: Any, other: Any) -> bool:
 
 
 @pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])
-@pytest.mark.parametrize("env_id", ["LMaaS-v0", "LMaaS-Public-v0", "LMaaS-Static-v0"])
+@pytest.mark.parametrize("env_id", ["LMaaS-v0", "LMaaS-Public-v0", "LMaaS-Static-v0", "LMaaS-Mini-v0"])
 def test_lanes_equal_scalar_environments_day_after_day(env_id: str, mode: AutoresetMode) -> None:
     scenario = lmaas_env.ENVIRONMENTS[env_id]
     native = LMaaSVectorEnv(LANES, scenario=scenario, autoreset_mode=mode)
@@ -36,7 +36,7 @@ def test_lanes_equal_scalar_environments_day_after_day(env_id: str, mode: Autore
     rng = np.random.default_rng(0)
     assert data_equivalence(native.reset(seed=SEED), lanes.reset(seed=SEED))
     for _ in range(3 * native.market.scenario.periods + 5):
-        action = rng.uniform(-1.2, 1.2, (LANES, 4)).astype(np.float32)
+        action = rng.uniform(-1.2, 1.2, native.action_space.shape or ()).astype(np.float32)
         ours, theirs = native.step(action), lanes.step(action)
         for one, other in zip(ours[:4], theirs[:4], strict=True):
             assert same(one, other)

@@ -213,7 +213,7 @@ def test_sliders_stay_inside_the_valid_range_around_their_value(name: str) -> No
 def test_every_number_of_one_hour_has_a_control() -> None:
     shown = {name for group in explore_page.GROUPS.values() for name in group} | set(explore_page.MODEL_FIELDS)
     between = {"periods", "shadowing_memory", "shadowing_sigma", "demand_memory", "demand_sigma"}
-    between |= {"charge_start_min", "charge_start_max", "harvest", "harvest_spread"}
+    between |= {"charge_start_min", "charge_start_max", "harvest", "harvest_spread", "price_menu"}
     assert {name for name, field in explore_page.FIELDS.items() if "low" in field.metadata} == (
         shown - {"settlement"} | between
     )
@@ -222,7 +222,7 @@ def test_every_number_of_one_hour_has_a_control() -> None:
 def test_presets_that_are_alike_within_one_hour_say_so() -> None:
     labels = {name: explore_page._base_label(name, BASES) for name in BASES}
     assert labels["scarce"] == "scarce (one hour: as day)"
-    assert [name for name, label in labels.items() if label == name] == ["day", "static", "city"]
+    assert [name for name, label in labels.items() if label == name] == ["day", "static", "city", "mini"]
 
 
 def test_a_market_file_of_one_model_is_explored(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias, TypeGuard, cast
 from lmaas_agents import (
     IMP,
     CostPlus,
+    ExactSeller,
     FixedPrice,
     LookaheadIMP,
     PublicIMP,
@@ -48,6 +49,7 @@ SELLERS: dict[str, Callable[[Market], Seller]] = {
     "fixed": FixedPrice,
     "cost-plus": CostPlus,
     "random": RandomPrice,
+    "exact": ExactSeller,
 }
 
 
