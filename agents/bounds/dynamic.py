@@ -27,6 +27,7 @@ from lmaas_env.customers.strategies import RSR
 from lmaas_env.engine.terms import Terms
 from lmaas_env.market import Market
 from lmaas_env.seeds import draw_days, tuning_seeds
+from lmaas_env.spaces import menu_prices
 from lmaas_env.state import Draws, State
 from lmaas_env.types import BoolArray, FloatArray, IntArray
 
@@ -44,7 +45,7 @@ class Effort(NamedTuple):
     charges : int
         Cells of every battery.
     prices, proof_prices : int
-        Cells of every model's price, powers of two: in the descent and in the certificate.
+        Cells of every model's price, powers of two: in the descent and in the certificate. A menu needs none.
     steps, renewals : int
         Of the descent, and searches for new prices during it.
     boxes : int
@@ -261,11 +262,20 @@ def _checked(market: Market, effort: Effort) -> Effort:
 
 
 def _price_cells(market: Market, count: int) -> tuple[FloatArray, IntArray]:
-    """Return points of a logarithmic price grid (J + 1,), and the points at the ends of its cells (2, J)."""
+    """Return prices that cut the range into J cells, and which of them lie at the ends of each cell (2, J).
+
+    Where the scenario has a menu, each of its prices is a cell, the last one as often as it takes to a power of two.
+    """
     scenario = market.scenario
+    if scenario.price_menu:
+        menu = menu_prices(market)
+        leaves = max(2, 1 << (menu.size - 1).bit_length())
+        own = np.minimum(np.arange(leaves, dtype=np.int64), menu.size - 1)
+        return menu, np.stack([own, own])
     grid = np.geomspace(scenario.price_floor, scenario.price_cap, count + 1)
     grid[0], grid[-1] = scenario.price_floor, scenario.price_cap
-    return grid, np.stack([np.arange(count), np.arange(1, count + 1)])
+    points = np.arange(count + 1, dtype=np.int64)
+    return grid, np.stack([points[:-1], points[1:]])
 
 
 def _responses(market: Market, day: KnownDay, t: int, grid: FloatArray) -> Responses:

@@ -30,8 +30,8 @@ class Responses(NamedTuple):
         Rented if the model is selected.
     use : (M, J + 1, N), Wh
         Used by a rental with ample charge; with charge b, min(b, use).
-    hours_slope, use_slope : (2, M, J, N), h^2/$ and Wh h/$
-        Largest rate at which hours and use fall in the price within a cell: with ample charge, and with any.
+    hours_slope, use_slope : (2, M, J + 1, N), h^2/$ and Wh h/$
+        Largest rate at which hours and use fall in the price from a point to the next: with ample charge, and with any.
     hours_per_energy : (M, N), h/Wh
         Least rate at which hours rise with a charge that is too small.
     """
@@ -114,11 +114,11 @@ def _least_use(terms: Terms, m: int, hours: FloatArray, faded: BoolArray) -> Flo
 def _slopes(terms: Terms, faded: BoolArray, grid: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return ``hours_slope`` and ``use_slope``: a slot's hours V / (beta + c) - 1 / (kappa q) fall by V / (beta + c)^2.
 
-    An open slot counts; with ample charge, only if it is not full in the whole cell.
+    An open slot counts; with ample charge, only if it is not full up to the next point.
     """
-    models, (slots, customers), cells = terms.setup_cost.shape[0], terms.task_value.shape, grid.size - 1
-    hours_slope, use_slope = np.zeros((2, models, cells, customers)), np.zeros((2, models, cells, customers))
-    low, high = grid[:-1, None], grid[1:, None]
+    models, (slots, customers), points = terms.setup_cost.shape[0], terms.task_value.shape, grid.size
+    hours_slope, use_slope = np.zeros((2, models, points, customers)), np.zeros((2, models, points, customers))
+    low, high = grid[:, None], np.append(grid[1:], grid[-1])[:, None]
     for m in range(models):
         for slot in range(slots):
             s, n = np.where(faded[slot], 1, 0), np.arange(customers, dtype=np.int64)

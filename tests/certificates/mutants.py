@@ -31,6 +31,10 @@ STARTS = "lmaas_agents.imp.multistart"
 TABLE = "lmaas_agents.imp.price_table"
 SNAP = "lmaas_agents.learned.snap"
 AHEAD = "lmaas_agents.lookahead"
+BRACKETS = "lmaas_agents.bounds.brackets"
+RESPONSES = "lmaas_agents.bounds.responses"
+DYNAMIC = "lmaas_agents.bounds.dynamic"
+TREE = "lmaas_agents.bounds.price_tree"
 BOXES = "lmaas_agents.search.price_boxes"
 STATIC = "lmaas_env.customers.static_robust"
 OBSERVATION = "lmaas_env.engine.observation"
@@ -49,6 +53,9 @@ BATCH = "a_batch_equals_one_problem_at_a_time"
 MASK = "a_reset_mask_touches_its_lanes_only"
 DAY = "an_opened_day_is_that_of_the_environment"
 BLOCKS = "blocks_are_bounded"
+BRACKETED = "brackets_bound_what_customers_bring"
+SUMMED = "bracket_sums_bound_every_hour_of_every_seller"
+BEST_LEAF = "price_boxes_are_searched_to_the_best_leaf"
 BOXED = "boxes_of_prices_are_bounded"
 SELECTS = "customers_select_the_first_best_model_or_none"
 DRAWS = "draws_have_the_scenarios_probabilities"
@@ -503,6 +510,93 @@ GROUPS: dict[str, list[Mutant]] = {
                 "one fade pattern is forgotten",
                 "for slot in range(slots - 1, -1, -1):",
                 "for slot in range(slots - 1, 0, -1):",
+            ),
+        ),
+    ],
+    "the bound on the dynamic game": [
+        *_of(
+            RESPONSES,
+            BRACKETED,
+            (
+                "customers rent as if no slot faded",
+                "rented_fades = np.ascontiguousarray(faded.T) if",
+                "rented_fades = np.ascontiguousarray(0 * faded.T).astype(bool) if",
+            ),
+            ("a slot too few fades in the worst case", "order < terms.fade_budget", "order < terms.fade_budget - 1"),
+            (
+                "planned hours use as much as they are long",
+                "return terms.power[0, m] * np.maximum(hours.sum(axis=0) - lost, 0.0)",
+                "return terms.power[1, m] * (hours.sum(axis=0) + lost)",
+            ),
+        ),
+        *_of(
+            BRACKETS,
+            BRACKETED,
+            ("energy used is rounded up", "least_use = max(use[high, n],", "least_use = max(use[low, n],"),
+            ("revenue is rounded down", "margin = max(right - costs", "margin = max(left - costs"),
+            (
+                "hours are those of the higher price",
+                "room.hours[k] = min(hours[low, n, k],",
+                "room.hours[k] = min(hours[high, n, k],",
+            ),
+            ("hours are those of the lower charge", "margin * (hours[k + 1]", "margin * (hours[k]"),
+            (
+                "a charge is worth what it is before the hour",
+                "found = sale + later - values[k]",
+                "found = sale + values[k] - values[k]",
+            ),
+            ("the next hour's charge has no harvest", "i, max(b - use, 0.0) + harvest)", "i, max(b - use, 0.0))"),
+        ),
+        *_of(
+            TREE,
+            BRACKETED,
+            (
+                "W is rounded down where a model may win",
+                "most[m, leaves + j, k, n] = _above(responses.worst[m, low, k + 1, n])",
+                "most[m, leaves + j, k, n] = _above(responses.worst[m, low, k, n])",
+            ),
+            (
+                "W is rounded up where a model is sure to win",
+                "_below(responses.worst[m, high, k, n])",
+                "_below(responses.worst[m, low, k + 1, n])",
+            ),
+            (
+                "nobody may abstain",
+                "where(sure[i] > SELECTION_THRESHOLD, -1e30, none[i])",
+                "where(sure[i] > -1e30, -1e30, none[i])",
+            ),
+        ),
+        *_of(
+            TREE,
+            SUMMED,
+            (
+                "a node holds its left cells only",
+                "max(bracket[m, 2 * i, k, n], bracket[m, 2 * i + 1, k, n])",
+                "bracket[m, 2 * i, k, n]",
+            ),
+        ),
+        *_of(
+            TREE,
+            BEST_LEAF,
+            (
+                "a box that is left open is forgotten",
+                "closed = max(closed, frontier.bounds[0])",
+                "closed = max(closed, -1e30)",
+            ),
+            ("right halves are lost", "nodes[best_m] = 2 * node + half", "nodes[best_m] = 2 * node"),
+        ),
+        *_of(
+            DYNAMIC,
+            SUMMED,
+            (
+                "rentals are thought to leave some charge",
+                "low, high = np.minimum(day.harvest[t], capacity),",
+                "low, high = np.minimum(day.harvest[t] + 0.5 * low, capacity),",
+            ),
+            (
+                "the battery of a customer that rents nothing stays as it is",
+                "np.minimum(high + day.harvest[t], capacity)",
+                "np.minimum(high, capacity)",
             ),
         ),
     ],

@@ -6,7 +6,16 @@ code is broken on purpose. Every check compares the code with a second writing, 
 
 from __future__ import annotations
 
-from tests.certificates.checks import environments, lookahead, periods, pricing, selecting, spaces, static_robust
+from tests.certificates.checks import (
+    bounds,
+    environments,
+    lookahead,
+    periods,
+    pricing,
+    selecting,
+    spaces,
+    static_robust,
+)
 
 CHECKS = [
     *selecting.CHECKS,
@@ -15,5 +24,6 @@ CHECKS = [
     *environments.CHECKS,
     *pricing.CHECKS,
     *lookahead.CHECKS,
+    *bounds.CHECKS,
     *static_robust.CHECKS,
 ]
