@@ -128,9 +128,10 @@ def dynamic_bound(
     Raises
     ------
     ValueError
-        If a number of the effort is out of its range, customers do not select by RSR or they differ between lanes.
+        As `check_effort`.
     """
-    work = _checked(market, effort or Effort())
+    work = effort or Effort()
+    check_effort(market, work)
     began = time.process_time()
     scenario, catalogue = market.scenario, market.catalogue
     costs = Costs(catalogue.serving_cost, catalogue.adaptation_cost)
@@ -242,12 +243,18 @@ def known_day(market: Market, state: State, draws: Draws, charges: int) -> Known
     return day
 
 
-def _checked(market: Market, effort: Effort) -> Effort:
-    """Return the effort, refuse what the bound does not hold for."""
+def check_effort(market: Market, effort: Effort) -> None:
+    """Refuse a market that the bound does not hold for, or an effort with a number out of its range.
+
+    Raises
+    ------
+    ValueError
+        If the customers do not select by RSR, or differ between days or lanes; or a number is out of its range.
+    """
     if not isinstance(market.customers, RSR):
         raise ValueError(f"customers = {type(market.customers).__name__}: the bound holds for those that select by RSR")
-    if market.population.distance.ndim > 1:
-        raise ValueError("the market has a population per lane; bound the days of one at a time (`seeds.of_one_day`)")
+    if market.population.distance.ndim > 1 or market.scenario.resample_population != "never":
+        raise ValueError("customers differ between days or lanes: bound one day at a time (`seeds.of_one_day`)")
     for name, low in (("charges", 1), ("steps", 0), ("renewals", 1), ("boxes", 1)):
         value = getattr(effort, name)
         if value < low:
@@ -258,7 +265,6 @@ def _checked(market: Market, effort: Effort) -> Effort:
             raise ValueError(f"{name} = {value} must be a power of two >= 2")
     if not 0.0 <= effort.gap < np.inf:
         raise ValueError(f"gap = {effort.gap} must be >= 0 and finite")
-    return effort
 
 
 def _price_cells(market: Market, count: int) -> tuple[FloatArray, IntArray]:

@@ -29,7 +29,8 @@ class Responses(NamedTuple):
     hours : (M, J + 1, N, K + 1)
         Rented if the model is selected.
     use : (M, J + 1, N), Wh
-        Used by a rental with ample charge; with charge b, min(b, use).
+        Used by a rental with ample charge; with charge b, min(b, use). 0 for customers that keep a plan, which makes
+        their bound loose in markets of several hours.
     hours_slope, use_slope : (2, M, J + 1, N), h^2/$ and Wh h/$
         Largest rate at which hours and use fall in the price from a point to the next: with ample charge, and with any.
     hours_per_energy : (M, N), h/Wh
@@ -80,13 +81,13 @@ def responses(terms: Terms, faded: BoolArray, settlement: str, nodes: FloatArray
         else:
             worst[m] = worst_case(at_nodes, model, price, rented).reshape(worst[m].shape)
         hours[m] = rented.sum(axis=0).reshape(grid.size, points, customers).transpose(0, 2, 1)
-        own_price, own_hours = price[:, :customers].copy(), np.empty((slots, grid.size, customers))
-        _, used = solve_recourse(ample, model, own_price, rented_fades, own_hours)
-        use[m] = used if settlement == "recourse" else _least_use(terms, m, own_hours, faded)
+        if settlement == "recourse":
+            own_price, no_hours = np.ascontiguousarray(price[:, :customers]), np.empty((0, grid.size, customers))
+            use[m] = solve_recourse(ample, model, own_price, rented_fades, no_hours)[1]
     hours_slope, use_slope = _slopes(terms, rented_fades, grid)
-    if settlement == "plan":
-        use_slope = terms.power[0][:, None, :] * hours_slope
-    hours_per_energy = 1.0 / terms.power.max(axis=0) if settlement == "recourse" else np.zeros((models, customers))
+    hours_per_energy = 1.0 / terms.power.max(axis=0)
+    if settlement == "plan":  # how much a plan uses depends on fades in a way that is not worth a bound
+        use[:], hours_slope[0], hours_per_energy[:] = 0.0, hours_slope[1], 0.0
     return Responses(grid, worst, hours, use, hours_slope, use_slope, hours_per_energy)
 
 
@@ -103,12 +104,6 @@ def _repeated(terms: Terms, count: int) -> Terms:
         np.tile(terms.power, count),
         np.tile(terms.max_hours, count),
     )
-
-
-def _least_use(terms: Terms, m: int, hours: FloatArray, faded: BoolArray) -> FloatArray:
-    """Return the energy (J, N) that planned hours (L, J, N) use at least: at nominal power, cut where a slot fades."""
-    lost = np.where(faded.T, np.maximum(terms.max_hours[0, m] - terms.max_hours[1, m], 0.0), 0.0).sum(axis=0)
-    return terms.power[0, m] * np.maximum(hours.sum(axis=0) - lost, 0.0)
 
 
 def _slopes(terms: Terms, faded: BoolArray, grid: FloatArray) -> tuple[FloatArray, FloatArray]:

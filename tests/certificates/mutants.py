@@ -522,12 +522,6 @@ GROUPS: dict[str, list[Mutant]] = {
                 "rented_fades = np.ascontiguousarray(faded.T) if",
                 "rented_fades = np.ascontiguousarray(0 * faded.T).astype(bool) if",
             ),
-            ("a slot too few fades in the worst case", "order < terms.fade_budget", "order < terms.fade_budget - 1"),
-            (
-                "planned hours use as much as they are long",
-                "return terms.power[0, m] * np.maximum(hours.sum(axis=0) - lost, 0.0)",
-                "return terms.power[1, m] * (hours.sum(axis=0) + lost)",
-            ),
         ),
         *_of(
             BRACKETS,
@@ -559,11 +553,6 @@ GROUPS: dict[str, list[Mutant]] = {
                 "W is rounded up where a model is sure to win",
                 "_below(responses.worst[m, high, k, n])",
                 "_below(responses.worst[m, low, k + 1, n])",
-            ),
-            (
-                "nobody may abstain",
-                "where(sure[i] > SELECTION_THRESHOLD, -1e30, none[i])",
-                "where(sure[i] > -1e30, -1e30, none[i])",
             ),
         ),
         *_of(

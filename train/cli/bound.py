@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from lmaas_agents.bounds import (
     Effort,
+    check_effort,
     clairvoyant_profit,
     day_bound,
     dynamic_bound,
@@ -113,6 +114,7 @@ def bound(args: Bound) -> list[SellerRow]:
     """Bound days as `Bound` says and return a row per seller."""
     market = Market(Scenario.load(args.scenario), seed=args.population_seed)
     effort = Effort(args.charges, args.prices, args.proof_prices, args.steps)
+    check_effort(market, effort)
     seeds = held_out_seeds(args.days)
     if args.jobs < 1 or args.start_days < 0:
         raise ValueError(f"jobs = {args.jobs} must be >= 1, start_days = {args.start_days} must be >= 0")

@@ -25,7 +25,7 @@ def opened(settlement: str, seed: int) -> tuple[Market, State, Draws, KnownDay, 
     costs = ("serving_cost", "adaptation_cost", "training_cost", "setup_cost")
     whole = market_of().scenario
     two = {name: getattr(whole, name)[1:3] for name in (*names, *costs)}
-    market = market_of(seed, settlement=settlement, price_cap=20.0, price_floor=2.0, harvest=0.1, **two)
+    market = market_of(seed, settlement=settlement, price_cap=200.0, price_floor=2.0, harvest=0.1, **two)
     states, draws = days_of(market, 1, seed)
     state, own = State(0, *(array[0] for array in states[1:])), draws.at((slice(None), 0))
     day, rng = known_day(market, state, own, CHARGES), np.random.default_rng(seed)
@@ -57,7 +57,7 @@ def brackets_bound_what_customers_bring() -> None:
             most, least, bracket = (table.reshape(2, 32, CHARGES, 4) for table in tables[:3])
             none, state = tables.none.reshape(CHARGES, 4), first
             for hour in range(t):
-                state = market.settle(np.array([20.0, 20.0]), state, draws.at(hour))[1]
+                state = market.settle(np.array([200.0, 200.0]), state, draws.at(hour))[1]
             for trial in range(40):
                 leaf, k = rng.integers(0, 16, 2), rng.integers(0, CHARGES, 4)
                 of_price, of_charge = ((1e-6, 1.0 - 1e-6)[it] for it in (trial % 2, trial // 2 % 2))
