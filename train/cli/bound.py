@@ -23,6 +23,7 @@ from lmaas_agents.bounds import (
     mean_energy_value,
 )
 from lmaas_train.cli.tables import Column, dollars, table
+from lmaas_train.evaluation.bound_figure import bound_figure
 from lmaas_train.evaluation.evaluate import evaluate
 from lmaas_train.evaluation.statistics import Estimate, mean_estimate, normalised_score
 from lmaas_train.progress import bars
@@ -31,6 +32,7 @@ from rich.console import Console
 
 from lmaas_env import Market
 from lmaas_env.files import write_whole
+from lmaas_env.render import drawing
 from lmaas_env.scenario import Scenario
 from lmaas_env.seeds import draw_days, held_out_seeds
 from lmaas_env.state import Draws, State
@@ -151,6 +153,16 @@ def bound(args: Bound) -> list[SellerRow]:
     cells = [(*row, clairvoyant[i], *(profits[name][i] for name in profits)) for i, row in enumerate(rows)]
     write_whole(out / "days.csv", csv_text((*DayRow._fields, "clairvoyant", *profits), cells))
     write_whole(out / "sellers.csv", csv_text(SellerRow._fields, found))
+    drawing.save_both(
+        bound_figure(
+            market.scenario.name,
+            profits,
+            np.array([row.bound for row in rows]),
+            np.array([row.personalised for row in rows]),
+            _paths(out / "descent.csv", seeds),
+        ),
+        out / "figure.png",
+    )
     text = summary(market.scenario.name, rows, found, profits[best], clairvoyant)
     write_whole(out / "summary.md", text)
     write_origin(out)
@@ -169,7 +181,9 @@ def bound(args: Bound) -> list[SellerRow]:
             note="score: IMP earns 0, the bound 1",
         )
     )
-    console.print(f"files in {out}: days.csv, sellers.csv, descent.csv, summary.md", highlight=False, soft_wrap=True)
+    console.print(
+        f"files in {out}: days.csv, sellers.csv, descent.csv, summary.md, figure.png", highlight=False, soft_wrap=True
+    )
     return found
 
 
@@ -252,6 +266,16 @@ def _append(path: Path, headings: Sequence[str], rows: Sequence[Sequence[object]
     """Add rows to a CSV file, which is written whole."""
     text = csv_text(headings, rows)
     write_whole(path, path.read_text() + text.partition("\n")[2] if path.exists() else text)
+
+
+def _paths(path: Path, seeds: Sequence[int]) -> list[FloatArray]:
+    """Return seconds and estimate (steps, 2) of each day's descent."""
+    with path.open() as file:
+        steps = list(csv.DictReader(file))
+    return [
+        np.array([(float(it["seconds"]), float(it["estimate"])) for it in steps if int(it["day_seed"]) == seed])
+        for seed in seeds
+    ]
 
 
 def _seller_row(name: str, profit: FloatArray, imp: FloatArray, rows: Sequence[DayRow]) -> SellerRow:
