@@ -374,12 +374,8 @@ def _shares(row: Mapping[str, str], best: float) -> tuple[str, str]:
 
 
 def _bound(scenario: str) -> float:
-    """Return the mean bound on any seller's day, over the bounded days."""
-    bounds = [
-        float(row["profit"])
-        for row in _csv("ahead/days.csv")
-        if (row["scenario"], row["population"], row["seller"]) == (scenario, "0", "bound")
-    ]
+    """Return the mean certified bound on any seller's day; it does not depend on what sellers see."""
+    bounds = [float(row["bound"]) for row in _csv(f"bound/{'day' if scenario == 'public' else scenario}/days.csv")]
     return sum(bounds) / len(bounds)
 
 
