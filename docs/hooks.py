@@ -247,6 +247,17 @@ def returns() -> str:
     return table(("scenario", "random", "IMP", "best known", "bound"), rows)
 
 
+def bounded() -> str:
+    """Return each scenario's certified bound, in $ a day, and the shares of it that sellers earn."""
+    rows: list[list[str]] = []
+    for folder in sorted((ROOT / "benchmarks/bound").iterdir()):
+        found = _sellers(f"bound/{folder.name}/sellers.csv")
+        days = _csv(f"bound/{folder.name}/days.csv")
+        shares = [_interval(found[seller], "share", "{:.3f}") for seller in ("lookahead", "imp", "fixed")]
+        rows.append([f"`{folder.name}`", str(len(days)), f"{_bound(folder.name):,.0f}", *shares])
+    return table(("scenario", "days", "bound, $ a day", "look-ahead IMP", "IMP", "fixed"), rows)
+
+
 def ablation() -> str:
     """Return the learned sellers of `day` with parts of the recipe left out, with and without the local search."""
     refined, plain = (_sellers(f"learned/{folder}/table.csv") for folder in ("ablation", "ablation-no-search"))
@@ -324,6 +335,7 @@ GENERATED: Mapping[str, Callable[..., str]] = {
     "evaluated": evaluated,
     "headline": headline,
     "returns": returns,
+    "bounded": bounded,
     "ablation": ablation,
     "from_scratch": from_scratch,
     "welfare": welfare,

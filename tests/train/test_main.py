@@ -60,7 +60,7 @@ def scenario_commands() -> list[str]:
 
 def test_presets_are_listed_alike_in_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     commands = scenario_commands()
-    market_commands = {"price", "scenario init", "train", "compare", "evaluate", "watch", "explore"}
+    market_commands = {"price", "scenario init", "train", "compare", "evaluate", "watch", "explore", "bound"}
     assert market_commands | {"study ahead", "study energy-value", "study off-policy"} == set(commands)
     for name in commands:
         shown = " ".join(shown_help(name, capsys).replace("│", "").split())

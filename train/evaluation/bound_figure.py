@@ -54,7 +54,9 @@ def bound_figure(
     share = profits[best].sum() / bound.sum()
     figure = new_figure(10.0, 4.4, dpi=150)
     figure.set_layout_engine("constrained", w_pad=0.08, h_pad=0.06)
-    title = f"{short(scenario, 24)}: {seller_label(best)} earns {share:.1%} of what any seller could, proven"
+    title = (
+        f"{short(scenario, 24)}: {seller_label(best)} earns at least {100 * share:.1f} % of the best possible profit"
+    )
     figure.suptitle(title, x=0.01, ha="left", size=LARGE, weight="bold", parse_math=False)
     left, right = figure.subplots(1, 2, width_ratios=(1.5, 1.0))
 

@@ -108,7 +108,7 @@ def _value(nodes: FloatArray, values: FloatArray, charge: FloatArray) -> FloatAr
 def fine_cells_leave_little_above_what_customers_bring() -> None:
     """In a narrow cell of prices, and at the known charge of the first hour, the sum of brackets is nearly reached."""
     market, state, draws, day, values = opened("recourse", 3)
-    leaves = 512
+    leaves = 2048
     grid, tables = tables_of(market, day, values, 0, leaves, 1)
     scratch, rng, gaps = np.empty((2, tables.none.size), dtype=np.float32), np.random.default_rng(0), []
     for _ in range(20):
