@@ -88,7 +88,7 @@ def test_the_mean_energy_value_rises_with_the_charge_and_ends_with_the_day() -> 
 
 @pytest.mark.heavy
 def test_the_bound_is_close_to_the_optimum_of_100_mini_markets() -> None:
-    effort, earned, bounded = Effort(charges=16, steps=60, renewals=6), 0.0, 0.0
+    effort, earned, bounded = Effort(charges=48, steps=400), 0.0, 0.0
     for market in mini_markets(100):
         seller = ExactSeller(market)
         for state, draws in days_of(market, 2):
