@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 from lmaas_agents.bounds.responses import Responses
 
 from lmaas_env.engine.jit import kernel
@@ -53,6 +54,13 @@ class Room(NamedTuple):
     trial: FloatArray
     trial_charge: FloatArray
     hours: FloatArray
+
+
+@kernel
+def new_room(cells: int) -> Room:
+    """Return room for the cells of one customer and model."""
+    empty = np.empty(cells)
+    return Room(empty, empty.copy(), empty.copy(), empty.copy(), empty.copy(), np.empty(cells + 1))
 
 
 @kernel
@@ -124,7 +132,7 @@ def _fill(
         bracket[k], b, tried = IMPOSSIBLE, low, 0
         while True:
             sale = margin * (hours[k + 1] - per_energy * max(needed - b, 0.0)) - cost
-            later = value_at(next_nodes, next_values, i, max(b - use, 0.0) + harvest)
+            later = _value_at(next_nodes, next_values, i, max(b - use, 0.0) + harvest)
             found = sale + later - values[k] - slope * (b - low)
             if found > bracket[k]:
                 bracket[k], charge[k] = found, b
@@ -143,7 +151,7 @@ def _fill(
 
 
 @kernel
-def value_at(nodes: FloatArray, values: FloatArray, i: int, charge: float) -> float:
+def _value_at(nodes: FloatArray, values: FloatArray, i: int, charge: float) -> float:
     """Return the value at a charge in cell i or above: linear between nodes, constant beyond the first and last."""
     i, part = _place(nodes, i, charge)
     return values[i] + part * (values[i + 1] - values[i])

@@ -12,8 +12,8 @@ import time
 from typing import NamedTuple
 
 import numpy as np
-from lmaas_agents.bounds.brackets import Costs, Hour, add_slopes, fill_no_sale, fill_sales
-from lmaas_agents.bounds.price_tree import Tables, ascend, fill_tables, new_room, search_boxes, total
+from lmaas_agents.bounds.brackets import Costs, Hour, add_slopes, fill_no_sale, fill_sales, new_room
+from lmaas_agents.bounds.price_tree import fill_tables, renew_pool, search_boxes
 from lmaas_agents.bounds.responses import Responses
 
 from lmaas_env.engine.jit import kernel
@@ -23,7 +23,6 @@ from lmaas_env.types import FloatArray, IntArray
 POOL = 64  # price boxes of an hour
 STARTS = 4  # of the pool, from which new ones are searched
 RANDOM_STARTS = 4
-STRIDE = 8  # leaves between trials of the search along one price
 PARTS = 2  # of a price cell
 BOXES = 20_000  # split in search for new prices
 FOUND, SLACK = 3, 1.0  # boxes that such a search returns at most, and $ by which they may fall short of the best
@@ -192,29 +191,6 @@ def _distinct(pool: IntArray, leaves: int) -> tuple[IntArray, IntArray]:
                 count += 1
             place[p, m] = seen[j]
     return leaf, place
-
-
-@kernel
-def renew_pool(tables: Tables, pool: IntArray, starts: IntArray) -> FloatArray:
-    """Search from every start (S, M), put what is better into the pool (P, M), and return the sums (P,) of its boxes.
-
-    Leaves are counted from 0 on.
-    """
-    boxes, models = pool.shape
-    leaves, scratch = tables.most.shape[1] // 2, np.empty((2, tables.none.shape[0]), dtype=np.float32)
-    sums, nodes = np.empty(boxes), np.empty(models, dtype=np.int64)
-    for p in range(boxes):
-        sums[p] = total(tables, pool[p] + leaves, scratch)
-    for start in range(starts.shape[0]):
-        nodes[:] = starts[start] + leaves
-        found = ascend(tables, nodes, STRIDE, scratch)
-        is_new = True
-        for p in range(boxes):
-            is_new &= (pool[p] != nodes - leaves).any()
-        worst = sums.argmin()
-        if is_new and found > sums[worst]:
-            pool[worst], sums[worst] = nodes - leaves, found
-    return sums
 
 
 class Adam:

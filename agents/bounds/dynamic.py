@@ -18,23 +18,22 @@ from typing import NamedTuple
 
 import numpy as np
 from lmaas_agents.bounds.brackets import Costs, Hour
-from lmaas_agents.bounds.descent import Step, descend, renew_pool
-from lmaas_agents.bounds.price_tree import fill_tables, search_boxes
+from lmaas_agents.bounds.descent import Step, descend
+from lmaas_agents.bounds.known_day import KnownDay, known_day
+from lmaas_agents.bounds.price_tree import fill_tables, renew_pool, search_boxes
 from lmaas_agents.bounds.responses import Responses, responses
 from lmaas_agents.lookahead import SHARES, plan_day
 
 from lmaas_env.customers.strategies import RSR
-from lmaas_env.engine.terms import Terms
 from lmaas_env.market import Market
 from lmaas_env.seeds import draw_days, tuning_seeds
 from lmaas_env.spaces import menu_prices
 from lmaas_env.state import Draws, State
-from lmaas_env.types import BoolArray, FloatArray, IntArray
+from lmaas_env.types import FloatArray, IntArray
 
-SPACING = 3.0  # cells of the charge grow with this power: customers of little charge choose differently
-PARTS = 4  # of a price cell in the certificate
-NEARBY = np.geomspace(1e-4, 0.7, 24)  # changes of the logarithm of a price that a clairvoyant seller tries
-STARTS = 8  # of the search for good prices before the branch and bound
+ROUNDING = 1e-12  # relative, more than that of a sum over the hours
+PROOF_PARTS = 4  # of a price cell
+PROOF_STARTS = 8  # of the search for good prices before the branch and bound
 
 
 class Effort(NamedTuple):
@@ -90,24 +89,6 @@ class DayBound(NamedTuple):
     descent: tuple[Step, ...]
 
 
-class KnownDay(NamedTuple):
-    """A day whose draws are known, hour by hour.
-
-    Attributes
-    ----------
-    terms : list of H Terms
-    faded : list of H arrays (N, L) bool
-    harvest : list of H arrays (N,), Wh
-    nodes : list of H + 1 arrays (N, K + 1), Wh
-        Cells of the charges that can be reached; one cell at the first hour and after the last.
-    """
-
-    terms: list[Terms]
-    faded: list[BoolArray]
-    harvest: list[FloatArray]
-    nodes: list[FloatArray]
-
-
 def dynamic_bound(
     market: Market, state: State, draws: Draws, effort: Effort | None = None, start: FloatArray | None = None
 ) -> DayBound:
@@ -133,25 +114,17 @@ def dynamic_bound(
     work = effort or Effort()
     check_effort(market, work)
     began = time.process_time()
-    scenario, catalogue = market.scenario, market.catalogue
-    costs = Costs(catalogue.serving_cost, catalogue.adaptation_cost)
-    training = float(scenario.periods * catalogue.training_cost.sum())
-    day = known_day(market, state, draws, work.charges)
-
-    first = plan_day(market).energy_value if start is None else start
-    capacity = market.population.capacity
-    values = [_at_nodes(first[t], nodes / capacity[:, None]) for t, nodes in enumerate(day.nodes[:-1])]
-    grid, cells = _price_cells(market, work.prices)
-    known = [_responses(market, day, t, grid) for t in range(scenario.periods)]
-    values, path = descend(known, _hours(day, values), costs, cells, work.steps, work.renewals)
+    day, costs = known_day(market, state, draws, work.charges), _costs(market)
+    training = float(market.scenario.periods * market.catalogue.training_cost.sum())
+    values, path = _descend(market, day, work, plan_day(market).energy_value if start is None else start)
     middle = time.process_time()
 
     grid, cells = _price_cells(market, work.proof_prices)
-    by_hour = np.empty(scenario.periods)
+    by_hour = np.empty(market.scenario.periods)
     for t, hour in enumerate(_hours(day, values)):
         by_hour[t] = _certified(_responses(market, day, t, grid), hour, costs, cells, work)
     return DayBound(
-        certified=float(by_hour.sum()) * (1.0 + 1e-12) - training,
+        certified=float(by_hour.sum() + ROUNDING * (np.abs(by_hour).sum() + training)) - training,
         estimate=min(step.value for step in path) - training,
         by_hour=by_hour,
         nodes=tuple(day.nodes[:-1]),
@@ -162,85 +135,36 @@ def dynamic_bound(
 
 
 def mean_energy_value(market: Market, days: int, effort: Effort | None = None) -> FloatArray:
-    """Return the energy values of the bound in the mean of tuning days, (H + 1, N, len(SHARES)) $.
+    """Return the energy values that the descents of tuning days end with, in their mean, (H + 1, N, len(SHARES)) $.
 
-    They are a good start for the bound of any day, and a charge on energy for look-ahead IMP.
+    A good start for the bound of any day. They are 0 at the first hour, whose charge is known, and after the last.
+
+    Raises
+    ------
+    ValueError
+        As `check_effort`.
     """
+    work = effort or Effort()
+    check_effort(market, work)
     states, draws = draw_days(market, tuning_seeds(days))
-    plan, capacity = plan_day(market).energy_value, market.population.capacity
+    start, capacity = plan_day(market).energy_value, market.population.capacity
     total = np.zeros((market.scenario.periods + 1, market.population.size, SHARES.size))
     for lane in range(days):
         state = State(0, *(array[lane] for array in states[1:]))
-        bound = dynamic_bound(market, state, draws.at((slice(None), lane)), effort, plan)
-        for t, (nodes, values) in enumerate(zip(bound.nodes, bound.values, strict=True)):
+        day = known_day(market, state, draws.at((slice(None), lane)), work.charges)
+        for t, values in enumerate(_descend(market, day, work, start)[0]):
             for n in range(len(capacity)):
-                total[t, n] += np.interp(SHARES * capacity[n], nodes[n], values[n])
-    total[0] = total[1]  # the first hour's charge is known, so that its energy value is of no use to the bound
+                total[t, n] += np.interp(SHARES * capacity[n], day.nodes[t][n], values[n])
     return total / days
 
 
-def clairvoyant_profit(market: Market, state: State, draws: Draws, prices: FloatArray, rounds: int = 3) -> float:
-    """Return the profit of good prices for a day whose draws are known, $: a lower end for what foresight can earn.
-
-    One price after the other is replaced by the best of many near it, the rest of the day being sold at the other
-    prices as they stand. What is left between this profit and the bound, nobody may be able to earn.
-
-    Parameters
-    ----------
-    market : Market
-    state : State
-        At the start of the day (one lane).
-    draws : Draws
-        Of its H periods, with a leading axis of H.
-    prices : (H, M), $/h
-        To start from, such as those that a seller posted on that day.
-    rounds : int
-        Passes over all prices of the day.
-    """
-    scenario = market.scenario
-    steps = np.concatenate([-NEARBY, [0.0], NEARBY])
-    lanes, posted = len(steps), np.array(prices, dtype=np.float64)
-    every = draws.at(np.repeat(np.arange(scenario.periods)[:, None], lanes, axis=1))
-    best = -np.inf
-    for _ in range(rounds):
-        now, earned = state, 0.0
-        for t in range(scenario.periods):
-            first = State(t, *(np.repeat(array[None], lanes, axis=0) for array in now[1:]))
-            for m in range(market.catalogue.size):
-                trial = np.repeat(posted[None], lanes, axis=0)
-                trial[:, t, m] = np.clip(posted[t, m] * np.exp(steps), scenario.price_floor, scenario.price_cap)
-                profit, lane = np.zeros(lanes), first
-                for hour in range(t, scenario.periods):
-                    settlement, lane = market.settle(trial[:, hour], lane, every.at(hour))
-                    profit += settlement.profit
-                chosen = int(np.argmax(profit))
-                if profit[chosen] > profit[len(NEARBY)]:
-                    posted[t, m] = trial[chosen, t, m]
-            settlement, now = market.settle(posted[t], now, draws.at(t))
-            earned += float(settlement.profit)
-        best = max(best, earned)
-    return best
-
-
-def known_day(market: Market, state: State, draws: Draws, charges: int) -> KnownDay:
-    """Return what is known of a day before it starts: prices move the charge alone.
-
-    The least charge of an hour is the harvest of the hour before: rentals may have emptied the battery. The largest is
-    that of a customer that has rented nothing.
-    """
-    scenario, capacity = market.scenario, market.population.capacity
-    day, low, high = KnownDay([], [], [], []), state.charge, state.charge
-    for t in range(scenario.periods):
-        period = draws.at(t)
-        spacing = np.linspace(0.0, 1.0, charges + 1) ** SPACING if t else np.array([0.0, 1.0])
-        day.nodes.append(low[:, None] + (high - low)[:, None] * spacing)
-        day.terms.append(market.terms(state).arrays)
-        day.faded.append(period.faded)
-        day.harvest.append(scenario.harvest * capacity * period.harvest)
-        low, high = np.minimum(day.harvest[t], capacity), np.minimum(high + day.harvest[t], capacity)
-        state = market.settle(np.full(market.catalogue.size, scenario.price_cap), state, period)[1]
-    day.nodes.append(np.stack([low, high], axis=1))
-    return day
+def _descend(market: Market, day: KnownDay, effort: Effort, start: FloatArray) -> tuple[list[FloatArray], list[Step]]:
+    """Return the energy values at the nodes of every hour at which the descent ends, and its path."""
+    grid, cells = _price_cells(market, effort.prices)
+    shares = [nodes / market.population.capacity[:, None] for nodes in day.nodes[:-1]]
+    hours = _hours(day, [_at_nodes(start[t], own) for t, own in enumerate(shares)])
+    known = [_responses(market, day, t, grid) for t in range(len(hours))]
+    return descend(known, hours, _costs(market), cells, effort.steps, effort.renewals)
 
 
 def check_effort(market: Market, effort: Effort) -> None:
@@ -265,6 +189,10 @@ def check_effort(market: Market, effort: Effort) -> None:
             raise ValueError(f"{name} = {value} must be a power of two >= 2")
     if not 0.0 <= effort.gap < np.inf:
         raise ValueError(f"gap = {effort.gap} must be >= 0 and finite")
+
+
+def _costs(market: Market) -> Costs:
+    return Costs(market.catalogue.serving_cost, market.catalogue.adaptation_cost)
 
 
 def _price_cells(market: Market, count: int) -> tuple[FloatArray, IntArray]:
@@ -306,8 +234,8 @@ def _at_nodes(values: FloatArray, shares: FloatArray) -> FloatArray:
 def _certified(known: Responses, hour: Hour, costs: Costs, cells: IntArray, effort: Effort) -> float:
     """Return an upper bound on one hour's sum of brackets at any prices."""
     count, models = cells.shape[1], costs.serving.size
-    tables = fill_tables(known, hour, costs, cells, PARTS)
-    starts = np.random.default_rng(0).integers(0, count, (STARTS, models))
-    good = np.full((STARTS, models), count - 1)
+    tables = fill_tables(known, hour, costs, cells, PROOF_PARTS)
+    starts = np.random.default_rng(0).integers(0, count, (PROOF_STARTS, models))
+    good = np.full((PROOF_STARTS, models), count - 1)
     lower = renew_pool(tables, good, starts).max()
     return search_boxes(tables, float(lower) + effort.gap, effort.boxes, good[:1])[0]

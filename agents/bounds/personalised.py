@@ -10,6 +10,7 @@ rounded up. So the bound holds whatever the number of cells, and falls as there 
 from __future__ import annotations
 
 import numpy as np
+from lmaas_agents.bounds.known_day import known_day
 
 from lmaas_env.customers.strategies import RSR
 from lmaas_env.engine.jit import kernel
@@ -23,7 +24,7 @@ LEVELS = 96  # cells of a battery
 CELLS = 64  # of the prices
 
 
-def day_bound(market: Market, state: State, draws: Draws, levels: int = LEVELS, cells: int = CELLS) -> float:
+def personalised_bound(market: Market, state: State, draws: Draws, levels: int = LEVELS, cells: int = CELLS) -> float:
     """Return an upper bound on the profit of any seller on one day of customers that select by RSR, $.
 
     Parameters
@@ -48,20 +49,16 @@ def day_bound(market: Market, state: State, draws: Draws, levels: int = LEVELS, 
     scenario, catalogue, population = market.scenario, market.catalogue, market.population
     grid = np.geomspace(scenario.price_floor, scenario.price_cap, cells + 1)
     grid[0], grid[-1] = scenario.price_floor, scenario.price_cap
-    states = [state]
-    for hour in range(scenario.periods - 1):  # shadowing and demand move as they will, whatever the prices
-        states.append(market.settle(np.full(catalogue.size, scenario.price_cap), states[-1], draws.at(hour))[1])
-    later = np.zeros((population.size, levels + 1))
+    day, later = known_day(market, state, draws), np.zeros((population.size, levels + 1))
     for hour in reversed(range(scenario.periods)):
-        terms, period = market.terms(states[hour]).arrays, draws.at(hour)
         later = _hour(
-            terms._replace(energy=np.empty(population.size)),
-            period.faded,
+            day.terms[hour]._replace(energy=np.empty(population.size)),
+            day.faded[hour],
             catalogue.serving_cost,
             catalogue.adaptation_cost,
             grid,
             population.capacity,
-            scenario.harvest * population.capacity * period.harvest,
+            day.harvest[hour],
             later,
         )
     level = np.ceil(np.clip(state.charge / population.capacity, 0.0, 1.0) * levels).astype(int)

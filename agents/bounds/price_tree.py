@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
-from lmaas_agents.bounds.brackets import Costs, Hour, Room, fill_no_sale, fill_sales
+from lmaas_agents.bounds.brackets import IMPOSSIBLE, Costs, Hour, fill_no_sale, fill_sales, new_room
 from lmaas_agents.bounds.responses import Responses
+from lmaas_agents.search.frontier import Frontier, drop_top, push
 from numpy.typing import NDArray
 
 from lmaas_env.engine.jit import kernel
@@ -18,11 +19,12 @@ from lmaas_env.engine.math import where
 from lmaas_env.engine.rsr import SELECTION_THRESHOLD
 from lmaas_env.types import FloatArray, IntArray
 
-OUTWARD = 2e-7  # relative, more than twice the rounding of a number to single precision
 SingleArray: TypeAlias = NDArray[np.float32]
 
-NEAR = 2  # leaves, within which two boxes count as one
+OUTWARD = 2e-7  # relative, more than twice the rounding of a number to single precision
 TOLERANCE = 1e-9  # $ and relative, of computed profits
+STRIDE = 8  # leaves between the trials of a search along one price, before those around the best
+NEAR = 2  # leaves, within which two boxes count as one
 
 
 class Tables(NamedTuple):
@@ -47,16 +49,10 @@ class Tables(NamedTuple):
 
 
 @kernel
-def new_room(cells: int) -> Room:
-    """Return room for the cells of one customer and model."""
-    empty = np.empty(cells)
-    return Room(empty, empty.copy(), empty.copy(), empty.copy(), empty.copy(), np.empty(cells + 1))
-
-
-@kernel
 def fill_tables(responses: Responses, hour: Hour, costs: Costs, cells: IntArray, parts: int) -> Tables:
     """Fill the tables for J price cells, a power of two, between points ``cells`` (2, J) of the grid."""
-    models, leaves, customers, charges = costs.serving.shape[0], cells.shape[1], *_sizes(hour)
+    (customers, points), models, leaves = hour.nodes.shape, costs.serving.shape[0], cells.shape[1]
+    charges = points - 1
     shape = (models, 2 * leaves, charges, customers)
     most, least = np.empty(shape, dtype=np.float32), np.empty(shape, dtype=np.float32)
     bracket, none = np.empty(shape, dtype=np.float32), np.empty((charges, customers), dtype=np.float32)
@@ -82,12 +78,6 @@ def fill_tables(responses: Responses, hour: Hour, costs: Costs, cells: IntArray,
                     bracket[m, i, k, n] = max(bracket[m, 2 * i, k, n], bracket[m, 2 * i + 1, k, n])
     flat = (models, 2 * leaves, charges * customers)
     return Tables(most.reshape(flat), least.reshape(flat), bracket.reshape(flat), none.reshape(flat[2]), customers)
-
-
-@kernel
-def _sizes(hour: Hour) -> tuple[int, int]:
-    """Return the number of customers and of the cells of their charge."""
-    return hour.nodes.shape[0], hour.nodes.shape[1] - 1
 
 
 @kernel
@@ -121,7 +111,7 @@ def total(tables: Tables, index: IntArray, scratch: SingleArray) -> float:
             sure[i] = where(least[i] > sure[i], least[i], sure[i])
     none = tables.none
     for i in range(size):
-        best[i] = where(sure[i] > SELECTION_THRESHOLD, -1e30, none[i])
+        best[i] = where(sure[i] > SELECTION_THRESHOLD, np.float32(IMPOSSIBLE), none[i])
     for m in range(models):
         most, bracket = tables.most[m, index[m]], tables.bracket[m, index[m]]
         for i in range(size):
@@ -137,20 +127,20 @@ def total(tables: Tables, index: IntArray, scratch: SingleArray) -> float:
 
 
 @kernel
-def ascend(tables: Tables, nodes: IntArray, stride: int, scratch: SingleArray) -> float:
-    """Improve one leaf of ``nodes`` (M,) after another until none improves: every ``stride``-th first, then around."""
+def ascend(tables: Tables, nodes: IntArray, scratch: SingleArray) -> float:
+    """Improve one leaf of ``nodes`` (M,) after another until none improves, and return the sum of brackets there."""
     models, leaves = nodes.shape[0], tables.most.shape[1] // 2
     value = total(tables, nodes, scratch)
     unchanged, m = 0, 0
     while unchanged < models:
         kept = best = nodes[m]
-        for j in range(leaves, 2 * leaves, stride):
+        for j in range(leaves, 2 * leaves, STRIDE):
             nodes[m] = j
             trial = total(tables, nodes, scratch)
             if trial > value:
                 value, best = trial, j
         middle = best
-        for j in range(max(middle - stride + 1, leaves), min(middle + stride, 2 * leaves)):
+        for j in range(max(middle - STRIDE + 1, leaves), min(middle + STRIDE, 2 * leaves)):
             nodes[m] = j
             trial = total(tables, nodes, scratch)
             if trial > value:
@@ -161,42 +151,27 @@ def ascend(tables: Tables, nodes: IntArray, stride: int, scratch: SingleArray) -
     return value
 
 
-class Frontier(NamedTuple):
-    """Open boxes as a binary heap, the largest bound on top: bounds (B,), nodes (B, M)."""
-
-    bounds: FloatArray
-    nodes: IntArray
-
-
 @kernel
-def _push(frontier: Frontier, size: int, bound: float, nodes: IntArray) -> None:
-    at = size
-    while at > 0 and frontier.bounds[(at - 1) // 2] < bound:
-        parent = (at - 1) // 2
-        frontier.bounds[at] = frontier.bounds[parent]
-        frontier.nodes[at] = frontier.nodes[parent]
-        at = parent
-    frontier.bounds[at] = bound
-    frontier.nodes[at] = nodes
+def renew_pool(tables: Tables, pool: IntArray, starts: IntArray) -> FloatArray:
+    """Search from every start (S, M), put what is better into the pool (P, M), and return the sums (P,) of its boxes.
 
-
-@kernel
-def _drop_top(frontier: Frontier, size: int) -> None:
-    last = size - 1
-    bound, at = frontier.bounds[last], 0
-    while True:
-        child = 2 * at + 1
-        if child >= last:
-            break
-        if child + 1 < last and frontier.bounds[child + 1] > frontier.bounds[child]:
-            child += 1
-        if frontier.bounds[child] <= bound:
-            break
-        frontier.bounds[at] = frontier.bounds[child]
-        frontier.nodes[at] = frontier.nodes[child]
-        at = child
-    frontier.bounds[at] = bound
-    frontier.nodes[at] = frontier.nodes[last]
+    Leaves are counted from 0 on.
+    """
+    boxes, models = pool.shape
+    leaves, scratch = tables.most.shape[1] // 2, np.empty((2, tables.none.shape[0]), dtype=np.float32)
+    sums, nodes = np.empty(boxes), np.empty(models, dtype=np.int64)
+    for p in range(boxes):
+        sums[p] = total(tables, pool[p] + leaves, scratch)
+    for start in range(starts.shape[0]):
+        nodes[:] = starts[start] + leaves
+        found = ascend(tables, nodes, scratch)
+        is_new = True
+        for p in range(boxes):
+            is_new &= (pool[p] != nodes - leaves).any()
+        worst = sums.argmin()
+        if is_new and found > sums[worst]:
+            pool[worst], sums[worst] = nodes - leaves, found
+    return sums
 
 
 @kernel
@@ -222,15 +197,15 @@ def search_boxes(tables: Tables, target: float, boxes: int, found: IntArray) -> 
     frontier = Frontier(np.empty(boxes + 2), np.empty((boxes + 2, models), dtype=np.int64))
     scratch = np.empty((2, tables.none.shape[0]), dtype=tables.none.dtype)
     nodes = np.ones(models, dtype=np.int64)
-    _push(frontier, 0, total(tables, nodes, scratch), nodes)
+    push(frontier, 0, total(tables, nodes, scratch), nodes)
     size, done, closed, count = 1, 0, -np.inf, 0
     trial = nodes.copy()
     while size > 0 and done < boxes and count < found.shape[0]:
         parent = frontier.bounds[0]
         if parent <= target:
             break
-        nodes[:] = frontier.nodes[0]
-        _drop_top(frontier, size)
+        nodes[:] = frontier.boxes[0]
+        drop_top(frontier, size)
         size -= 1
         best, best_m, best_left, best_right = np.inf, -1, 0.0, 0.0
         for m in range(models):
@@ -259,7 +234,7 @@ def search_boxes(tables: Tables, target: float, boxes: int, found: IntArray) -> 
             bound = best_left if half == 0 else best_right
             nodes[best_m] = 2 * node + half
             if bound > target:
-                _push(frontier, size, bound, nodes)
+                push(frontier, size, bound, nodes)
                 size += 1
             else:
                 closed = max(closed, bound)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 from lmaas_agents.imp.line_search import Problem, fill_model
+from lmaas_agents.search.frontier import Frontier, drop_top, push
 
 from lmaas_env.engine.jit import kernel
 from lmaas_env.engine.rsr import SELECTION_THRESHOLD, chosen, select
@@ -170,53 +171,6 @@ def best_of_grid(tables: Tables) -> tuple[float, IntArray]:
         point[m] += 1
 
 
-class Frontier(NamedTuple):
-    """Open boxes as a binary heap, the largest bound on top: bounds (H,), first and last cells (H, M)."""
-
-    bounds: FloatArray
-    first: IntArray
-    last: IntArray
-
-
-@kernel
-def _push(frontier: Frontier, size: int, bound: float, first: IntArray, last: IntArray) -> None:
-    """Add a box to a heap of ``size`` boxes."""
-    at = size
-    while at > 0 and frontier.bounds[(at - 1) // 2] < bound:
-        parent = (at - 1) // 2
-        _move(frontier, parent, at)
-        at = parent
-    frontier.bounds[at] = bound
-    frontier.first[at] = first
-    frontier.last[at] = last
-
-
-@kernel
-def _drop_top(frontier: Frontier, size: int) -> None:
-    """Remove the top of a heap of ``size`` boxes."""
-    last = size - 1
-    bound, at = frontier.bounds[last], 0
-    while True:
-        child = 2 * at + 1
-        if child >= last:
-            break
-        if child + 1 < last and frontier.bounds[child + 1] > frontier.bounds[child]:
-            child += 1
-        if frontier.bounds[child] <= bound:
-            break
-        _move(frontier, child, at)
-        at = child
-    _move(frontier, last, at)
-
-
-@kernel
-def _move(frontier: Frontier, source: int, target: int) -> None:
-    """Copy a box to another place of the heap."""
-    frontier.bounds[target] = frontier.bounds[source]
-    frontier.first[target] = frontier.first[source]
-    frontier.last[target] = frontier.last[source]
-
-
 @kernel
 def explore(
     tables: Tables,
@@ -231,12 +185,13 @@ def explore(
     """Split boxes best-first until the bound is within ``gap`` of the incumbent, ``boxes`` are done or the heap full.
 
     Sums of sales, training costs not taken off. Improves ``point`` (M,) with the incumbent; ``closed`` is the largest
-    bound of single cells, which are not split. Returns the heap's size, the incumbent, closed, and the boxes done.
+    bound of single cells, which are not split. The frontier's boxes are (2, M): first and last cells. Returns the
+    heap's size, the incumbent, closed, and the boxes done.
     """
     models = tables.worst.shape[1]
     first, last = np.empty(models, dtype=np.int64), np.empty(models, dtype=np.int64)
     trial_first, trial_last = first.copy(), last.copy()
-    best_first, best_last = np.empty((2, models), dtype=np.int64), np.empty((2, models), dtype=np.int64)
+    halves = np.empty((2, 2, models), dtype=np.int64)  # of the box that is split: their first and last cells
     bounds, best_bounds = np.empty(2), np.empty(2)
     gains = np.empty((models, BLOCKS))
     done = 0
@@ -244,8 +199,8 @@ def explore(
         parent = frontier.bounds[0]
         if parent <= incumbent + gap:
             break
-        first[:], last[:] = frontier.first[0], frontier.last[0]
-        _drop_top(frontier, size)
+        first[:], last[:] = frontier.boxes[0, 0], frontier.boxes[0, 1]
+        drop_top(frontier, size)
         size -= 1
         done += 1
         best = np.inf
@@ -265,19 +220,19 @@ def explore(
                 best = score
                 best_bounds[:] = bounds
                 for half in range(2):
-                    best_first[half], best_last[half] = first, last
-                best_last[0, m] = middle
-                best_first[1, m] = middle
+                    halves[half, 0], halves[half, 1] = first, last
+                halves[0, 1, m] = middle
+                halves[1, 0, m] = middle
         if best == np.inf:
             closed = max(closed, parent)
             continue
         for half in range(2):
-            for corner in (best_first[half], best_last[half]):
+            for corner in halves[half]:
                 total = profit_at(tables, corner)
                 if total > incumbent:
                     incumbent = total
                     point[:] = corner
             if best_bounds[half] > incumbent + gap:
-                _push(frontier, size, float(best_bounds[half]), best_first[half], best_last[half])
+                push(frontier, size, float(best_bounds[half]), halves[half])
                 size += 1
     return size, incumbent, closed, done

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from lmaas_agents.imp.imp import IMP
 from lmaas_agents.search import price_boxes
+from lmaas_agents.search.frontier import Frontier
 from lmaas_agents.seller import SearchResult
 from scipy import optimize
 
@@ -150,12 +151,10 @@ def _explore(
     training = imp.constants.training_cost
     prices, incumbent, history, times = start.prices, start.profit + training, list(start.history), list(start.times)
     point = np.full(models, -1, dtype=np.int64)
-    shape = HEAP_BOXES, models
-    frontier = price_boxes.Frontier(np.empty(HEAP_BOXES), np.empty(shape, np.int64), np.empty(shape, np.int64))
-    frontier.first[0], frontier.last[0] = 0, cells
-    frontier.bounds[0] = price_boxes.box_bound(
-        tables, frontier.first[0], frontier.last[0], np.empty((models, price_boxes.BLOCKS))
-    )
+    frontier = Frontier(np.empty(HEAP_BOXES), np.empty((HEAP_BOXES, 2, models), np.int64))
+    first, last = frontier.boxes[0]
+    first[:], last[:] = 0, cells
+    frontier.bounds[0] = price_boxes.box_bound(tables, first, last, np.empty((models, price_boxes.BLOCKS)))
     size, closed, done, status, top, allowed = 1, -np.inf, 0, "", np.inf, np.inf
     while not status:
         allowed = gap * max(1.0, abs(incumbent - training))
@@ -168,7 +167,7 @@ def _explore(
         if incumbent > before:
             prices = grid[point]
         top = float(frontier.bounds[0]) if size > 0 else -np.inf
-        middle = (frontier.first[0] + frontier.last[0]) // 2
+        middle = frontier.boxes[0].sum(axis=0) // 2
         for first_prices in (prices, grid[middle]):  # from where boxes are promising to the best prices nearby
             better = imp.solve_terms(terms, first_prices)
             if better.profit + training > incumbent:

@@ -33,7 +33,7 @@ SNAP = "lmaas_agents.learned.snap"
 AHEAD = "lmaas_agents.lookahead"
 BRACKETS = "lmaas_agents.bounds.brackets"
 RESPONSES = "lmaas_agents.bounds.responses"
-DYNAMIC = "lmaas_agents.bounds.dynamic"
+KNOWN_DAY = "lmaas_agents.bounds.known_day"
 TREE = "lmaas_agents.bounds.price_tree"
 BOXES = "lmaas_agents.search.price_boxes"
 STATIC = "lmaas_env.customers.static_robust"
@@ -575,7 +575,7 @@ GROUPS: dict[str, list[Mutant]] = {
             ("right halves are lost", "nodes[best_m] = 2 * node + half", "nodes[best_m] = 2 * node"),
         ),
         *_of(
-            DYNAMIC,
+            KNOWN_DAY,
             SUMMED,
             (
                 "rentals are thought to leave some charge",

@@ -13,11 +13,11 @@ import pytest
 from lmaas_agents import IMP, FixedPrice
 from lmaas_train.__main__ import main
 from lmaas_train.cli.compare import Compare, compare
-from lmaas_train.cli.tables import comparison_table
 from lmaas_train.evaluation.results import Row, summary
 from lmaas_train.evaluation.rollout import rollout
 from lmaas_train.evaluation.sellers import sellers_of
 from lmaas_train.evaluation.statistics import Estimate, mean_estimate
+from lmaas_train.evaluation.tables import comparison_table
 from rich.console import Console
 
 from lmaas_env import Market

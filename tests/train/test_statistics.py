@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from lmaas_train.cli.tables import with_interval
 from lmaas_train.evaluation import statistics
 from lmaas_train.evaluation.statistics import (
     Estimate,
@@ -19,6 +18,7 @@ from lmaas_train.evaluation.statistics import (
     seeds_and_days,
     stratified,
 )
+from lmaas_train.evaluation.tables import with_interval
 from lmaas_train.runs import csv_text
 
 # (runs, tasks); the two share values within tasks, so that ties are counted.

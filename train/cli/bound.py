@@ -8,26 +8,28 @@ import dataclasses
 import io
 import json
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from lmaas_agents.bounds import (
     Effort,
     check_effort,
     clairvoyant_profit,
-    day_bound,
     dynamic_bound,
     mean_energy_value,
+    personalised_bound,
 )
-from lmaas_train.cli.tables import Column, dollars, table
 from lmaas_train.evaluation.bound_figure import bound_figure
 from lmaas_train.evaluation.evaluate import evaluate
-from lmaas_train.evaluation.statistics import Estimate, mean_estimate, normalised_score
+from lmaas_train.evaluation.sellers import sellers_of
+from lmaas_train.evaluation.shares import DayRow, SellerRow, seller_row, summary
+from lmaas_train.evaluation.tables import Column, days, dollars, table
 from lmaas_train.progress import bars
-from lmaas_train.runs import csv_text, default_folder, write_origin
+from lmaas_train.report.findings import REFERENCE
+from lmaas_train.runs import csv_text, default_folder, new_folder, write_origin
 from rich.console import Console
 
 from lmaas_env import Market
@@ -39,9 +41,6 @@ from lmaas_env.state import Draws, State
 from lmaas_env.types import FloatArray
 
 Result = TypeVar("Result")
-
-REFERENCE = "imp"
-SMALLEST_ROOM = 0.02  # of IMP's profit that the bound must leave above it for a normalised score
 
 
 @dataclasses.dataclass
@@ -88,30 +87,6 @@ class Bound:
         return bound(self)
 
 
-class DayRow(NamedTuple):
-    """One day's bounds, $, and their time in seconds of a core."""
-
-    day_seed: int
-    personalised: float
-    bound: float
-    estimate: float
-    descent_seconds: float
-    certificate_seconds: float
-
-
-class SellerRow(NamedTuple):
-    """How near a seller comes to the bound, over all days, with 95 % intervals."""
-
-    seller: str
-    profit: float
-    share: float
-    share_low: float
-    share_high: float
-    score: float
-    score_low: float
-    score_high: float
-
-
 def bound(args: Bound) -> list[SellerRow]:
     """Bound days as `Bound` says and return a row per seller."""
     market = Market(Scenario.load(args.scenario), seed=args.population_seed)
@@ -122,92 +97,90 @@ def bound(args: Bound) -> list[SellerRow]:
         raise ValueError(f"jobs = {args.jobs} must be >= 1, start_days = {args.start_days} must be >= 0")
     out = args.out or default_folder(f"bound-{market.scenario.name}")
     console = Console()
-    rows = _resumed(
-        out,
-        {
-            "scenario": market.scenario.to_dict(),
-            "population_seed": args.population_seed,
-            "effort": effort._asdict(),
-            "start_days": args.start_days,
-        },
-    )
-    sold = evaluate(args.sellers, market, days=args.days, sell_anchors=False, trusted=args.trust).days
+    settings = {
+        "scenario": market.scenario.to_dict(),
+        "population_seed": args.population_seed,
+        "days": args.days,
+        "effort": effort._asdict(),
+        "start_days": args.start_days,
+    }
+    sellers = sellers_of(args.sellers, market, args.trust)  # refused before the folder is made
+    bounded = _resumed(out, settings)
+    sold = evaluate(sellers, market, days=args.days, sell_anchors=False).days
     profits = {name: days.day_profit for name, days in sold.items()}
     best = max(profits, key=lambda name: profits[name].mean())
 
-    missing = [seed for seed in seeds if seed not in {row.day_seed for row in rows}]
+    missing = [seed for seed in seeds if seed not in bounded]
     if missing:
         start = _start(out, market, args.start_days, effort, console)
         tasks = [(market, seed, effort, start) for seed in missing]
         for row, path in _each(_bound_day, tasks, args.jobs, "bounding", console):
-            rows.append(row)
-            _append(out / "descent.csv", ("day_seed", "seconds", "estimate"), path)
-            write_whole(out / "days.csv", csv_text(DayRow._fields, sorted(rows)))
+            bounded[row.day_seed] = row, path
+            _write(out, bounded)
     tasks = [(market, seed, prices) for seed, prices in zip(seeds, sold[best].prices, strict=True)]
     foreseen = dict(_each(_clairvoyant_day, tasks, args.jobs, "foreseeing", console))
-    by_seed = {row.day_seed: row for row in rows}
-    rows = [by_seed[seed] for seed in seeds]
-    found = [_seller_row(name, profit, profits[REFERENCE], rows) for name, profit in profits.items()]
-    found.sort(key=lambda row: -row.profit)
+
+    rows, paths = zip(*(bounded[seed] for seed in seeds), strict=True)
     clairvoyant = np.array([foreseen[seed] for seed in seeds])
-    cells = [(*row, clairvoyant[i], *(profits[name][i] for name in profits)) for i, row in enumerate(rows)]
-    write_whole(out / "days.csv", csv_text((*DayRow._fields, "clairvoyant", *profits), cells))
+    found = [seller_row(name, profit, profits[REFERENCE], rows) for name, profit in profits.items()]
+    found.sort(key=lambda row: -row.profit)
+    _write(out, bounded, {"clairvoyant": clairvoyant, **profits})
     write_whole(out / "sellers.csv", csv_text(SellerRow._fields, found))
-    drawing.save_both(
-        bound_figure(
-            market.scenario.name,
-            profits,
-            np.array([row.bound for row in rows]),
-            np.array([row.personalised for row in rows]),
-            _paths(out / "descent.csv", seeds),
-        ),
-        out / "figure.png",
-    )
-    text = summary(market.scenario.name, rows, found, profits[best], clairvoyant)
-    write_whole(out / "summary.md", text)
+    write_whole(out / "summary.md", summary(market.scenario.name, rows, found, profits[best], clairvoyant))
+    drawing.save_both(bound_figure(market.scenario.name, profits, rows, paths), out / "figure.png")
     write_origin(out)
-    console.print(
-        table(
-            console,
-            Column("seller", [row.seller for row in found]),
-            [
-                Column("$ a day", [dollars(row.profit) for row in found]),
-                Column("% of the bound", [f"{100 * row.share:.1f}" for row in found]),
-                Column("95 % interval", [f"{100 * row.share_low:.1f} to {100 * row.share_high:.1f}" for row in found]),
-                Column("score", ["" if np.isnan(row.score) else f"{row.score:.2f}" for row in found], drop=1),
-            ],
-            title=f"{market.scenario.name}, {args.days} held-out days: no seller earns more than "
-            f"{dollars(float(np.mean([row.bound for row in rows])))} a day",
-            note="score: IMP earns 0, the bound 1",
-        )
-    )
-    console.print(
-        f"files in {out}: days.csv, sellers.csv, descent.csv, summary.md, figure.png", highlight=False, soft_wrap=True
-    )
+    _print(market.scenario.name, rows, found, console)
+    files = "days.csv, sellers.csv, descent.csv, summary.md, figure.png"
+    console.print(f"files in {out}: {files}", highlight=False, soft_wrap=True)
     return found
 
 
-def _resumed(out: Path, settings: dict[str, object]) -> list[DayRow]:
+def _print(scenario: str, rows: Sequence[DayRow], found: Sequence[SellerRow], console: Console) -> None:
+    """Print sellers and their shares of the bound."""
+    highest = dollars(float(np.mean([row.bound for row in rows])))
+    columns = [
+        Column("$ a day", [dollars(row.profit) for row in found]),
+        Column("% of the bound", [f"{100 * row.share:.1f}" for row in found]),
+        Column("95 % interval", [f"{100 * row.share_low:.1f} to {100 * row.share_high:.1f}" for row in found]),
+        Column("score", ["" if np.isnan(row.score) else f"{row.score:.2f}" for row in found], drop=1),
+    ]
+    title = f"{scenario}, {days(len(rows))}: no seller earns more than {highest} a day"
+    names = Column("seller", [row.seller for row in found])
+    console.print(table(console, names, columns, title, "score: IMP earns 0, the bound 1"))
+
+
+def _resumed(out: Path, settings: dict[str, object]) -> dict[int, tuple[DayRow, FloatArray]]:
     """Return the days that a run with these settings has bounded already; start a new folder if there is none."""
-    known = out / "settings.json"
-    text = json.dumps(settings, indent=2) + "\n"
-    if known.exists():
-        if known.read_text() != text:
-            raise ValueError(
-                f"folder {str(out)!r} holds a run with other settings; name a new one, nothing was changed"
-            )
-        if not (out / "days.csv").exists():
-            return []
-        with (out / "days.csv").open() as file:
-            return [
-                DayRow(int(row["day_seed"]), *(float(row[name]) for name in DayRow._fields[1:]))
-                for row in csv.DictReader(file)
-            ]
-    if out.exists() and any(out.iterdir()):
-        raise ValueError(f"folder {str(out)!r} exists already; name a new one, nothing was changed")
-    out.mkdir(parents=True, exist_ok=True)
-    write_whole(known, text)
-    return []
+    text, known = json.dumps(settings, indent=2) + "\n", out / "settings.json"
+    if not known.exists():
+        write_whole(new_folder(out, "") / known.name, text)
+        return {}
+    if known.read_text() != text:
+        raise ValueError(f"folder {str(out)!r} holds a run with other settings; name a new one, nothing was changed")
+    steps: dict[int, list[tuple[float, float]]] = {}
+    for it in _table(out / "descent.csv"):
+        steps.setdefault(int(it["day_seed"]), []).append((float(it["seconds"]), float(it["estimate"])))
+    rows = [
+        DayRow(int(it["day_seed"]), *(float(it[name] or "nan") for name in DayRow._fields[1:]))
+        for it in _table(out / "days.csv")
+    ]
+    return {row.day_seed: (row, np.array(steps[row.day_seed])) for row in rows}
+
+
+def _table(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a CSV file, none if it is not there yet."""
+    return list(csv.DictReader(path.read_text().splitlines())) if path.exists() else []
+
+
+def _write(
+    out: Path, bounded: dict[int, tuple[DayRow, FloatArray]], columns: Mapping[str, FloatArray] | None = None
+) -> None:
+    """Write the descents, then the days, with further columns once every day is there."""
+    paths = [(seed, *step) for seed, (_, path) in sorted(bounded.items()) for step in path.tolist()]
+    write_whole(out / "descent.csv", csv_text(("day_seed", "seconds", "estimate"), paths))
+    more = columns or {}
+    rows = [(*row, *(own[i] for own in more.values())) for i, (_, (row, _)) in enumerate(sorted(bounded.items()))]
+    write_whole(out / "days.csv", csv_text((*DayRow._fields, *more), rows))
 
 
 def _start(out: Path, market: Market, days: int, effort: Effort, console: Console) -> FloatArray | None:
@@ -217,7 +190,7 @@ def _start(out: Path, market: Market, days: int, effort: Effort, console: Consol
     path = out / "start.npy"
     if not path.exists():
         with console.status(f"energy values of {days} tuning days"):
-            values = mean_energy_value(market, days, effort._replace(proof_prices=2))
+            values = mean_energy_value(market, days, effort)
         file = io.BytesIO()
         np.save(file, values, allow_pickle=False)
         write_whole(path, file.getvalue())
@@ -240,16 +213,14 @@ def _each(
             progress.advance(task)
 
 
-def _bound_day(
-    market: Market, seed: int, effort: Effort, start: FloatArray | None
-) -> tuple[DayRow, list[tuple[int, float, float]]]:
-    """Return a day's bounds, and how the estimate fell."""
+def _bound_day(market: Market, seed: int, effort: Effort, start: FloatArray | None) -> tuple[DayRow, FloatArray]:
+    """Return a day's bounds, and how the estimate fell: seconds and $, (steps, 2)."""
     state, draws = _day(market, seed)
     found = dynamic_bound(market, state, draws, effort, start)
     is_recourse = market.scenario.settlement == "recourse"
-    personalised = day_bound(market, state, draws) if is_recourse else np.nan
+    personalised = personalised_bound(market, state, draws) if is_recourse else np.nan
     row = DayRow(seed, personalised, found.certified, found.estimate, *found.seconds)
-    return row, [(seed, step.seconds, step.value) for step in found.descent]
+    return row, np.array(found.descent)
 
 
 def _clairvoyant_day(market: Market, seed: int, prices: FloatArray) -> tuple[int, float]:
@@ -260,65 +231,3 @@ def _clairvoyant_day(market: Market, seed: int, prices: FloatArray) -> tuple[int
 def _day(market: Market, seed: int) -> tuple[State, Draws]:
     states, draws = draw_days(market, [seed])
     return State(0, *(array[0] for array in states[1:])), draws.at((slice(None), 0))
-
-
-def _append(path: Path, headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Add rows to a CSV file, which is written whole."""
-    text = csv_text(headings, rows)
-    write_whole(path, path.read_text() + text.partition("\n")[2] if path.exists() else text)
-
-
-def _paths(path: Path, seeds: Sequence[int]) -> list[FloatArray]:
-    """Return seconds and estimate (steps, 2) of each day's descent."""
-    with path.open() as file:
-        steps = list(csv.DictReader(file))
-    return [
-        np.array([(float(it["seconds"]), float(it["estimate"])) for it in steps if int(it["day_seed"]) == seed])
-        for seed in seeds
-    ]
-
-
-def _seller_row(name: str, profit: FloatArray, imp: FloatArray, rows: Sequence[DayRow]) -> SellerRow:
-    above = np.array([row.bound for row in rows])
-    share = normalised_score(profit, np.zeros(len(rows)), above)
-    score = Estimate(np.nan, np.nan, np.nan)
-    if name != REFERENCE and above.mean() - imp.mean() >= SMALLEST_ROOM * imp.mean():
-        score = normalised_score(profit, imp, above)
-    return SellerRow(name, float(profit.mean()), *share, *score)
-
-
-def summary(
-    scenario: str, rows: Sequence[DayRow], sellers: Sequence[SellerRow], best: FloatArray, clairvoyant: FloatArray
-) -> str:
-    """Return the Markdown tables: sellers against the bound, and what the gap of the best of them consists of."""
-    personalised, certified = (np.array([getattr(row, name) for row in rows]) for name in ("personalised", "bound"))
-    seconds = np.mean([(row.descent_seconds, row.certificate_seconds) for row in rows], axis=0)
-    estimate = np.mean([row.estimate for row in rows])
-    lines = [
-        f"# How near sellers come to the certified bound: `{scenario}`, {len(rows)} held-out days",
-        "",
-        f"No seller earns more than {certified.mean():,.1f} $ a day in the mean (certified; the descent's estimate is "
-        f"{estimate:,.1f} $). A day took {seconds[0]:.0f} s of a core, its certificate {seconds[1]:.0f} s.",
-        "",
-        "| seller | $ a day | share of the bound | score |",
-        "|---|--:|--:|--:|",
-    ]
-    for row in sellers:
-        score = "" if np.isnan(row.score) else f"{row.score:.2f} [{row.score_low:.2f}, {row.score_high:.2f}]"
-        share = f"{row.share:.3f} [{row.share_low:.3f}, {row.share_high:.3f}]"
-        lines.append(f"| `{row.seller}` | {row.profit:,.1f} | {share} | {score} |")
-    lines += ["", "Score: IMP earns 0, the bound 1.", ""]
-    gaps = {
-        "a price of its own for every customer: personalised bound minus bound": personalised - certified,
-        "remainder: bound minus the clairvoyant seller": certified - clairvoyant,
-        f"foresight: the clairvoyant seller minus `{sellers[0].seller}`": clairvoyant - best,
-    }
-    lines += [f"Between `{sellers[0].seller}` and the bound with personalised prices lie, $ a day [95 % interval]:", ""]
-    lines += ["| part | $ a day |", "|---|--:|"]
-    lines += [f"| {name} | {_interval(gap)} |" for name, gap in gaps.items() if np.isfinite(gap).all()]
-    return "\n".join([*lines, ""])
-
-
-def _interval(values: FloatArray) -> str:
-    found = mean_estimate(values)
-    return f"{found.mean:,.1f}" if np.isnan(found.low) else f"{found.mean:,.1f} [{found.low:,.1f}, {found.high:,.1f}]"

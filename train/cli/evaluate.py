@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from lmaas_train.cli.tables import Column, days, dollars, table, with_interval
 from lmaas_train.evaluation.results import REFERENCE
 from lmaas_train.evaluation.rollout import sell
 from lmaas_train.evaluation.scores import Score, load_runs, score, write_curves, write_runs, write_scores
 from lmaas_train.evaluation.sellers import sellers_of
+from lmaas_train.evaluation.tables import Column, days, dollars, table, with_interval
 from lmaas_train.report.report import report
 from lmaas_train.runs import new_folder, write_origin
 from rich.console import Console, Group

@@ -39,7 +39,7 @@ COMMANDS = {
         "compare RSR with other strategies",
     ),
     "study seller": ("lmaas_train.studies.seller", "StudySeller", "compare IMP with the certified optimum"),
-    "study ahead": ("lmaas_train.studies.ahead", "StudyAhead", "measure what looking ahead adds, and bound it"),
+    "study ahead": ("lmaas_train.studies.ahead", "StudyAhead", "measure what looking ahead adds"),
     "study energy-value": (
         "lmaas_train.studies.energy_value",
         "StudyEnergyValue",

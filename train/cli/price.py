@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lmaas_train.cli.tables import Column, cents, lines, table
 from lmaas_train.evaluation.pricing import (
     BOX_LIMIT,
     CERTIFIED,
@@ -22,6 +21,7 @@ from lmaas_train.evaluation.pricing import (
     price_period,
     summary,
 )
+from lmaas_train.evaluation.tables import Column, cents, lines, table
 from lmaas_train.runs import csv_text, new_folder, write_origin
 from rich.console import Console
 

@@ -11,10 +11,10 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from lmaas_agents.learned.policy_file import shipped_policies
-from lmaas_train.cli.tables import GAP, Column, cents, dollars, table
 from lmaas_train.evaluation.animation import FASTEST, FORMATS, SLOWEST, animation
 from lmaas_train.evaluation.rollout import sell_day
 from lmaas_train.evaluation.sellers import sellers_of
+from lmaas_train.evaluation.tables import GAP, Column, cents, dollars, table
 from lmaas_train.extras import require
 from lmaas_train.progress import track
 from rich.console import Console, Group, RenderableType

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from lmaas_train.evaluation.shares import DayRow
 
 from lmaas_env.render.drawing import (
     GREY,
@@ -30,11 +31,7 @@ if TYPE_CHECKING:
 
 
 def bound_figure(
-    scenario: str,
-    profits: Mapping[str, FloatArray],
-    bound: FloatArray,
-    personalised: FloatArray,
-    paths: Sequence[FloatArray],
+    scenario: str, profits: Mapping[str, FloatArray], rows: Sequence[DayRow], paths: Sequence[FloatArray]
 ) -> Figure:
     """Draw sellers' days as shares of the certified bound, and the best seller's share as the descent goes on.
 
@@ -44,11 +41,11 @@ def bound_figure(
         Named in the title, which states how near the best seller comes.
     profits : mapping of str to (K,), $
         Of each seller by day; the best three are drawn.
-    bound, personalised : (K,), $
-        The certified bound, and that of a seller with a price for every customer (NaN where there is none).
+    rows : K DayRows
     paths : K arrays (steps, 2)
         Seconds and estimate ($) of each day's descent.
     """
+    bound, personalised = (np.array([getattr(row, name) for row in rows]) for name in ("bound", "personalised"))
     names = sorted(profits, key=lambda name: -profits[name].mean())[:3]
     best = names[0]
     share = profits[best].sum() / bound.sum()

@@ -81,7 +81,7 @@ class Evaluation:
 
     def table(self, console: Console) -> Group:
         """Return the table that `lmaas compare` prints, as wide as a console of `rich`."""
-        from lmaas_train.cli.tables import comparison_table
+        from lmaas_train.evaluation.tables import comparison_table
 
         count = len(self.days[self.reference].seeds)
         return comparison_table(self.rows, self.market.scenario.name, count, console, self.reference, self.anchors)
@@ -254,6 +254,6 @@ def evaluate(
 
 
 def _shown(estimate: Estimate, form: str) -> str:
-    from lmaas_train.cli.tables import with_interval
+    from lmaas_train.evaluation.tables import with_interval
 
     return with_interval(estimate, form)

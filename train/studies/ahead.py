@@ -1,7 +1,7 @@
-"""`lmaas study ahead`: what looking ahead adds on held-out days, and how much more any seller could earn.
+"""`lmaas study ahead`: what looking ahead adds on held-out days.
 
-IMP sells hour by hour, look-ahead IMP charges the batteries, its plan sees the clock only. The bound above them is that
-of a seller that knows the day's draws and prices every customer apart (`lmaas_agents.bounds`), so no seller reaches it.
+IMP sells hour by hour, look-ahead IMP charges the batteries, its plan sees the clock only. What any seller could earn
+is the subject of `lmaas bound`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 from lmaas_agents import IMP, LookaheadIMP, PublicIMP, PublicLookaheadIMP
-from lmaas_agents.bounds.personalised import CELLS, LEVELS, day_bound
 from lmaas_agents.lookahead import plan_day
 from lmaas_train.evaluation.rollout import rollout
 from lmaas_train.evaluation.statistics import Estimate, mean_estimate
@@ -22,13 +21,12 @@ from rich.console import Console
 
 from lmaas_env import Market
 from lmaas_env.files import write_whole
-from lmaas_env.seeds import draw_days, held_out_seeds
-from lmaas_env.state import State
+from lmaas_env.seeds import held_out_seeds
 
 
 @dataclasses.dataclass
 class StudyAhead:
-    """Sell held-out days with IMP and look-ahead IMP, on several populations, and bound what any seller earns.
+    """Sell held-out days with IMP and look-ahead IMP, on several populations.
 
     Writes days.csv and summary.md.
 
@@ -44,12 +42,6 @@ class StudyAhead:
     """Population seeds; 0 are the customers that ship."""
     days: int = 40
     """Held-out days of every population."""
-    bounded_days: int = 4
-    """The first of them, whose profit is bounded, of population 0; about 5 s each."""
-    levels: int = LEVELS
-    """Cells of a battery in the bound."""
-    cells: int = CELLS
-    """Cells of the prices in the bound."""
     out: Path | None = None
     """New folder for the results; default runs/study-ahead-TIME."""
 
@@ -59,7 +51,7 @@ class StudyAhead:
 
 
 class Row(NamedTuple):
-    """One seller on one day, $; the bound's rows have the seller "bound"."""
+    """One seller on one day, $."""
 
     scenario: str
     population: int
@@ -70,8 +62,8 @@ class Row(NamedTuple):
 
 def study(args: StudyAhead) -> list[Row]:
     """Run the study as `StudyAhead` says and return its rows."""
-    if args.days < 2 or not 0 <= args.bounded_days <= args.days:
-        raise ValueError(f"days = {args.days} must be >= 2, bounded_days = {args.bounded_days} in 0..{args.days}")
+    if args.days < 2:
+        raise ValueError(f"days = {args.days} must be >= 2")
     if not args.populations or not args.scenarios:
         raise ValueError("name at least one scenario and one population")
     out = new_folder(args.out, "study-ahead")
@@ -92,13 +84,6 @@ def study(args: StudyAhead) -> list[Row]:
             rows += [
                 Row(market.scenario.name, population, seed, name, it) for seed, it in zip(seeds, sold, strict=True)
             ]
-        if population == args.populations[0] and args.bounded_days:
-            states, draws = draw_days(market, seeds[: args.bounded_days])
-            for lane, seed in enumerate(seeds[: args.bounded_days]):
-                state = State(0, *(array[lane] for array in states[1:]))
-                own = draws.at((slice(None), lane))
-                bound = day_bound(market, state, own, args.levels, args.cells)
-                rows.append(Row(market.scenario.name, population, seed, "bound", bound))
     write_whole(out / "days.csv", csv_text(Row._fields, rows))
     text = summary(rows)
     write_whole(out / "summary.md", text)
@@ -108,33 +93,27 @@ def study(args: StudyAhead) -> list[Row]:
 
 
 def summary(rows: list[Row]) -> str:
-    """Return the Markdown table: mean day profits, differences to IMP paired by day, shares of the bound."""
+    """Return the Markdown table: mean day profits, and differences to IMP paired by day."""
     lines = [
         "# Looking ahead: profit in $ per day on held-out days [95 % interval]",
         "",
-        "`imp` sees what the scenario shows: on `public` it assumes the rest. minus IMP: paired by day. / bound: over "
-        "the bounded days, the seller's profit over the bound that no seller reaches.",
+        "`imp` sees what the scenario shows: on `public` it assumes the rest. minus IMP: paired by day.",
         "",
-        "| scenario | population | seller | profit | minus IMP | / IMP | / bound |",
-        "|---|---|---|---|---|---|---|",
+        "| scenario | population | seller | profit | minus IMP | / IMP |",
+        "|---|---|---|---|---|---|",
     ]
     for scenario, population in dict.fromkeys((row.scenario, row.population) for row in rows):
         own = [row for row in rows if (row.scenario, row.population) == (scenario, population)]
-        profits = {name: {row.day_seed: row.profit for row in own if row.seller == name} for name in _sellers(own)}
-        bounds = {row.day_seed: row.profit for row in own if row.seller == "bound"}
+        names = dict.fromkeys(row.seller for row in own)
+        profits = {name: {row.day_seed: row.profit for row in own if row.seller == name} for name in names}
         reference = profits["imp"]
         for name, profit in profits.items():
             difference = mean_estimate(np.array([profit[seed] - reference[seed] for seed in reference]))
             ratio = sum(profit.values()) / sum(reference.values())
-            share = f"{sum(profit[seed] for seed in bounds) / sum(bounds.values()):.3f}" if bounds else ""
             cells = [scenario, str(population), name, _interval(mean_estimate(np.array(list(profit.values()))))]
-            cells += ["" if name == "imp" else _interval(difference, "+"), f"{ratio:.3f}", share]
+            cells += ["" if name == "imp" else _interval(difference, "+"), f"{ratio:.3f}"]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join([*lines, ""])
-
-
-def _sellers(rows: list[Row]) -> list[str]:
-    return [name for name in dict.fromkeys(row.seller for row in rows) if name != "bound"]
 
 
 def _interval(it: Estimate, sign: str = "") -> str:

@@ -1,13 +1,14 @@
 """`lmaas study energy-value`: what better energy values add to look-ahead IMP, on held-out days, paired by day.
 
 Look-ahead IMP charges every Wh at the profit that the plan expects to earn with it later (`lmaas_agents.lookahead`).
-Three ways to estimate this energy value better:
+Four ways to estimate this energy value better:
 
 - own days: over days that look-ahead IMP itself sold, with its prices and the states it met, instead of the plan's
   prices and stationary states; then again over days sold with that estimate.
 - own days, by state: as before, with energy values that depend on each customer's shadowing and demand, by regression.
 - exact: from look-ahead IMP's prices, local searches over a table of what a sale earns less the exact value of its
   energy, in expectation over 16 fade scenarios, instead of a mean slope of the energy value.
+- bound: the energy values that prove the certified bound (`lmaas_agents.bounds`), in the mean of tuning days.
 
 Learned sellers price by the same objective (`lmaas_agents.learned.residual`), so the table suggests how much they could
 gain. It is not a bound.
@@ -22,6 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 from lmaas_agents import LookaheadIMP
+from lmaas_agents.bounds import mean_energy_value
 from lmaas_agents.imp.line_search import Problem, SellerConstants
 from lmaas_agents.imp.price_table import PriceTable, local_search
 from lmaas_agents.lookahead import SHARES, Plan, charged_costs, interpolated, plan_day, profit_per_customer, value_at
@@ -51,7 +53,7 @@ FIRST_TRAINING_SEED = 7  # of the first round's days; later rounds take the next
 class StudyEnergyValue:
     """Compare look-ahead IMP with sellers that estimate the value of energy better.
 
-    Writes ways.csv. Takes a quarter of an hour on an idle machine.
+    Writes ways.csv. Takes half an hour on an idle machine.
 
     Examples
     --------
@@ -67,6 +69,8 @@ class StudyEnergyValue:
     """Training days per round, over which the energy value is estimated."""
     rounds: int = 2
     """Rounds of selling days and estimating the energy value on them."""
+    bounded_days: int = 3
+    """Tuning days whose bounds' energy values are averaged; about a minute each."""
     out: Path | None = None
     """New folder for the results; default runs/study-energy-value-TIME."""
 
@@ -214,9 +218,10 @@ def estimated_value(market: Market, hours: list[Hour], count: int) -> FloatArray
 
 def study(args: StudyEnergyValue) -> list[Row]:
     """Run the study as `StudyEnergyValue` says and return its rows."""
-    if args.days < 2 or args.rounds < 1 or not args.scenarios:
+    if args.days < 2 or args.rounds < 1 or args.bounded_days < 1 or not args.scenarios:
         raise ValueError(
-            f"days = {args.days} must be >= 2, rounds = {args.rounds} >= 1; name at least one scenario in scenarios"
+            f"days = {args.days} must be >= 2, rounds = {args.rounds} and bounded_days = {args.bounded_days} >= 1; "
+            "name at least one scenario in scenarios"
         )
     training = [training_seeds(FIRST_TRAINING_SEED + k, args.sold_days) for k in range(args.rounds)]
     markets = [Market(name) for name in args.scenarios]
@@ -224,7 +229,11 @@ def study(args: StudyEnergyValue) -> list[Row]:
     for market in markets:
         name, plan = market.scenario.name, plan_day(market)
         lookahead = LookaheadIMP(market, plan=plan)
-        ways: dict[str, PricingSeller] = {"exact": Exact(market, plan=plan)}
+        of_bound = plan._replace(energy_value=mean_energy_value(market, args.bounded_days))
+        ways: dict[str, PricingSeller] = {
+            "exact": Exact(market, plan=plan),
+            "bound": LookaheadIMP(market, plan=of_bound),
+        }
         for way, count in (("own days", 1), ("own days, by state", 3)):
             seller: PricingSeller = lookahead
             for k, own in enumerate(training):

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 from lmaas_agents import IMP, FixedPrice, LookaheadIMP
-from lmaas_agents.bounds.personalised import day_bound
+from lmaas_agents.bounds.personalised import personalised_bound
 from lmaas_agents.lookahead import plan_day
 
 from lmaas_env import Market, Population, Scenario
@@ -35,7 +35,7 @@ def small(scenario: str, seed: int) -> Market:
 def test_no_seller_exceeds_the_bound_and_it_falls_as_cells_are_halved(scenario: str, seed: int) -> None:
     market = small(scenario, seed)
     state, draws = one_day(market, seed)
-    coarse, middle, fine = (day_bound(market, state, draws, 12 * k, 10 * k) for k in (1, 2, 4))
+    coarse, middle, fine = (personalised_bound(market, state, draws, 12 * k, 10 * k) for k in (1, 2, 4))
     assert coarse > middle > fine
     sellers = [IMP(market), LookaheadIMP(market, plan=plan_day(market, rounds=2))]
     prices = np.exp(np.random.default_rng(seed).uniform(0.0, np.log(25.0), (30, 4)))
@@ -52,7 +52,7 @@ def test_the_bound_is_tight_for_one_customer_and_model_with_energy_to_spare_wher
     state, draws = one_day(market, 3)
     state = state._replace(charge=market.population.capacity.copy())
     earned = sold(market, IMP(market), state, draws)
-    bound = day_bound(market, state, draws, 50, 2000)
+    bound = personalised_bound(market, state, draws, 50, 2000)
     assert earned <= bound <= 1.01 * earned + 0.1
 
 
@@ -60,10 +60,10 @@ def test_other_customers_than_rsr_and_less_than_one_cell_are_refused() -> None:
     market = small("day", 1)
     state, draws = one_day(market, 1)
     with pytest.raises(ValueError, match=r"levels = 0 and cells = 5 must be >= 1"):
-        day_bound(market, state, draws, 0, 5)
+        personalised_bound(market, state, draws, 0, 5)
     nominal = Market(market.scenario, population=market.population, customers="nominal")
     with pytest.raises(ValueError, match="select by RSR"):
-        day_bound(nominal, state, draws)
+        personalised_bound(nominal, state, draws)
 
 
 def test_lanes_of_drawn_days_are_days() -> None:

@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 from lmaas_agents.bounds.brackets import Costs, Hour
-from lmaas_agents.bounds.dynamic import KnownDay, known_day
+from lmaas_agents.bounds.known_day import KnownDay, known_day
 from lmaas_agents.bounds.price_tree import Tables, fill_tables, search_boxes, total
 from lmaas_agents.bounds.responses import responses
 
