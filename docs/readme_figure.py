@@ -37,7 +37,7 @@ def curves(days: int = DAYS) -> list[Curve]:
     market = Market(SCENARIO)
     sellers = [
         ("IMP", BLACK, "-", IMP(market)),
-        ("learned (scarce-guided)", ORANGE, "-", load_policy("scarce-guided")),
+        ("guided RL (scarce-guided)", ORANGE, "-", load_policy("scarce-guided")),
         ("planned (look-ahead IMP)", BLUE, "--", LookaheadIMP(market)),
     ]
     found: list[Curve] = []
