@@ -10,8 +10,8 @@ from pathlib import Path
 
 from lmaas_agents import load_policy
 from lmaas_train import evaluate
-from lmaas_train.ppo.config import CONFIGS
-from lmaas_train.ppo.training import Train, train
+from lmaas_train.sb3.config import CONFIGS
+from lmaas_train.sb3.training import Train, train
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--steps", type=int, default=200_000, help="periods to train on")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from lmaas_train.ppo.training import Train, train
+from lmaas_train.sb3.training import Train, train
 from sb3_contrib import TQC, RecurrentPPO
 from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm

@@ -289,12 +289,12 @@ def test_an_empty_folder_that_a_stopped_command_left_is_used_again(tmp_path: Pat
 
 def test_train_takes_a_configuration_by_name_by_file_and_of_a_run(tmp_path: Path) -> None:
     yaml = pytest.importorskip("yaml")
-    from lmaas_train.ppo.config import CONFIGS, PPOConfig
+    from lmaas_train.sb3.config import CONFIGS, SB3Config
 
-    flat = PPOConfig.load("ppo-flat")
-    assert PPOConfig.load(str(CONFIGS / "ppo-flat.yaml")) == flat
+    flat = SB3Config.load("ppo-flat")
+    assert SB3Config.load(str(CONFIGS / "ppo-flat.yaml")) == flat
     settings = dataclasses.asdict(flat) | {"net_arch": [8, 8]}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump({"train": {"seed": 3}, "ppo": settings, "scenario": {}}))
-    assert PPOConfig.load(str(tmp_path / "config.yaml")) == dataclasses.replace(flat, net_arch=(8, 8))
+    assert SB3Config.load(str(tmp_path / "config.yaml")) == dataclasses.replace(flat, net_arch=(8, 8))
     with pytest.raises(ValueError, match="config = 'ppo-flt' is unknown, did you mean 'ppo-flat'"):
-        PPOConfig.load("ppo-flt")
+        SB3Config.load("ppo-flt")

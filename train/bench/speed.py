@@ -308,9 +308,9 @@ def plain_steps(
 
 def _ppo(seconds: float, settings: str, names: tuple[str, str, str]) -> list[SpeedRow]:
     import torch
-    from lmaas_train.ppo.config import CONFIGS, PPOConfig
-    from lmaas_train.ppo.training import build_model
-    from lmaas_train.ppo.vec_env import LMaaSVecEnv
+    from lmaas_train.sb3.config import CONFIGS, SB3Config
+    from lmaas_train.sb3.training import build_model
+    from lmaas_train.sb3.vec_env import LMaaSVecEnv
     from stable_baselines3.common.monitor import Monitor
     from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor, VecNormalize
 
@@ -326,7 +326,7 @@ def _ppo(seconds: float, settings: str, names: tuple[str, str, str]) -> list[Spe
             return self._first, reward, reward.astype(np.bool_), [{} for _ in range(self.num_envs)]
 
     torch.set_num_threads(1)
-    config = PPOConfig.from_yaml(CONFIGS / f"{settings}.yaml")
+    config = SB3Config.from_yaml(CONFIGS / f"{settings}.yaml")
     market = Market("day")
 
     def learning(lanes: VecEnv) -> tuple[int, int, Callable[[], object]]:

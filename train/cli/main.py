@@ -26,7 +26,8 @@ COMMANDS = {
     "price": ("lmaas_train.cli.price", "Price", "find the prices of one hour, with a proven bound"),
     "scenario init": ("lmaas_train.cli.scenario", "ScenarioInit", "write a commented market file to start from"),
     "scenario check": ("lmaas_train.cli.scenario", "ScenarioCheck", "check a market file and report errors by line"),
-    "train": ("lmaas_train.ppo.training", "Train", "train a PPO seller"),
+    "train": ("lmaas_train.cli.train", "Train", "train a PPO seller from scratch"),
+    "train sb3": ("lmaas_train.sb3.training", "TrainSB3", "train with Stable-Baselines3, guided by look-ahead IMP"),
     "compare": ("lmaas_train.cli.compare", "Compare", "compare sellers with IMP on the same held-out days"),
     "evaluate": ("lmaas_train.cli.evaluate", "Evaluate", "score learned sellers over several training seeds"),
     "bound": ("lmaas_train.cli.bound", "Bound", "bound what any seller can earn, with a certificate"),
@@ -55,6 +56,7 @@ COMMANDS = {
 
 PACKAGES = {
     "train": EXTRAS["train"],
+    "train sb3": EXTRAS["train"],
     "study off-policy": EXTRAS["train"],
     "bench speed": EXTRAS["train"],
     "bench rsr": ("clarabel", "cvxpy"),

@@ -107,7 +107,7 @@ def study(args: StudyOffPolicy) -> list[list[object]]:
 
 def trained(name: str, market: Market, seed: int, args: StudyOffPolicy) -> SAC | TQC:
     """Return a model trained on the days of a training seed."""
-    from lmaas_train.ppo.vec_env import LMaaSVecEnv
+    from lmaas_train.sb3.vec_env import LMaaSVecEnv
     from stable_baselines3 import SAC
     from stable_baselines3.common.vec_env import VecMonitor
 

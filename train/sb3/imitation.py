@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from lmaas_agents import LookaheadIMP
 from lmaas_agents.learned.residual import Residual
-from lmaas_train.ppo.vec_env import encoded
+from lmaas_train.sb3.vec_env import encoded
 from stable_baselines3 import PPO
 
 from lmaas_env.market import Market

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from lmaas_agents.learned.policy import LearnedSeller, PolicySpec
 from lmaas_agents.learned.residual import Residual
-from lmaas_train.ppo.networks import CustomerSet
 from lmaas_train.runs import command_line, versions
+from lmaas_train.sb3.networks import CustomerSet
 from stable_baselines3 import PPO
 from stable_baselines3.common.torch_layers import FlattenExtractor
 from torch import nn

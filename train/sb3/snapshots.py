@@ -7,8 +7,6 @@ starts again from the snapshot meet the same days. It is loaded as plain tensors
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,8 +16,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 
 from lmaas_env.vector_env import LMaaSVectorEnv
 
-FILE = "snapshot.pt"
-_PARTS = ("policy", "optimiser", "steps", "updates", "torch", "numpy", "lanes", "statistics", "beside")
+PARTS = ("policy", "optimiser", "steps", "updates", "torch", "numpy", "lanes", "statistics", "beside")
 _STATISTICS = ("mean", "var", "count")
 
 
@@ -44,33 +41,6 @@ def take(model: PPO, env: LMaaSVectorEnv, beside: dict[str, Any]) -> dict[str, A
         "statistics": statistics,
         "beside": json.dumps(beside),
     }
-
-
-def save(path: Path, snapshot: dict[str, Any]) -> None:
-    """Write a snapshot, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    torch.save(snapshot, temporary)
-    os.replace(temporary, path)
-
-
-def load(path: Path) -> dict[str, Any]:
-    """Read a snapshot.
-
-    Raises
-    ------
-    ValueError
-        If there is none, or it is no snapshot; the message names the file.
-    """
-    try:
-        snapshot = torch.load(path, weights_only=True)
-        missing = set(_PARTS) - set(snapshot)
-    except OSError as error:
-        raise ValueError(f"{path}: cannot be read: {error.strerror}") from error
-    except Exception as error:  # torch and pickle raise many kinds for a broken file
-        raise ValueError(f"{path}: is no snapshot of a training run: {type(error).__name__}") from error
-    if missing:
-        raise ValueError(f"{path}: is no snapshot of a training run: {', '.join(sorted(missing))} is missing")
-    return snapshot
 
 
 def restore(snapshot: dict[str, Any], model: PPO, env: LMaaSVectorEnv) -> dict[str, Any]:

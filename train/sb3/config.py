@@ -1,4 +1,4 @@
-"""PPOConfig: hyper-parameters under Stable-Baselines3's names, one YAML file per kind of market."""
+"""SB3Config: hyper-parameters under Stable-Baselines3's names, one YAML file per kind of market."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-import yaml
 from lmaas_agents.learned.policy import POLICIES
+from lmaas_train.settings import from_yaml
 
 from lmaas_env.fields import close_match
 from lmaas_env.scenario import Scenario
@@ -23,7 +23,7 @@ def _number(default: float, low: float, high: float) -> Any:
 
 
 @dataclasses.dataclass(frozen=True)
-class PPOConfig:
+class SB3Config:
     """PPO's hyper-parameters, checked on construction.
 
     Attributes
@@ -111,7 +111,7 @@ class PPOConfig:
             )
 
     @classmethod
-    def load(cls, config: str | Path) -> PPOConfig:
+    def load(cls, config: str | Path) -> SB3Config:
         """Return the settings of a name (`CONFIGS` without the suffix) or of a YAML file."""
         if Path(config).suffix in (".yaml", ".yml"):
             return cls.from_yaml(Path(config))
@@ -123,29 +123,12 @@ class PPOConfig:
         return cls.from_yaml(CONFIGS / f"{config}.yaml")
 
     @classmethod
-    def from_yaml(cls, path: Path) -> PPOConfig:
-        """Read a YAML mapping, or a run's config.yaml; missing keys keep their default, errors name the file."""
-        try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise ValueError(f"config file {str(path)!r} cannot be read: {error.strerror}") from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ValueError(f"config file {str(path)!r} is not valid YAML: {error}") from error
-        if not isinstance(content, dict):
-            raise ValueError(f"config file {str(path)!r} must hold a mapping, not {type(content).__name__}")
-        if content.keys() == {"train", "ppo", "scenario"} and isinstance(content["ppo"], dict):
-            content = content["ppo"]
-        known = [field.name for field in dataclasses.fields(cls)]
-        for key in content:
-            if key not in known:
-                raise ValueError(f"config file {str(path)!r}: key {key!r} is unknown{close_match(str(key), known)}")
-        try:
-            return cls(**content)
-        except ValueError as error:
-            raise ValueError(f"config file {str(path)!r}: {error}") from error
+    def from_yaml(cls, path: Path) -> SB3Config:
+        """Read a YAML mapping, or a run's config.yaml (`lmaas_train.settings.from_yaml`)."""
+        return from_yaml(cls, path, "sb3")
 
     @classmethod
-    def for_scenario(cls, scenario: Scenario) -> PPOConfig:
+    def for_scenario(cls, scenario: Scenario) -> SB3Config:
         """Return the settings that ship, by what sellers see of the customers and how many there are."""
         if scenario.observation == "public":
             name = "public"

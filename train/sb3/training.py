@@ -1,36 +1,39 @@
-"""`lmaas train`: a PPO seller (Stable-Baselines3), its run folder and its export to a policy that needs no torch."""
+"""`lmaas train sb3`: a PPO seller of Stable-Baselines3, its run folder, and its export to a policy without torch."""
 
 from __future__ import annotations
 
-import contextlib
-import csv
 import dataclasses
 import os
-import signal
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import yaml
 from lmaas_agents.learned.policy import LearnedSeller
 from lmaas_agents.learned.policy_file import save_policy
 from lmaas_agents.learned.residual import Residual, feature_sizes, plan_of, residual_of
-from lmaas_train.evaluation.days import Days
-from lmaas_train.evaluation.evaluate import evaluate
-from lmaas_train.evaluation.results import REFERENCE, write_results
 from lmaas_train.evaluation.rollout import rollout
-from lmaas_train.ppo import snapshots
-from lmaas_train.ppo.config import PPOConfig
-from lmaas_train.ppo.export import ACTIVATIONS, export
-from lmaas_train.ppo.imitation import imitate
-from lmaas_train.ppo.networks import CustomerSet
-from lmaas_train.ppo.vec_env import MONITORED, LMaaSVecEnv, ResidualVecEnv
-from lmaas_train.runs import new_folder, write_origin
+from lmaas_train.runs import new_folder
+from lmaas_train.sb3 import snapshots
+from lmaas_train.sb3.config import SB3Config
+from lmaas_train.sb3.export import ACTIVATIONS, export
+from lmaas_train.sb3.imitation import imitate
+from lmaas_train.sb3.networks import CustomerSet
+from lmaas_train.sb3.vec_env import MONITORED, LMaaSVecEnv, ResidualVecEnv
+from lmaas_train.snapshots import FILE, load_snapshot, save_snapshot
+from lmaas_train.training import (
+    check_alone,
+    check_options,
+    ctrl_c,
+    finish,
+    forget_evaluations,
+    read_settings,
+    score_of,
+    write_evaluation,
+    write_settings,
+)
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
@@ -38,25 +41,25 @@ from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnvWrapper, VecMonitor, VecNormalize
 from tqdm import tqdm
 
-from lmaas_env.files import write_whole
 from lmaas_env.market import Market
 from lmaas_env.scenario import Scenario
-from lmaas_env.seeds import TRAINING_STRIDE, held_out_seeds, training_seeds, tuning_seeds
+from lmaas_env.seeds import TRAINING_STRIDE, training_seeds, tuning_seeds
 from lmaas_env.vector_env import LMaaSVectorEnv
 
 
 @dataclasses.dataclass
-class Train:
-    """Train a PPO seller; Ctrl-C stops it and keeps what it has learned.
+class TrainSB3:
+    """Train with Stable-Baselines3, by default guided by look-ahead IMP; Ctrl-C keeps what was learned.
 
     The run folder gets the policy, checkpoints, evaluations.csv, monitor.csv, TensorBoard logs and all settings, and
     report.html, in which the policy is compared with IMP on held-out days.
 
     Examples
     --------
-      lmaas train
-      lmaas train scarce --seed 2 --steps 1000000
-      lmaas train --resume runs/my-run
+      lmaas train sb3
+      lmaas train sb3 scarce --seed 2 --steps 1000000
+      lmaas train sb3 --config ppo-wide --steps 700000
+      lmaas train sb3 --resume runs/my-run
       lmaas compare --sellers fixed runs/my-run
     """
 
@@ -71,7 +74,7 @@ class Train:
     config: Path | None = None
     """Hyper-parameters: a name (ppo-flat, ...), a YAML file, or a run's config.yaml; by default as the market needs."""
     out: Path | None = None
-    """New run folder; default runs/SCENARIO-ppo-seedSEED-TIME."""
+    """New run folder; default runs/SCENARIO-sb3-seedSEED-TIME."""
     eval_every: int = 20_000
     """Steps between two evaluations on tuning days."""
     tuning_days: int = 16
@@ -90,21 +93,19 @@ class Train:
         return train(self)
 
 
-def train(args: Train) -> Path:
-    """Train as `Train` says and return the run folder; nothing is written unless every setting is valid."""
+def train(args: TrainSB3) -> Path:
+    """Train as `TrainSB3` says and return the run folder; nothing is written unless every setting is valid."""
     torch.set_num_threads(1)  # more threads make networks of this size slower, and results differ between machines
     settings, snapshot = {}, None
     if args.resume is not None:
         args, settings, snapshot = _interrupted(args)
-    for name, least in [("steps", 1), ("eval_every", 1), ("checkpoint_every", 1), ("tuning_days", 2), ("eval_days", 2)]:
-        if getattr(args, name) < least:
-            raise ValueError(f"{name} = {getattr(args, name)} must be at least {least}")
+    check_options(args)
     if snapshot is None:
         market = Market(Scenario.load(args.scenario), seed=args.population_seed)
-        config = PPOConfig.load(args.config) if args.config else PPOConfig.for_scenario(market.scenario)
+        config = SB3Config.load(args.config) if args.config else SB3Config.for_scenario(market.scenario)
     else:
         market = Market(Scenario.from_dict(settings["scenario"]), seed=args.population_seed)
-        config = PPOConfig(**settings["ppo"])
+        config = SB3Config(**settings["sb3"])
     if config.imitated_days and (
         market.scenario.observation == "public" or market.scenario.resample_population == "episode"
     ):
@@ -113,12 +114,10 @@ def train(args: Train) -> Path:
         )
     seeds = training_seeds(args.seed, config.n_envs)
     imitated = training_seeds(args.seed, max(1, config.imitated_days), skip=TRAINING_STRIDE // 2)
-    tuning, held_out = tuning_seeds(args.tuning_days), held_out_seeds(args.eval_days)
-    if args.out is not None and args.out.name == REFERENCE:
-        raise ValueError(f"out = {str(args.out)!r} must not end in {REFERENCE!r}, beside which the policy is scored")
+    tuning = tuning_seeds(args.tuning_days)
     if snapshot is None:
-        folder = new_folder(args.out, f"{market.scenario.name}-ppo-seed{args.seed}")
-        _write_settings(folder, args, market, config)
+        folder = new_folder(args.out, f"{market.scenario.name}-sb3-seed{args.seed}")
+        write_settings(folder, args, market, sb3=config)
     else:
         assert args.out is not None
         folder = args.out
@@ -139,7 +138,7 @@ def train(args: Train) -> Path:
     elif config.imitated_days and residual is not None:
         imitate(model, market, residual, imitated)
     try:
-        with _ctrl_c_stops(run):
+        with ctrl_c(run.stop):
             model.learn(args.steps - model.num_timesteps, callback=run, reset_num_timesteps=snapshot is None)
     finally:
         run.bar.close()
@@ -147,19 +146,14 @@ def train(args: Train) -> Path:
         environments.close()
     if run.stopped:
         print(f"stopped after {model.num_timesteps} steps; saving the policy as it is", flush=True)
-        if (folder / snapshots.FILE).exists():
-            print(f"go on from the last checkpoint with: lmaas train --resume {folder}", flush=True)
-    scored = evaluate({folder.name: run.seller()}, market, days=args.eval_days, sell_anchors=False)
-    score = _score(scored.days[folder.name])
-    run.scores["held_out"] = {"first_day_seed": held_out[0], **score}
-    run.save(folder)
-    write_results(folder, market, scored.days, scored.rows)
-    print(
-        f"policy  {folder} (load_policy, or: lmaas compare --sellers {folder})\n"
-        f"report  {folder / 'report.html'}\n"
-        f"held-out days: {score['mean_day_profit']:,.0f} $ per day, standard error {score['standard_error']:.1f}, "
-        f"{score['days']} days; {scored[folder.name].share_of_imp:.3f} of IMP"
-    )
+        if (folder / FILE).exists():
+            print(f"go on from the last checkpoint with: lmaas train sb3 --resume {folder}", flush=True)
+
+    def save(score: dict[str, Any]) -> None:
+        run.scores["held_out"] = score
+        run.save(folder)
+
+    finish(folder, run.seller(), market, args.eval_days, save)
     return folder
 
 
@@ -168,8 +162,8 @@ class Run(BaseCallback):
 
     def __init__(
         self,
-        args: Train,
-        config: PPOConfig,
+        args: TrainSB3,
+        config: SB3Config,
         market: Market,
         residual: Residual | None,
         lanes: LMaaSVectorEnv,
@@ -188,10 +182,11 @@ class Run(BaseCallback):
         """Go on from what `_on_rollout_start` kept; evaluations after it are made again."""
         self._next_evaluation, self._next_checkpoint = kept["next_evaluation"], kept["next_checkpoint"]
         self._earlier, self.scores = kept["seconds"], kept["scores"]
-        path = self.folder / "evaluations.csv"
-        header, *rows = path.read_text(encoding="utf-8").splitlines()
-        known = [row for row in rows if int(row.split(",")[0]) <= kept["step"]]
-        write_whole(path, "\n".join([header, *known]) + "\n")
+        forget_evaluations(self.folder, after=kept["step"])
+
+    def stop(self) -> None:
+        """End the training at its next step."""
+        self.stopped = True
 
     def _on_training_start(self) -> None:
         assert isinstance(self.model, PPO)
@@ -201,8 +196,6 @@ class Run(BaseCallback):
         self.bar = tqdm(total=total, unit="step", disable=None if self.args.progress else True)
         self.bar.update(self.num_timesteps)
         self._began = time.perf_counter() - self._earlier
-        if not (self.folder / "evaluations.csv").exists():
-            _append(self.folder / "evaluations.csv", ["step", "seconds", "mean_day_profit", "standard_error"])
 
     def _on_rollout_start(self) -> None:  # the policy has learned from all steps so far
         self._hold_actor(self.num_timesteps < self.config.critic_first)
@@ -230,7 +223,7 @@ class Run(BaseCallback):
             "seconds": time.perf_counter() - self._began,
             "scores": self.scores,
         }
-        snapshots.save(self.folder / snapshots.FILE, snapshots.take(self.model, self.lanes, kept))
+        save_snapshot(self.folder / FILE, snapshots.take(self.model, self.lanes, kept))
         self.model._last_obs = self.training_env.reset()  # type: ignore[assignment]
         self.model._last_episode_starts = np.ones(self.training_env.num_envs, dtype=bool)
 
@@ -248,11 +241,10 @@ class Run(BaseCallback):
         self._evaluate()
 
     def _evaluate(self) -> None:
-        score = _score(rollout(self.market, self.seller(), self.tuning))
+        score = score_of(rollout(self.market, self.seller(), self.tuning))
         self.scores["tuning"] = {"first_day_seed": self.tuning[0], "step": self.num_timesteps, **score}
-        seconds = round(time.perf_counter() - self._began, 3)
-        mean, error = score["mean_day_profit"], score["standard_error"]
-        _append(self.folder / "evaluations.csv", [self.num_timesteps, seconds, mean, error])
+        mean = score["mean_day_profit"]
+        write_evaluation(self.folder, self.num_timesteps, time.perf_counter() - self._began, score, np.nan)
         self.logger.record("evaluation/day_profit", mean)
         self.logger.dump(self.num_timesteps)
         self.bar.set_postfix_str(f"{mean:.0f} $ per day")
@@ -279,28 +271,7 @@ class Run(BaseCallback):
                 os.replace(file, folder / file.name)
 
 
-@contextlib.contextmanager
-def _ctrl_c_stops(run: Run) -> Iterator[None]:
-    """Let the first Ctrl-C end the training at its next step, and a second one at once.
-
-    A KeyboardInterrupt would not do: raised inside a compiled kernel it comes out as a SystemError.
-    """
-    if threading.current_thread() is not threading.main_thread():  # only the main thread may handle signals
-        yield
-        return
-
-    def stop(*_: object) -> None:
-        run.stopped = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    before = signal.signal(signal.SIGINT, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _environments(lanes: LMaaSVectorEnv, config: PPOConfig, folder: Path, residual: Residual | None) -> VecNormalize:
+def _environments(lanes: LMaaSVectorEnv, config: SB3Config, folder: Path, residual: Residual | None) -> VecNormalize:
     adapter = LMaaSVecEnv(lanes)
     environments: VecEnvWrapper = VecMonitor(adapter, str(folder / "monitor.csv"), info_keywords=MONITORED)
     if residual is not None:
@@ -309,7 +280,7 @@ def _environments(lanes: LMaaSVectorEnv, config: PPOConfig, folder: Path, residu
     return VecNormalize(environments, norm_obs=config.norm_obs, norm_reward=config.norm_reward, gamma=config.gamma)
 
 
-def build_model(environments: VecNormalize, config: PPOConfig, seed: int) -> PPO:
+def build_model(environments: VecNormalize, config: SB3Config, seed: int) -> PPO:
     """Return a new PPO of the settings."""
     activation = ACTIVATIONS[config.activation]
     network: dict[str, Any] = {}
@@ -349,44 +320,12 @@ def build_model(environments: VecNormalize, config: PPOConfig, seed: int) -> PPO
     )
 
 
-def _score(days: Days) -> dict[str, Any]:
-    profit = days.day_profit
-    error = profit.std(ddof=1) / np.sqrt(len(profit))
-    return {"days": len(profit), "mean_day_profit": round(float(profit.mean()), 4), "standard_error": round(error, 4)}
-
-
-def _interrupted(args: Train) -> tuple[Train, dict[str, Any], dict[str, Any]]:
+def _interrupted(args: TrainSB3) -> tuple[TrainSB3, dict[str, Any], dict[str, Any]]:
     """Return the settings and the snapshot of the run to go on with."""
     folder = args.resume
     assert folder is not None
-    others = [
-        field.name
-        for field in dataclasses.fields(Train)
-        if field.name not in ("resume", "progress") and getattr(args, field.name) != field.default
-    ]
-    if others:
-        raise ValueError(
-            f"{others[0]} cannot be given with resume: a run goes on with the settings it was started with"
-        )
-    if folder.is_dir() and not (folder / snapshots.FILE).exists():
-        raise ValueError(f"folder {str(folder)!r} has no checkpoint to go on from")
-    snapshot = snapshots.load(folder / snapshots.FILE)
-    try:
-        settings = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-        started = settings["train"] | {"config": None, "resume": None, "out": folder, "progress": args.progress}
-        return Train(**started), settings, snapshot
-    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
-        raise ValueError(f"{folder / 'config.yaml'}: does not hold the settings of a run: {error}") from error
-
-
-def _write_settings(folder: Path, args: Train, market: Market, config: PPOConfig) -> None:
-    train_args = {key: str(value) if isinstance(value, Path) else value for key, value in vars(args).items()}
-    settings = {"train": train_args, "ppo": dataclasses.asdict(config), "scenario": market.scenario.to_dict()}
-    settings["ppo"]["net_arch"] = list(config.net_arch)
-    write_whole(folder / "config.yaml", yaml.safe_dump(settings, sort_keys=False))
-    write_origin(folder)
-
-
-def _append(path: Path, row: list[Any]) -> None:
-    with path.open("a", encoding="utf-8", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerow(row)
+    check_alone(args)
+    snapshot = load_snapshot(folder / FILE, snapshots.PARTS)
+    settings = read_settings(folder)
+    started = settings["train"] | {"config": None, "resume": None, "out": folder, "progress": args.progress}
+    return TrainSB3(**started), settings, snapshot

@@ -1,0 +1,142 @@
+"""What every training has: settings, scores on tuning days, a Ctrl-C that keeps what was learned, a held-out score."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import dataclasses
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from lmaas_agents.learned.policy import LearnedSeller
+from lmaas_train.evaluation.days import Days
+from lmaas_train.evaluation.evaluate import evaluate
+from lmaas_train.evaluation.results import REFERENCE, write_results
+from lmaas_train.runs import write_origin
+
+from lmaas_env.files import write_whole
+from lmaas_env.market import Market
+from lmaas_env.seeds import held_out_seeds, tuning_seeds
+
+EVALUATIONS, SETTINGS = "evaluations.csv", "config.yaml"
+COLUMNS = ("step", "seconds", "mean_day_profit", "standard_error", "share_of_imp")
+
+
+def check_options(options: Any) -> None:
+    """Raise a ValueError if a number of a training command is out of range, or its folder has IMP's name."""
+    least = {"steps": 1, "eval_every": 1, "checkpoint_every": 1, "tuning_days": 2, "eval_days": 2}
+    for name, low in least.items():
+        if getattr(options, name) < low:
+            raise ValueError(f"{name} = {getattr(options, name)} must be at least {low}")
+    tuning_seeds(options.tuning_days)
+    held_out_seeds(options.eval_days)
+    if options.out is not None and options.out.name == REFERENCE:
+        out = str(options.out)
+        raise ValueError(f"out = {out!r} must not end in {REFERENCE!r}, beside which the policy is scored")
+
+
+def check_alone(options: Any) -> None:
+    """Raise a ValueError if a training command that goes on with a run is given other options; it names the first."""
+    for field in dataclasses.fields(options):
+        if field.name not in ("resume", "progress") and getattr(options, field.name) != field.default:
+            raise ValueError(
+                f"{field.name} cannot be given with resume: a run goes on with the settings it was started with"
+            )
+
+
+def write_settings(folder: Path, options: Any, market: Market, **config: Any) -> None:
+    """Write config.yaml, the options of a training command, its hyper-parameters and the scenario, and origin.json."""
+    settings = {
+        "train": {key: str(value) if isinstance(value, Path) else value for key, value in vars(options).items()},
+        **{name: _plain(dataclasses.asdict(values)) for name, values in config.items()},
+        "scenario": market.scenario.to_dict(),
+    }
+    write_whole(folder / SETTINGS, yaml.safe_dump(settings, sort_keys=False))
+    write_origin(folder)
+
+
+def read_settings(folder: Path) -> dict[str, Any]:
+    """Return what `write_settings` has written.
+
+    Raises
+    ------
+    ValueError
+        If the file cannot be read or holds something else; the message names it.
+    """
+    try:
+        settings: Any = yaml.safe_load((folder / SETTINGS).read_text(encoding="utf-8"))
+        return {"train": dict(settings["train"]), **settings}
+    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{folder / SETTINGS}: does not hold the settings of a run: {error}") from error
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+def score_of(days: Days) -> dict[str, Any]:
+    """Return the number of days, the mean profit of a day and its standard error, $."""
+    profit = days.day_profit
+    error = profit.std(ddof=1) / np.sqrt(len(profit))
+    return {"days": len(profit), "mean_day_profit": round(float(profit.mean()), 4), "standard_error": round(error, 4)}
+
+
+def write_evaluation(folder: Path, step: int, seconds: float, score: dict[str, Any], imp: float) -> None:
+    """Append a point of the learning curve; ``imp`` is IMP's mean profit on the same days, NaN where not known."""
+    share = "" if np.isnan(imp) else round(score["mean_day_profit"] / imp, 5)
+    row = [step, round(seconds, 3), score["mean_day_profit"], score["standard_error"], share]
+    path = folder / EVALUATIONS
+    with path.open("a", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerows([COLUMNS, row] if path.stat().st_size == 0 else [row])
+
+
+def forget_evaluations(folder: Path, after: int) -> None:
+    """Drop the points of the learning curve after a step, which are made again."""
+    path = folder / EVALUATIONS
+    if path.exists():
+        header, *rows = path.read_text(encoding="utf-8").splitlines()
+        known = [row for row in rows if int(row.split(",")[0]) <= after]
+        write_whole(path, "\n".join([header, *known]) + "\n")
+
+
+@contextlib.contextmanager
+def ctrl_c(stop: Callable[[], None]) -> Iterator[None]:
+    """Call ``stop`` at the first Ctrl-C, and raise KeyboardInterrupt at the second.
+
+    A KeyboardInterrupt would not do at the first: raised inside a compiled kernel it comes out as a SystemError.
+    """
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may handle signals
+        yield
+        return
+
+    def stop_once(*_: object) -> None:
+        stop()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = signal.signal(signal.SIGINT, stop_once)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def finish(
+    folder: Path, seller: LearnedSeller, market: Market, days: int, save: Callable[[dict[str, Any]], None]
+) -> None:
+    """Score a trained seller beside IMP on held-out days; ``save`` stores it with its score; write the results."""
+    scored = evaluate({folder.name: seller}, market, days=days, sell_anchors=False)
+    score = score_of(scored.days[folder.name])
+    save({"first_day_seed": held_out_seeds(days)[0], **score})
+    write_results(folder, market, scored.days, scored.rows)
+    print(
+        f"policy  {folder} (load_policy, or: lmaas compare --sellers {folder})\n"
+        f"report  {folder / 'report.html'}\n"
+        f"held-out days: {score['mean_day_profit']:,.0f} $ per day, standard error {score['standard_error']:.1f}, "
+        f"{score['days']} days; {scored[folder.name].share_of_imp:.3f} of IMP"
+    )
