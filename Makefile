@@ -1,4 +1,4 @@
-# make demo         set everything up, train a PPO seller, compare it with IMP and simple sellers
+# make demo         set everything up, train PPO from scratch, compare it with IMP and other sellers
 # make test         set everything up, run the fast tests
 # make test-all     run all tests
 # make test-heavy   run the tests that `make test` leaves out
@@ -17,7 +17,7 @@ VENV ?= .venv
 TORCH ?= 2.13.0
 TESTS ?=
 UPGRADE ?=
-DEMO_STEPS ?= 200000
+DEMO_STEPS ?= 2000000
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains learned sellers from several seeds and scores them on 200 held-out days: benchmarks/learned (hours on two cores).
+# Trains guided sellers from several seeds and scores them on 200 held-out days: benchmarks/learned (hours on two cores).
 # RUNS/MARKET/WAY/seedK holds the runs; those that are there are not trained again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -9,7 +9,7 @@ train() { # RUNS MARKET WAY SEED STEPS CONFIG, where MARKET is a scenario or SCE
   local out="$1/$2/$3/seed$4" scenario=${2%-*} population=0 config=()
   [ "$scenario" = "$2" ] || population=${2##*-}
   [ "$6" = none ] || config=(--config "$6")
-  [ -e "$out/policy.json" ] || .venv/bin/lmaas train --scenario "$scenario" --population-seed "$population" --seed "$4" \
+  [ -e "$out/policy.json" ] || .venv/bin/lmaas train sb3 --scenario "$scenario" --population-seed "$population" --seed "$4" \
     --steps "$5" --eval-every 20000 --eval-days 200 --out "$out" "${config[@]}" >&2
 }
 export -f train

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from lmaas_env.files import write_whole
 
+EVALUATIONS = "evaluations.csv"  # the learning curve of a training run
 _PACKAGES = ("lmaas", "numpy", "scipy", "numba", "gymnasium", "stable-baselines3", "torch")
 
 

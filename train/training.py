@@ -17,13 +17,13 @@ from lmaas_agents.learned.policy import LearnedSeller
 from lmaas_train.evaluation.days import Days
 from lmaas_train.evaluation.evaluate import evaluate
 from lmaas_train.evaluation.results import REFERENCE, write_results
-from lmaas_train.runs import write_origin
+from lmaas_train.runs import EVALUATIONS, write_origin
 
 from lmaas_env.files import write_whole
 from lmaas_env.market import Market
 from lmaas_env.seeds import held_out_seeds, tuning_seeds
 
-EVALUATIONS, SETTINGS = "evaluations.csv", "config.yaml"
+SETTINGS = "config.yaml"
 COLUMNS = ("step", "seconds", "mean_day_profit", "standard_error", "share_of_imp")
 
 

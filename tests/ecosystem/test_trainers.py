@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from lmaas_train.sb3.training import Train, train
+from lmaas_train.cli.train import Train, train
+from lmaas_train.sb3.training import TrainSB3
+from lmaas_train.sb3.training import train as train_sb3
 from sb3_contrib import TQC, RecurrentPPO
 from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -81,12 +83,11 @@ def test_sb3_writes_the_days_of_an_environment_to_tensorboard(tmp_path: Path) ->
     assert [value for _, value in found["rollout/ep_len_mean"]] == [HOURS, HOURS]
 
 
-def test_lmaas_train_writes_profits_and_evaluations_to_tensorboard(tmp_path: Path) -> None:
+def test_lmaas_train_sb3_writes_profits_and_evaluations_to_tensorboard(tmp_path: Path) -> None:
     config = tmp_path / "quick.yaml"
     config.write_text(yaml.safe_dump({"n_envs": 4, "n_steps": 24, "batch_size": 48, "n_epochs": 1, "net_arch": [8]}))
-    folder = train(
-        Train(config=config, steps=192, eval_every=96, tuning_days=2, eval_days=2, out=tmp_path / "run", progress=False)
-    )
+    options = {"steps": 192, "eval_every": 96, "tuning_days": 2, "eval_days": 2, "progress": False}
+    folder = train_sb3(TrainSB3(config=config, out=tmp_path / "run", **options))
     found = scalars(folder / "tensorboard")
     rows = list(csv.DictReader((folder / "evaluations.csv").read_text().splitlines()))
     evaluations = [(int(row["step"]), float(row["mean_day_profit"])) for row in rows]
@@ -97,6 +98,19 @@ def test_lmaas_train_writes_profits_and_evaluations_to_tensorboard(tmp_path: Pat
     )
     assert len(profit) > 0
     assert profit == pytest.approx(revenue - cost, rel=1e-4)
+
+
+def test_lmaas_train_writes_its_learning_curve_to_tensorboard(tmp_path: Path) -> None:
+    config = tmp_path / "quick.yaml"
+    config.write_text(yaml.safe_dump({"lanes": 4, "copies": 2, "batches": 2, "hidden": [8]}))
+    options = {"steps": 192, "eval_every": 96, "tuning_days": 2, "eval_days": 2, "progress": False}
+    folder = train(Train(config=config, out=tmp_path / "run", **options))
+    found = scalars(folder / "tensorboard")
+    rows = list(csv.DictReader((folder / "evaluations.csv").read_text().splitlines()))
+    for tag, column in (("tuning/day_profit", "mean_day_profit"), ("tuning/share_of_imp", "share_of_imp")):
+        assert [step for step, _ in found[tag]] == [int(row["step"]) for row in rows] == [0, 96, 192]
+        assert [value for _, value in found[tag]] == pytest.approx([float(row[column]) for row in rows], rel=1e-4)
+    assert [step for step, _ in found["train/day_profit"]] == [96, 192]
 
 
 def test_the_entries_for_rl_zoo_are_settings_of_ppo() -> None:

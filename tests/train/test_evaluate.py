@@ -60,7 +60,8 @@ def test_evaluate_writes_scores_profiles_curves_and_figures(
     assert np.mean([float(row["profit"]) for row in scored]) == pytest.approx(float(table["ppo"]["profit"]))
     profile = [row for row in csv.DictReader((out / "profiles.csv").read_text().splitlines()) if row["seller"] == "ppo"]
     assert [float(row["above"]) for row in (profile[0], profile[-1])] == [1.0, 0.0]
-    assert (out / "curves.csv").read_text().splitlines()[1] == "ppo,seed1,0.0,0.1,1700.0"
+    assert (out / "curves.csv").read_text().splitlines()[1] == "ppo,seed1,0.0,0.1,1700.0,"
+    assert (out / "time_to_score.csv").read_text().count("\n") == 1  # shares of IMP are not known
     for figure in ("learning.png", "learning-dark.png", "days.png", "days-dark.png"):
         assert (out / figure).stat().st_size > 10_000
     assert {"command", "versions"} <= set(json.loads((out / "origin.json").read_text()))

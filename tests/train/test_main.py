@@ -60,8 +60,9 @@ def scenario_commands() -> list[str]:
 
 def test_presets_are_listed_alike_in_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     commands = scenario_commands()
-    market_commands = {"price", "scenario init", "train", "compare", "evaluate", "watch", "explore", "bound"}
-    assert market_commands | {"study ahead", "study energy-value", "study off-policy"} == set(commands)
+    market_commands = {"price", "scenario init", "train", "train sb3", "compare", "evaluate", "watch", "explore"}
+    market_commands |= {"bound", "study ahead", "study energy-value", "study off-policy"}
+    assert market_commands == set(commands)
     for name in commands:
         shown = " ".join(shown_help(name, capsys).replace("│", "").split())
         assert f"Preset ({', '.join(PRESETS)}) or YAML file." in shown
@@ -294,7 +295,7 @@ def test_train_takes_a_configuration_by_name_by_file_and_of_a_run(tmp_path: Path
     flat = SB3Config.load("ppo-flat")
     assert SB3Config.load(str(CONFIGS / "ppo-flat.yaml")) == flat
     settings = dataclasses.asdict(flat) | {"net_arch": [8, 8]}
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump({"train": {"seed": 3}, "ppo": settings, "scenario": {}}))
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({"train": {"seed": 3}, "sb3": settings, "scenario": {}}))
     assert SB3Config.load(str(tmp_path / "config.yaml")) == dataclasses.replace(flat, net_arch=(8, 8))
     with pytest.raises(ValueError, match="config = 'ppo-flt' is unknown, did you mean 'ppo-flat'"):
         SB3Config.load("ppo-flt")

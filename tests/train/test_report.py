@@ -184,6 +184,11 @@ def test_sections_without_files_are_left_out_and_no_result_is_refused(tmp_path: 
     page = report(tmp_path)
     assert "<h2>Learning</h2>" in page
     assert "Profit on tuning days goes from $9.00 to $12.00 a day" in page
+    curve = "step,seconds,mean_day_profit,standard_error,share_of_imp\n0,0,9,1,0.9\n96,2.5,11,1,1.1\n"
+    (tmp_path / "evaluations.csv").write_text(curve)
+    page = report(tmp_path)
+    assert "The policy passes IMP after 2 s and ends at 1.100 of IMP&#x27;s profit" in page
+    assert page.index("<h2>Learning</h2>") < page.index("<h2>Profit</h2>")
     with pytest.raises(ValueError, match=r"holds no results: neither table\.csv nor evaluations\.csv is there"):
         report(tmp_path / "none")
 

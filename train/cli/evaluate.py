@@ -10,6 +10,7 @@ from lmaas_train.evaluation.rollout import sell
 from lmaas_train.evaluation.scores import Score, load_runs, score, write_curves, write_runs, write_scores
 from lmaas_train.evaluation.sellers import sellers_of
 from lmaas_train.evaluation.tables import Column, days, dollars, table, with_interval
+from lmaas_train.evaluation.time_to_score import time_table
 from lmaas_train.report.report import report
 from lmaas_train.runs import new_folder, write_origin
 from rich.console import Console, Group
@@ -25,7 +26,8 @@ from lmaas_env.seeds import held_out_seeds
 class Evaluate:
     """Score learned sellers, each trained from several seeds, and IMP on the same held-out days.
 
-    Writes report.html, table.csv, runs.csv, profiles.csv, curves.csv, origin.json, and the figures learning.png
+    Writes report.html, table.csv, runs.csv, profiles.csv, curves.csv, time_to_score.csv, origin.json, and the figures
+    learning.png
     (learning curves and performance profiles) and days.png, each also for dark pages.
 
     Examples
@@ -82,11 +84,13 @@ def evaluate(args: Evaluate) -> list[Score]:
     )
     write_scores(out, market, scores, by_way)
     write_runs(out, ways, by_way)
-    write_curves(out, args.runs, by_way)
+    times = write_curves(out, args.runs, by_way)
     market.scenario.to_yaml(out / "scenario.yaml")
     write_origin(out)
     write_whole(out / "report.html", report(out))
     console.print(score_table(scores, market.scenario.name, args.days, console))
+    if times:
+        console.print(time_table(times, console))
     console.print(f"report {out / 'report.html'}\nresults {out}", highlight=False, soft_wrap=True)
     return scores
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,7 +21,8 @@ from lmaas_train.evaluation.statistics import (
     probability_of_improvement,
     seeds_and_days,
 )
-from lmaas_train.runs import csv_text
+from lmaas_train.evaluation.time_to_score import Reached, read_curve, times_to_score, write_times
+from lmaas_train.runs import EVALUATIONS, csv_text
 
 from lmaas_env import Market
 from lmaas_env.files import write_whole
@@ -146,23 +146,23 @@ def write_runs(
     write_whole(out / "runs.csv", csv_text(["way", "run", "training_seed", "steps", "profit"], rows))
 
 
-def write_curves(out: Path, folders: Sequence[Path], by_way: Mapping[str, Sequence[Days]]) -> None:
-    """Write curves.csv and learning.png: the runs' learning curves beside the performance profiles."""
+def write_curves(out: Path, folders: Sequence[Path], by_way: Mapping[str, Sequence[Days]]) -> list[Reached]:
+    """Write curves.csv, time_to_score.csv and learning.png: learning curves beside the performance profiles."""
     rows: list[list[object]] = []
     curves: dict[str, list[np.ndarray]] = {}
     for folder in folders:
         for path in run_folders(folder):
-            file = path / "evaluations.csv"
-            if not file.exists():  # a shipped policy has none
+            if not (path / EVALUATIONS).exists():  # a shipped policy has none
                 continue
-            with file.open(encoding="utf-8", newline="") as stream:
-                points = [
-                    [float(it[key]) for key in ("step", "seconds", "mean_day_profit")] for it in csv.DictReader(stream)
-                ]
-            curves.setdefault(folder.name, []).append(np.array(points).T)
-            rows += [[folder.name, path.name, *point] for point in points]
-    write_whole(out / "curves.csv", csv_text(["way", "run", "step", "seconds", "tuning_profit"], rows))
-    drawing.save_both(figures.learning(curves, SHARES, profiles(by_way)), out / "learning.png")
+            curve = read_curve(path / EVALUATIONS)
+            curves.setdefault(folder.name, []).append(curve)
+            rows += [[folder.name, path.name, *point] for point in curve.T.tolist()]
+    write_whole(out / "curves.csv", csv_text(["way", "run", "step", "seconds", "tuning_profit", "share_of_imp"], rows))
+    times = times_to_score({way: [curve[[0, 1, 3]] for curve in runs] for way, runs in curves.items()})
+    write_times(out, times)
+    profits = {way: [curve[:3] for curve in runs] for way, runs in curves.items()}
+    drawing.save_both(figures.learning(profits, SHARES, profiles(by_way)), out / "learning.png")
+    return times
 
 
 def profiles(by_way: Mapping[str, Sequence[Days]]) -> dict[str, np.ndarray]:

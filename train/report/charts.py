@@ -119,6 +119,13 @@ def learning(evaluations: Table, name: str, title: str, scale: float) -> go.Figu
     )
     hover = f"%{{y:$,.{digits_for(mean)}f}} a day<extra></extra>"
     figure.add_scatter(x=x, y=mean, mode="lines+markers", line_color=colour, hovertemplate=hover)
+    share = evaluations[-1].get("share_of_imp", math.nan)
+    if share > 0.0:  # IMP's profit on the same days is known
+        imp = [mean[-1] / share] * 2
+        line = {"color": seller_styles([REFERENCE])[REFERENCE].colour, "dash": "dash", "width": 2}
+        hover = f"IMP: %{{y:$,.{digits_for(mean)}f}} a day<extra></extra>"
+        figure.add_scatter(x=[min(x), max(x)], y=imp, mode="lines", line=line, hovertemplate=hover)
+        figure.add_annotation(x=max(x), y=imp[0], text="IMP", showarrow=False, xanchor="right", yanchor="top")
     figure.update_xaxes(title_text=title)
     figure.update_yaxes(title_text="seller's profit, $ a day")
     return _styled(figure, 300)

@@ -149,7 +149,11 @@ def means(rows: Table, name: str, sellers: Iterable[str], form: str) -> str:
 
 
 def learned(evaluations: Table) -> str:
-    """Return how the profit on tuning days changed from the first evaluation to the last."""
+    """Return how the profit on tuning days changed from the first evaluation to the last, and when it passed IMP's."""
+    shares = [row.get("share_of_imp", np.nan) for row in evaluations]
+    if shares[-1] > 1.0:
+        seconds = next(row["seconds"] for row, share in zip(evaluations, shares, strict=True) if share > 1.0)
+        return f"The policy passes IMP after {seconds:.0f} s and ends at {shares[-1]:.3f} of IMP's profit"
     first, last = evaluations[0]["mean_day_profit"], evaluations[-1]["mean_day_profit"]
     ends = (dollars(amount, digits_for([first, last])) for amount in (first, last))
     return "Profit on tuning days goes from {} to {} a day".format(*ends)

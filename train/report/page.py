@@ -34,6 +34,7 @@ COLUMNS = {  # heads of the sellers' table, and what they mean
     "customers": "Profit of all customers per day, mean.",
     "ms": "Time to compute the prices of one hour, in milliseconds.",
 }
+_LONG = 300.0  # s of training, beyond which its time is given in minutes
 _BAND, _RUNS = "The band is two standard errors wide.", "A line is a training run."
 
 
@@ -69,13 +70,14 @@ def _sections(folder: Path) -> list[str]:
     sections: list[str] = []
     if table:
         sections.append(_verdict(table, days, _scenario(folder)))
+    if evaluations:
+        sections.append(_learning(findings.learned(evaluations), _BAND, charts.learning, evaluations))
+    if table:
         sections.append(_earned(table, days, profiles))
     if table and hours:
         sections.append(_hour_by_hour(table, hours, models))
     if record:
         sections.append(_choice(record))
-    if evaluations:
-        sections.append(_learning(findings.learned(evaluations), _BAND, charts.learning, evaluations))
     if curves:
         sections.append(_learning(findings.learned_by_runs(curves), _RUNS, charts.curves, curves))
     sections.append(_section("Origin", _origin(folder)))
@@ -196,7 +198,8 @@ def _choice(record: Mapping[str, Any]) -> str:
 def _learning(said: str, note: str, draw: Callable[[Rows, str, str, float], Any], rows: Rows) -> str:
     """Return the learning curves, by steps and by time."""
     steps = draw(rows, "step", "environment steps, thousands", 1e-3)
-    time = draw(rows, "seconds", "training time, minutes", 1.0 / 60.0)
+    long = max(row["seconds"] for row in rows) > _LONG
+    time = draw(rows, "seconds", f"training time, {'minutes' if long else 'seconds'}", 1.0 / 60.0 if long else 1.0)
     panels = [_panel(said, note, steps, "steps"), _panel("The same by training time", note, time, "time")]
     text = "Tuning days serve neither for training nor for the table above."
     return _section("Learning", _p(text), _grid(panels))
