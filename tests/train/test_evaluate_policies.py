@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import functools
 import importlib.machinery
 import json
@@ -23,6 +24,7 @@ from lmaas_agents.learned.policy_file import SHIPPED, save_policy
 from lmaas_train import Evaluation, batched, evaluate
 from lmaas_train.__main__ import main
 from lmaas_train.evaluation.adapters import algorithm
+from lmaas_train.evaluation.certified_bounds import certified_bounds
 from lmaas_train.evaluation.evaluate import default_anchors
 from lmaas_train.evaluation.results import DAYS, TABLE
 from lmaas_train.evaluation.sellers import sellers_of
@@ -31,6 +33,8 @@ from lmaas_train.evaluation.statistics import mean_estimate, normalised_score
 from lmaas_env import Market, Scenario
 from lmaas_env.seeds import held_out_seeds
 from lmaas_env.spaces import action_from_prices
+
+ROOT = Path(__file__).parents[2]
 
 SMALL = Scenario(name="small", customers=5, periods=3)
 MARKET = Market(SMALL)
@@ -483,8 +487,32 @@ def test_a_trusted_zip_sells_from_the_command_line(tmp_path: Path, capsys: pytes
 
 
 def test_the_anchors_fit_the_observation() -> None:
-    assert default_anchors(Market("day")) == ("imp", "lookahead")
-    assert default_anchors(Market("public")) == ("imp", "public-lookahead")
+    days, more = held_out_seeds(40), held_out_seeds(41)
+    assert default_anchors(Market("day"), days) == default_anchors(Market("public"), days) == ("imp", "bound")
+    assert default_anchors(Market("day"), more) == default_anchors(Market("day", seed=1), days) == ("imp", "lookahead")
+    assert default_anchors(Market("public"), more) == ("imp", "public-lookahead")
+
+
+def test_bounds_that_ship_are_those_of_the_benchmarks() -> None:
+    seeds = held_out_seeds(40)
+    for name in ("day", "scarce", "abundant"):
+        with (ROOT / "benchmarks" / "bound" / name / "days.csv").open(encoding="utf-8", newline="") as file:
+            committed = [float(row["bound"]) for row in csv.DictReader(file)]
+        assert certified_bounds(Market(name), seeds).tolist() == committed  # type: ignore[union-attr]
+    assert certified_bounds(Market("static"), seeds) is None
+    changed = dataclasses.replace(Scenario.preset("day"), harvest=0.05)
+    assert certified_bounds(Market(changed), seeds) is None
+
+
+def test_the_certified_bound_scores_one_and_needs_no_seller() -> None:
+    found = evaluate("random", "day", days=2, sell_anchors=False, progress=False)
+    bounds = certified_bounds(Market("day"), held_out_seeds(2))
+    assert bounds is not None
+    random, imp = (found.days[name].day_profit for name in ("random", "imp"))
+    assert set(found.days) == {"imp", "random"}
+    assert found["random"].score.mean == pytest.approx((random - imp).mean() / (bounds - imp).mean())
+    with pytest.raises(ValueError, match="no certified bound is known for this market and 41 held-out days"):
+        evaluate("random", "day", days=41, anchors=("imp", "bound"), progress=False)
 
 
 def test_a_seller_given_by_name_and_by_class_is_one() -> None:

@@ -10,10 +10,11 @@ import io
 import os
 import sys
 import webbrowser
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from lmaas_train.evaluation.certified_bounds import BOUND, certified_bounds
 from lmaas_train.evaluation.days import Days
 from lmaas_train.evaluation.results import (
     DAYS,
@@ -54,7 +55,7 @@ class Evaluation:
     reference : str
         The seller that differences and ratios are taken to.
     anchors : (str, str)
-        The sellers that score 0 and 1.
+        What scores 0 and 1: sellers, or ``"bound"``, the certified bound.
     """
 
     market: Market
@@ -65,7 +66,11 @@ class Evaluation:
     @functools.cached_property
     def rows(self) -> list[Row]:
         """One row per seller, best first: profit, difference, ratio, customers' profit, time, score."""
-        return summary(self.days, self.reference, self.anchors)
+        return self._summary(self.reference)
+
+    def _summary(self, reference: str) -> list[Row]:
+        bounds = certified_bounds(self.market, self.days[REFERENCE].seeds.tolist())
+        return summary(self.days, reference, self.anchors, bounds)
 
     def __getitem__(self, seller: str) -> Row:
         """Return a seller's row."""
@@ -133,7 +138,7 @@ class Evaluation:
         """
         require("matplotlib", "plotly")
         new = new_folder(None if folder is None else Path(folder), f"compare-{self.market.scenario.name}")
-        write_results(new, self.market, self.days, summary(self.days, REFERENCE, self.anchors))
+        write_results(new, self.market, self.days, self._summary(REFERENCE))
         return new
 
     def report(self, folder: str | os.PathLike[str] | None = None, show: bool = False) -> Path:
@@ -155,7 +160,7 @@ class Evaluation:
             If a file is missing or broken, or the reference is not among the sellers.
         """
         market, days = read_results(Path(folder))
-        loaded = cls(market, days, reference, anchors or default_anchors(market))
+        loaded = cls(market, days, reference, anchors or default_anchors(market, days[REFERENCE].seeds.tolist()))
         loaded._known(reference)
         return loaded
 
@@ -170,8 +175,13 @@ class Evaluation:
         return [name.replace("imp", self.reference) for name in TABLE]
 
 
-def default_anchors(market: Market) -> tuple[str, str]:
-    """Return the sellers that score 0 and 1: IMP, and look-ahead IMP as far as the observation allows it."""
+def default_anchors(market: Market, seeds: Sequence[int]) -> tuple[str, str]:
+    """Return what scores 0 and 1: IMP, and the certified bound or, where it is not known, look-ahead IMP.
+
+    Where the observation is public, look-ahead IMP's plan stands for it.
+    """
+    if certified_bounds(market, seeds) is not None:
+        return REFERENCE, BOUND
     return REFERENCE, "public-lookahead" if market.scenario.observation == "public" else "lookahead"
 
 
@@ -206,8 +216,10 @@ def evaluate(
     reference : str
         A seller by name, to which differences are paired by day. IMP is sold in any case.
     anchors : (str, str), optional
-        Names of the sellers that score 0 and 1, such as ``("random", "lookahead")``; by default IMP and look-ahead IMP,
-        the latter's plan where the observation is public.
+        What scores 0 and 1: names of sellers, such as ``("random", "lookahead")``, or ``"bound"``, the certified bound.
+        By default IMP and the bound, which is known for the first 40 held-out days of ``day``, ``scarce``, ``abundant``
+        and ``public`` with the customers that ship; elsewhere look-ahead IMP, or its plan where the observation is
+        public.
     sell_anchors : bool
         Whether to sell the anchors if they are not among the policies. Without them there is no score, and look-ahead
         IMP does not plan first, which takes seconds, and where customers change daily, seconds for each day.
@@ -234,8 +246,11 @@ def evaluate(
     from rich.console import Console
 
     market = scenario if isinstance(scenario, Market) else Market(Scenario.load(scenario), seed=population_seed)
-    seeds, ends = held_out_seeds(days), anchors or default_anchors(market)
-    beside = [REFERENCE, reference, *(ends if sell_anchors else ())]
+    seeds = held_out_seeds(days)
+    ends = anchors or default_anchors(market, seeds)
+    if BOUND in ends and certified_bounds(market, seeds) is None:
+        raise ValueError(f"anchors = {ends!r}: no certified bound is known for this market and {days} held-out days")
+    beside = [REFERENCE, reference, *(it for it in ends if sell_anchors and it != BOUND)]
     sellers = sellers_of(policies, market, trusted, beside)
     folder = None if out is None else new_folder(Path(out), "")
     try:

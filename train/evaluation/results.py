@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from lmaas_train.evaluation.certified_bounds import BOUND
 from lmaas_train.evaluation.days import Days
 from lmaas_train.evaluation.statistics import Estimate, mean_estimate, normalised_score
 from lmaas_train.report.findings import REFERENCE
@@ -20,6 +21,7 @@ from lmaas_env.files import write_whole
 from lmaas_env.population import Population
 from lmaas_env.rsr import solve
 from lmaas_env.seeds import of_one_day, open_days
+from lmaas_env.types import FloatArray
 
 RECORDS = "days.npz"  # every number of `Days`, and the customers
 EXPLAINED = 100  # customers whose choice is written, at most
@@ -36,7 +38,7 @@ class Row(NamedTuple):
     """One seller's row of the table; amounts in $ per day.
 
     ``difference`` is to the reference on the same days, ``share_of_imp`` the ratio to it, and ``score`` the place
-    between two anchors (`lmaas_train.evaluation.statistics.normalised_score`), NaN where they were not sold.
+    between two anchors (`lmaas_train.evaluation.statistics.normalised_score`), NaN where they are not known.
     """
 
     seller: str
@@ -53,13 +55,20 @@ class Row(NamedTuple):
         return [self.seller, *self.profit, *self.difference, *self[3:6], *self.score]
 
 
-def summary(days: Mapping[str, Days], reference: str = REFERENCE, anchors: tuple[str, str] | None = None) -> list[Row]:
+def summary(
+    days: Mapping[str, Days],
+    reference: str = REFERENCE,
+    anchors: tuple[str, str] | None = None,
+    bounds: FloatArray | None = None,
+) -> list[Row]:
     """Return one row per seller, best first, with differences to the reference paired by day.
 
-    ``anchors`` names the sellers that score 0 and 1.
+    ``anchors`` names the sellers that score 0 and 1; ``bounds`` are the certified bounds of the days, (K,), which an
+    anchor may name, too.
     """
     theirs = days[reference].day_profit
-    low, high = (days[name].day_profit if name in days else None for name in anchors or ("", ""))
+    profits = {name: sold.day_profit for name, sold in days.items()} | ({} if bounds is None else {BOUND: bounds})
+    low, high = (profits.get(name) for name in anchors or ("", ""))
     rows = [
         Row(
             seller=name,
