@@ -15,7 +15,8 @@ export -f train
 for seed in $(seq 10); do echo "$runs day ppo $seed 2000000"; done | xargs -P 1 -L 1 bash -c 'train "$@"' _ # their times count
 {
   for seed in $(seq 10); do echo "$runs scarce ppo $seed 2000000"; done
-  for way in short no-copies middle-price large-batches; do for seed in 1 2 3; do echo "$runs day $way $seed 600000"; done; done
+  for seed in $(seq 10); do echo "$runs day short $seed 600000"; done
+  for way in no-copies middle-price large-batches; do for seed in 1 2 3; do echo "$runs day $way $seed 600000"; done; done
 } | LMAAS_THREADS=1 xargs -P 2 -L 1 bash -c 'train "$@"' _
 for scenario in day scarce; do
   .venv/bin/lmaas evaluate --scenario $scenario --runs "$runs/$scenario/ppo" --sellers lookahead fixed --out "$results/scratch-$scenario"

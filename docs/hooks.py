@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from lmaas_train.__main__ import COMMANDS
+from lmaas_train.cli.leaderboard import Entry
+from lmaas_train.ppo import PPOConfig
 from math_core import LatexToMathML
 from mkdocs.structure.files import File, Files
 
@@ -59,10 +61,17 @@ ABLATION = {  # row of benchmarks/learned/ablation: what it is
     "flat": "no plan, no imitation: PPO from scratch",
 }
 SCRATCH = (  # policy trained from scratch: label, table, its row
-    ("PPO, 32 environments, 10 epochs (`ppo-flat.yaml`)", "wide/table.csv", "flat"),
-    ("PPO, 256 environments, 2 epochs (`ppo-wide.yaml`)", "wide/table.csv", "wide"),
+    ("PPO, 2,000,000 steps (`lmaas train`)", "learned/scratch-day/table.csv", "ppo"),
+    ("PPO of SB3, 32 environments, 10 epochs, 200,000 steps (`ppo-flat.yaml`)", "wide/table.csv", "flat"),
+    ("PPO of SB3, 256 environments, 2 epochs, 700,000 steps (`ppo-wide.yaml`)", "wide/table.csv", "wide"),
     ("SAC, 100,000 steps (`lmaas study off-policy`)", "learned/off-policy/sac/table.csv", "sac"),
 )
+SCRATCH_ABLATION = {  # row of benchmarks/learned/scratch-ablation: what it is
+    "short": "`lmaas train --steps 600000`",
+    "no-copies": "every lane sells a day of its own",
+    "middle-price": "starts in the middle of the price range",
+    "large-batches": "large batches, four epochs",
+}
 SPEED = (  # faster loop, slower loop, label
     ("vector environment", "SyncVectorEnv", "256 environments in one call, over `SyncVectorEnv`"),
     (
@@ -282,6 +291,71 @@ def from_scratch() -> str:
     return table(("trained from scratch", "training seeds", "profit, $ a day", "/ IMP"), rows)
 
 
+def time_to_score() -> str:
+    """Return how many seconds PPO from scratch takes to shares of IMP's profit on tuning days."""
+    rows: list[list[str]] = []
+    for name in ("day", "scarce"):
+        levels = _csv(f"learned/scratch-{name}/time_to_score.csv")
+        cells = [
+            f"{float(row['seconds']):.0f} [{float(row['fastest']):.0f}, {float(row['slowest'] or 'inf'):.0f}]".replace(
+                "inf", "–"
+            )
+            if row["seconds"]
+            else f"{row['reached']} of {row['runs']} runs"
+            for row in levels
+        ]
+        rows.append([f"`{name}`", *cells])
+    shares = [f"{float(row['share_of_imp']):.2f}" for row in _csv("learned/scratch-day/time_to_score.csv")]
+    return table(("seconds to a share of IMP's profit", *shares), rows)
+
+
+def scratch_ablation() -> str:
+    """Return what the choices of PPO from scratch contribute."""
+    found = _sellers("learned/scratch-ablation/table.csv")
+    rows = [
+        [
+            label,
+            found[way]["seeds"],
+            f"{float(found[way]['profit']):.0f}",
+            _interval(found[way], "share_of_imp", "{:.3f}"),
+        ]
+        for way, label in SCRATCH_ABLATION.items()
+    ]
+    return table(("`day`", "training seeds", "profit, $ a day", "/ IMP"), rows)
+
+
+def ppo_settings() -> str:
+    """Return a table of PPO's hyper-parameters."""
+    rows = [
+        [f"`{field.name}`", _shown(field.default), field.metadata["meaning"]] for field in dataclasses.fields(PPOConfig)
+    ]
+    return table(("setting", "default", "meaning"), rows)
+
+
+def leaderboard(scenario: str) -> str:
+    """Return the entries of a scenario, the best first."""
+    entries: list[tuple[Entry, dict[str, Any]]] = []
+    for path in sorted((ROOT / "leaderboard").glob("*/score.json")):
+        entry = Entry.load(path.parent)
+        if entry.scenario == scenario:
+            entries.append((entry, json.loads(path.read_text(encoding="utf-8"))))
+    rows = [
+        [
+            f"**{entry.name}**<br>{entry.method}",
+            entry.who,
+            entry.kind,
+            entry.training,
+            _interval(score, "profit", "{:.0f}"),
+            f"{score['share_of_imp']:.3f}",
+            f"{score['profit'] / _bound(scenario):.3f}",
+            f"{score['customer_profit']:.0f}",
+        ]
+        for entry, score in sorted(entries, key=lambda it: -it[1]["profit"])
+    ]
+    heads = ("seller", "who", "kind", "training", "profit, $ a day", "/ IMP", "/ bound", "customers' profit")
+    return table(heads, rows)
+
+
 def welfare() -> str:
     """Return the customers' profit under each seller, realised and as planned for the worst case."""
     sellers = ("imp", "lookahead", "ppo", "fixed")
@@ -340,6 +414,10 @@ GENERATED: Mapping[str, Callable[..., str]] = {
     "bounded": bounded,
     "ablation": ablation,
     "from_scratch": from_scratch,
+    "scratch_ablation": scratch_ablation,
+    "leaderboard": leaderboard,
+    "ppo_settings": ppo_settings,
+    "time_to_score": time_to_score,
     "welfare": welfare,
     "energy_value": energy_value,
     "speed": speed,

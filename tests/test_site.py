@@ -162,7 +162,7 @@ def test_the_figure_of_theorem_2_shows_jumps_and_imps_price_as_the_best() -> Non
 
 def test_the_picture_of_the_home_page_shows_the_gain() -> None:
     pytest.importorskip("matplotlib")
-    picture = runpy.run_path(str(DOCS / "readme_figure.py"))
+    picture = runpy.run_path(str(DOCS / "looking_ahead_figure.py"))
     hours = np.linspace(0.0, 1.0, 25)
     curves = [
         picture["Curve"](name, "black", "-", 100.0 * hours, gain * hours)
@@ -170,6 +170,17 @@ def test_the_picture_of_the_home_page_shows_the_gain() -> None:
     ]
     figure = picture["draw"](curves)
     assert "earns 25 % more" in figure.get_suptitle()
+    assert [len(axes.lines) for axes in figure.axes] == [3, 3]
+
+
+def test_the_picture_of_the_readme_shows_when_ppo_passes_imp() -> None:
+    pytest.importorskip("matplotlib")
+    picture = runpy.run_path(str(DOCS / "learning_figure.py"))
+    seconds, curves = picture["curves"]("day")
+    assert curves.shape == (10, len(seconds))
+    figure = picture["draw"](dict.fromkeys(("day", "scarce"), (seconds, curves)), {"day": 1.09, "scarce": 1.3})
+    passed = seconds[np.argmax(np.median(curves, axis=0) > 1.0)]
+    assert f"passes the paper's IMP after {passed:.0f} seconds" in figure.get_suptitle()
     assert [len(axes.lines) for axes in figure.axes] == [3, 3]
 
 
@@ -190,7 +201,7 @@ def test_generated_tables_hold_every_number_and_command() -> None:
     assert (
         f"| `day` | {sellers_in('day/table.csv')['random']['profit'] / 24:.1f} | {imp / 24:.1f} |" in hooks["returns"]()
     )
-    for name in ("ablation", "from_scratch", "welfare", "energy_value", "speed"):
+    for name in ("ablation", "from_scratch", "scratch_ablation", "welfare", "energy_value", "speed"):
         head, _, *rows = hooks[name]().splitlines()
         assert len(rows) >= 3
         assert {row.count("|") for row in rows} == {head.count("|")}

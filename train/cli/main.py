@@ -30,6 +30,8 @@ COMMANDS = {
     "train sb3": ("lmaas_train.sb3.training", "TrainSB3", "train with Stable-Baselines3, guided by look-ahead IMP"),
     "compare": ("lmaas_train.cli.compare", "Compare", "compare sellers with IMP on the same held-out days"),
     "evaluate": ("lmaas_train.cli.evaluate", "Evaluate", "score learned sellers over several training seeds"),
+    "leaderboard add": ("lmaas_train.cli.leaderboard", "LeaderboardAdd", "score an entry of the leaderboard"),
+    "leaderboard check": ("lmaas_train.cli.leaderboard", "LeaderboardCheck", "score an entry again and compare"),
     "bound": ("lmaas_train.cli.bound", "Bound", "bound what any seller can earn, with a certificate"),
     "report": ("lmaas_train.report.report", "Report", "write an offline page with interactive figures of results"),
     "watch": ("lmaas_train.cli.watch", "Watch", "play one held-out day in the terminal, a window or a picture"),

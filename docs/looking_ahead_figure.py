@@ -1,4 +1,4 @@
-"""Draw the picture of the README and the home page: `python docs/readme_figure.py` writes docs/looking-ahead.png.
+"""Draw the picture of the home page: `python docs/looking_ahead_figure.py` writes docs/looking-ahead.png.
 
 It sells 40 held-out days of `scarce` with IMP, look-ahead IMP and the shipped learned seller, and shows the mean day.
 """
