@@ -52,8 +52,8 @@ def test_the_first_seller_earns_more_than_imp(tmp_path: Path) -> None:
 
 
 def test_train_and_compare_writes_a_run_and_a_comparison(tmp_path: Path) -> None:
-    printed = run("2_train_and_compare.py", tmp_path, "--steps", "1536", "--days", "2", "--out", "results")
-    (share,) = re.findall(r"1536 steps\) earns (\d\.\d+) of IMP", printed)
+    printed = run("2_train_and_compare.py", tmp_path, "--steps", "3072", "--days", "2", "--out", "results")
+    (share,) = re.findall(r"3072 steps\) earns (\d\.\d+) of IMP", printed)
     assert 0.3 < float(share) < 1.1
     assert (tmp_path / "results" / "ppo" / "policy.safetensors").exists()
     table = (tmp_path / "results" / "compare" / "table.csv").read_text(encoding="utf-8").splitlines()
