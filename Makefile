@@ -29,7 +29,7 @@ UV := uv==0.13.9
 
 demo: $(VENV)/installed
 	$(BIN)/lmaas train --scenario day --steps $(DEMO_STEPS) --out $(RUN)/ppo
-	$(BIN)/lmaas compare --scenario day --days 40 --sellers $(RUN)/ppo day-guided public-lookahead lookahead fixed public-imp cost-plus random --out $(RUN)/compare
+	$(BIN)/lmaas compare --scenario day --days 40 --sellers $(RUN)/ppo day-ppo day-guided public-lookahead lookahead fixed public-imp cost-plus random --out $(RUN)/compare
 
 test: $(VENV)/installed
 	$(PYTEST) -m "not heavy" $(TESTS)

@@ -45,6 +45,7 @@ HEADLINE = (  # row of the main table: label, kind, seller by scenario
         "guided RL",
         ("day-guided", "scarce-guided", "abundant-guided", "public-guided"),
     ),
+    ("`day-ppo`, `scarce-ppo`", "RL from scratch", ("day-ppo", "scarce-ppo", "", "")),
     ("`imp`", "optimised hour by hour", ("imp",) * 4),
     ("`fixed`", "tuned constant prices", ("fixed",) * 4),
     ("`cost-plus`", "tuned markup", ("cost-plus",) * 4),
@@ -240,10 +241,11 @@ def headline() -> str:
     found = {name: _sellers(f"{name}/table.csv") for name in SCENARIOS}
     rows: list[list[str]] = []
     for label, kind, sellers in HEADLINE:
-        shown = [found[name][seller] for name, seller in zip(SCENARIOS, sellers, strict=True)]
-        rows.append(
-            [label, kind, *(f"{float(row['profit']):.0f}{NO_BREAK}({float(row['share_of_imp']):.3f})" for row in shown)]
+        shown = [found[name].get(seller) for name, seller in zip(SCENARIOS, sellers, strict=True)]
+        cells = (
+            f"{float(row['profit']):.0f}{NO_BREAK}({float(row['share_of_imp']):.3f})" if row else "–" for row in shown
         )
+        rows.append([label, kind, *cells])
     return table(("seller", "kind", *(f"`{name}`" for name in SCENARIOS)), rows)
 
 
@@ -339,21 +341,25 @@ def leaderboard(scenario: str) -> str:
         entry = Entry.load(path.parent)
         if entry.scenario == scenario:
             entries.append((entry, json.loads(path.read_text(encoding="utf-8"))))
+    entries.sort(key=lambda it: -it[1]["profit"])
     rows = [
         [
-            f"**{entry.name}**<br>{entry.method}",
-            entry.who,
+            entry.name,
             entry.kind,
-            entry.training,
             _interval(score, "profit", "{:.0f}"),
             f"{score['share_of_imp']:.3f}",
             f"{score['profit'] / _bound(scenario):.3f}",
             f"{score['customer_profit']:.0f}",
         ]
-        for entry, score in sorted(entries, key=lambda it: -it[1]["profit"])
+        for entry, score in entries
     ]
-    heads = ("seller", "who", "kind", "training", "profit, $ a day", "/ IMP", "/ bound", "customers' profit")
-    return table(heads, rows)
+    heads = ("seller", "kind", "profit, $ a day", "/ IMP", "/ bound", "customers' profit")
+    methods = [
+        f"- **{entry.name}** ({entry.who}). {entry.method} Training: {entry.training}."
+        + "".join(f" [Link]({link})." for link in entry.links)
+        for entry, _ in entries
+    ]
+    return "\n".join([table(heads, rows), "", *methods])
 
 
 def welfare() -> str:

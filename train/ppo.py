@@ -6,7 +6,7 @@ make it fast on this market:
 
 - **Copies of a day.** Several lanes sell the same day, each with its own exploration. Subtracting the copies' mean from
   their advantages, hour by hour, removes what the day brought; what remains is due to prices. Any simulator that can be
-  seeded allows this (common random numbers; Glasserman, 2003, section 7).
+  seeded allows this (common random numbers; Glasserman, 2003, section 7.1).
 - **The first prices.** The policy starts at one price for all models instead of the middle of the range.
 """
 

@@ -9,7 +9,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import yaml
@@ -21,8 +21,11 @@ from lmaas_train.runs import EVALUATIONS, write_origin
 
 from lmaas_env.files import write_whole
 from lmaas_env.market import Market
+from lmaas_env.scenario import Scenario
 from lmaas_env.seeds import held_out_seeds, tuning_seeds
 
+Options = TypeVar("Options")
+Config = TypeVar("Config")
 SETTINGS = "config.yaml"
 COLUMNS = ("step", "seconds", "mean_day_profit", "standard_error", "share_of_imp")
 
@@ -60,19 +63,23 @@ def write_settings(folder: Path, options: Any, market: Market, **config: Any) ->
     write_origin(folder)
 
 
-def read_settings(folder: Path) -> dict[str, Any]:
-    """Return what `write_settings` has written.
+def read_settings(
+    folder: Path, kind: type[Options], hyper_parameters: type[Config], section: str
+) -> tuple[Options, Config, Scenario]:
+    """Return the options, the hyper-parameters and the scenario that `write_settings` has written.
 
     Raises
     ------
     ValueError
         If the file cannot be read or holds something else; the message names it.
     """
+    path = folder / SETTINGS
     try:
-        settings: Any = yaml.safe_load((folder / SETTINGS).read_text(encoding="utf-8"))
-        return {"train": dict(settings["train"]), **settings}
+        settings: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+        scenario = Scenario.from_dict(settings["scenario"])
+        return kind(**settings["train"]), hyper_parameters(**settings[section]), scenario
     except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{folder / SETTINGS}: does not hold the settings of a run: {error}") from error
+        raise ValueError(f"{path}: does not hold the settings of such a run: {error}") from error
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from lmaas_agents import IMP
 from lmaas_train.evaluation.rollout import rollout
-from ray.rllib.algorithms.ppo import SB3Config
+from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.core.columns import Columns
 from ray.tune.registry import register_env
 
@@ -24,7 +24,7 @@ torch.set_num_threads(1)  # more threads slow down networks of this size
 
 register_env("LMaaS", lambda config: LMaaSEnv(**config))  # workers import this file: no gym.make needed there
 config = (
-    SB3Config()
+    PPOConfig()
     .environment("LMaaS", env_config={"scenario": "day"})
     .env_runners(num_env_runners=0, num_envs_per_env_runner=8)
     .training(train_batch_size_per_learner=4032, minibatch_size=504, num_epochs=10, lr=1e-3, gamma=0.95, lambda_=0.8)

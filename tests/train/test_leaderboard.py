@@ -57,6 +57,7 @@ def test_imp_itself_may_be_an_entry(entry: Path) -> None:
         ("name: half way", "name: ''", "name must not be empty"),
         ("scenario: static", "scenario: statc", "did you mean 'static'"),
         ("training: none", "trained: none", "line 7: key 'trained' is unknown, did you mean 'training'"),
+        ("training: none", "training: none\nwho: x", "line 8: who is given a second time"),
         ("training: none", "training: none\nlinks: x", "links = 'x' must be a list"),
         ("run.py:middle", "run.py:none", "half-way': seller 'run.py:none'"),
     ],
@@ -75,6 +76,8 @@ def test_a_policy_that_raises_acts_outside_the_range_or_hangs_is_refused(entry: 
     (entry / "run.py").write_text("import time\ntime.sleep(600)\n")
     with pytest.raises(ValueError, match=r"scoring took longer than 0\.05 minutes"):
         LeaderboardAdd(entry, days=2, minutes=0.05).main()
+    with pytest.raises(ValueError, match=r"minutes = inf must be in \(0, 10000\]"):
+        LeaderboardAdd(entry, days=2, minutes=float("inf")).main()
     with pytest.raises(ValueError, match="holds no score"):
         LeaderboardCheck(entry).main()
 

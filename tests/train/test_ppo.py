@@ -138,6 +138,12 @@ def test_a_run_that_cannot_go_on_says_why(tmp_path: Path, content: bytes | None,
         train(Train(resume=tmp_path))
     with pytest.raises(ValueError, match="steps cannot be given with resume"):
         train(Train(resume=tmp_path, steps=7))
+    torch.save({"learner": {}, "beside": "{}"}, tmp_path / "snapshot.pt")
+    for text in (None, "train: {}\nsb3: {}\nscenario: {}\n", "train: {stepz: 3}\nppo: {}\nscenario: {}\n", "3"):
+        if text is not None:
+            (tmp_path / "config.yaml").write_text(text)
+        with pytest.raises(ValueError, match=r"config\.yaml: does not hold the settings of such a run"):
+            train(Train(resume=tmp_path))
 
 
 def test_ctrl_c_keeps_what_was_learned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,7 @@ NUMBERS = (
     "profit", "profit_low", "profit_high", "minus_imp", "minus_imp_low", "minus_imp_high",
     "share_of_imp", "customer_profit", "milliseconds_per_decision",
 )  # fmt: skip  # columns of table.csv that a score holds
+LONGEST = 10_000.0  # minutes that a scoring may take
 TOLERANCE = 1e-6  # relative, of a profit that is scored again: processors round differently
 
 
@@ -64,6 +65,8 @@ class Entry:
         path = folder / ENTRY
         content, lines = lined_yaml.load(path, "leaderboard entry")
         known = [field.name for field in dataclasses.fields(cls)]
+        for key, fault in lined_yaml.repeated(lines):
+            raise ValueError(f"{path}, line {lines[key]}: {fault}")
         for key in content:
             if key not in known:
                 raise ValueError(f"{path}, line {lines[key]}: key {key!r} is unknown{close_match(str(key), known)}")
@@ -140,8 +143,8 @@ def score_entry(folder: Path, entry: Entry, days: int, minutes: float) -> dict[s
     """
     if days < 2:
         raise ValueError(f"days = {days} must be at least 2")
-    if not minutes > 0.0:
-        raise ValueError(f"minutes = {minutes} must be positive")
+    if not 0.0 < minutes <= LONGEST:
+        raise ValueError(f"minutes = {minutes} must be in (0, {LONGEST:g}]")
     with tempfile.TemporaryDirectory(prefix="lmaas-leaderboard-") as temporary:
         out = Path(temporary) / "compare"
         options = ["--scenario", entry.scenario, "--days", str(days), "--sellers", entry.policy, "--out", str(out)]

@@ -19,7 +19,6 @@ from lmaas_train.runs import new_folder
 from lmaas_train.settings import from_yaml
 from lmaas_train.snapshots import FILE, load_snapshot, save_snapshot
 from lmaas_train.training import (
-    SETTINGS,
     check_alone,
     check_options,
     ctrl_c,
@@ -58,7 +57,7 @@ class Train:
     """Preset or YAML file."""
     population_seed: int = 0
     """Which customers; 0 reads those that ship with the package."""
-    steps: int = 1_500_000
+    steps: int = 2_000_000
     """Periods to train on, in all lanes together (rounded up to whole updates)."""
     seed: int = 1
     """Training seed, 1 to 499: its days are no other training seed's."""
@@ -194,10 +193,7 @@ class _Run:
 def _interrupted(folder: Path, args: Train) -> tuple[Train, Market, PPOConfig, dict[str, Any]]:
     """Return the options, the market, the settings and the snapshot of the run to go on with."""
     check_alone(args)
-    snapshot, settings = load_snapshot(folder / FILE, ("learner", "beside")), read_settings(folder)
-    try:
-        options = settings["train"] | {"config": None, "resume": None, "out": folder, "progress": args.progress}
-        started, config = Train(**options), PPOConfig(**settings["ppo"])
-        return started, Market(Scenario.from_dict(settings["scenario"]), seed=started.population_seed), config, snapshot
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"{folder / SETTINGS}: does not hold the settings of a run of lmaas train: {error}") from error
+    snapshot = load_snapshot(folder / FILE, ("learner", "beside"))
+    options, config, scenario = read_settings(folder, Train, PPOConfig, "ppo")
+    started = dataclasses.replace(options, config=None, resume=None, out=folder, progress=args.progress)
+    return started, Market(scenario, seed=started.population_seed), config, snapshot

@@ -108,7 +108,7 @@ def learning(evaluations: Table, name: str, title: str, scale: float) -> go.Figu
     mean = [row["mean_day_profit"] for row in evaluations]
     band = [2.0 * row["standard_error"] for row in evaluations]
     upper, lower = ([m + sign * b for m, b in zip(mean, band, strict=True)] for sign in (1, -1))
-    figure, colour = go.Figure(), LEARNED[0]
+    figure, colour = go.Figure(), LEARNED[1]  # as the band
     figure.add_scatter(
         x=[*x, *x[::-1]],
         y=[*upper, *lower[::-1]],

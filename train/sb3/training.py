@@ -96,16 +96,13 @@ class TrainSB3:
 def train(args: TrainSB3) -> Path:
     """Train as `TrainSB3` says and return the run folder; nothing is written unless every setting is valid."""
     torch.set_num_threads(1)  # more threads make networks of this size slower, and results differ between machines
-    settings, snapshot = {}, None
+    snapshot: dict[str, Any] | None = None
     if args.resume is not None:
-        args, settings, snapshot = _interrupted(args)
-    check_options(args)
-    if snapshot is None:
+        args, market, config, snapshot = _interrupted(args.resume, args)
+    else:
+        check_options(args)
         market = Market(Scenario.load(args.scenario), seed=args.population_seed)
         config = SB3Config.load(args.config) if args.config else SB3Config.for_scenario(market.scenario)
-    else:
-        market = Market(Scenario.from_dict(settings["scenario"]), seed=args.population_seed)
-        config = SB3Config(**settings["sb3"])
     if config.imitated_days and (
         market.scenario.observation == "public" or market.scenario.resample_population == "episode"
     ):
@@ -320,12 +317,10 @@ def build_model(environments: VecNormalize, config: SB3Config, seed: int) -> PPO
     )
 
 
-def _interrupted(args: TrainSB3) -> tuple[TrainSB3, dict[str, Any], dict[str, Any]]:
-    """Return the settings and the snapshot of the run to go on with."""
-    folder = args.resume
-    assert folder is not None
+def _interrupted(folder: Path, args: TrainSB3) -> tuple[TrainSB3, Market, SB3Config, dict[str, Any]]:
+    """Return the options, the market, the settings and the snapshot of the run to go on with."""
     check_alone(args)
     snapshot = load_snapshot(folder / FILE, snapshots.PARTS)
-    settings = read_settings(folder)
-    started = settings["train"] | {"config": None, "resume": None, "out": folder, "progress": args.progress}
-    return TrainSB3(**started), settings, snapshot
+    options, config, scenario = read_settings(folder, TrainSB3, SB3Config, "sb3")
+    started = dataclasses.replace(options, config=None, resume=None, out=folder, progress=args.progress)
+    return started, Market(scenario, seed=started.population_seed), config, snapshot
