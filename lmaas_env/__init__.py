@@ -38,6 +38,8 @@ ENVIRONMENTS = {
     "LMaaS-Public-v0": "public",  # the seller sees the clock and its own sales only
     "LMaaS-City-v0": "city",  # 1000 customers
     "LMaaS-Population-v0": "population",  # the population is resampled every episode, and seen
+    "LMaaS-Unknown-v0": "unknown",  # strangers in a region that is hidden: the seller learns while it sells
+    "LMaaS-Drift-v0": "drift",  # the region drifts, customers come and go
     "LMaaS-Mini-v0": "mini",  # small enough to be solved exactly: to debug learners
 }
 
@@ -52,6 +54,8 @@ REWARD_THRESHOLDS = {
     "public": 71.1,
     "city": 66.3,
     "population": 60.1,
+    "unknown": 0.0,
+    "drift": 0.0,
     "mini": 41.3,
 }
 STEP_LIMIT = 8761  # beyond the longest day of any scenario: it never truncates, but TimeAwareObservation needs one

@@ -10,6 +10,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lmaas_env.episode import Drift, open_episodes
 from lmaas_env.market import Market
 from lmaas_env.population import Population
 from lmaas_env.scenario import Scenario
@@ -23,7 +24,7 @@ from lmaas_env.spaces import (
     shown_constants,
 )
 from lmaas_env.state import Settlement, State
-from lmaas_env.transition import StepResult, info_of, transition
+from lmaas_env.transition import StepResult, info_of, transition, with_new_customers
 
 if TYPE_CHECKING:
     from lmaas_env.render.window import Window
@@ -82,7 +83,8 @@ class LMaaSEnv(gym.Env[Any, Any]):
     day.
 
     ## Episode End
-    - Termination: after the last period of the selling day (24; one for `LMaaS-Static-v0`, four for `LMaaS-Mini-v0`).
+    - Termination: after the last period of the selling day (24; one for `LMaaS-Static-v0`, four for `LMaaS-Mini-v0`,
+      72 for `LMaaS-Unknown-v0` and 240 for `LMaaS-Drift-v0`, where a day is an episode of three and ten days).
       The horizon is part of the task and the observation shows it.
     - Truncation: never.
 
@@ -107,13 +109,16 @@ class LMaaSEnv(gym.Env[Any, Any]):
 
     With `human`, `reset` and `step` show every period in a window, two a second; closing it does not stop the day.
 
-    Presets are `day`, `static`, `scarce`, `abundant`, `public`, `city`, `population` and `mini`; customers are `rsr`,
-    `nominal`, `nominal-recourse`, `static-robust`, `stochastic`, `greedy-quality`, `cheapest`, `random` or
-    `perfect-foresight`.
+    Presets are `day`, `static`, `scarce`, `abundant`, `public`, `city`, `population`, `unknown` (with `unknown-easy`
+    and `unknown-hard`), `drift` and `mini`; customers are `rsr`, `nominal`, `nominal-recourse`, `static-robust`,
+    `stochastic`, `greedy-quality`, `cheapest`, `random` or `perfect-foresight`.
 
     `info` holds, of the period that ended, `profit`, `revenue`, `cost` ($), `prices` ($/h), `customers_per_model`,
     `hours_per_model`, `customer_profit` and `worst_case_profit` ($, summed over customers), `faded_share` (of slots)
-    and `clipped_share` (of the action's entries).
+    and `clipped_share` (of the action's entries). Where customers are drawn in a region, the info of `reset` names it,
+    for analysis only: `region`, the standard normal z of task value, distance, capacity and saturation, (4,), or (D, 4)
+    for the D days of `LMaaS-Drift-v0`, where a step's info also holds `removed` and `added`, the Wh in the batteries of
+    customers who left and came after the period.
 
     ## Vectorized environment
     `gym.make_vec("LMaaS-v0", num_envs=256, vectorization_mode="vector_entry_point")` settles all lanes in one call;
@@ -145,6 +150,7 @@ class LMaaSEnv(gym.Env[Any, Any]):
         self._window: Window | None = None
         self._shown = shown_constants(self.market)
         self._state: State | None = None  # with a leading lane axis, as all that a step takes and returns
+        self._drift: Drift | None = None
         self._last: StepResult | None = None
 
     def reset(
@@ -152,13 +158,16 @@ class LMaaSEnv(gym.Env[Any, Any]):
     ) -> tuple[Float32Array, dict[str, Any]]:
         """Start a day; options are not used."""
         super().reset(seed=seed)
-        if self.market.scenario.resample_population == "episode":
-            self.market = self.market.with_population(Population.sample(self.market.scenario, self.np_random))
+        episode = open_episodes(self.market, [self.np_random])
+        if episode.market is not self.market:
+            population = Population._make(column[0] for column in episode.market.population)
+            self.market = self.market.with_population(population)
             self._shown = shown_constants(self.market)
-        self._state, self._day = self.market.days([self.np_random])
+        self._state, self._day, self._drift = episode.state, episode.draws, episode.drift
         self._last = None
         self._show()
-        return observation_of_batch(self.market, self._shown, self._state, first_sale(self.market, 1))[0], {}
+        seen = observation_of_batch(self.market, self._shown, self._state, first_sale(self.market, 1))[0]
+        return seen, {"region": episode.region[0]} if episode.region.size else {}
 
     def step(self, action: ArrayLike) -> tuple[Float32Array, float, bool, bool, dict[str, Any]]:
         """Post prices for one period.
@@ -175,6 +184,7 @@ class LMaaSEnv(gym.Env[Any, Any]):
         if self._state is None or (hour := int(self._state.hour[0])) >= scenario.periods:
             raise gym.error.ResetNeeded("Call reset() before step(): no day has started, or it is over")
         result = transition(self.market, self._shown, checked[None], self._state, self._day.at(hour))
+        self.market, self._shown, result = with_new_customers(self.market, self._shown, result, self._drift)
         self._last, self._state = result, result.state
         self._show()
         info = info_of(result, 0)

@@ -12,10 +12,11 @@ import numpy as np
 
 from lmaas_env import customers_file
 from lmaas_env.files import write_whole
-from lmaas_env.scenario import Scenario
-from lmaas_env.types import FloatArray, IntArray
+from lmaas_env.scenario import REGION_SIGMAS, TINY, Scenario
+from lmaas_env.types import BoolArray, FloatArray, IntArray
 
 SHIPPED = ("day", "city")  # presets whose customers of population seed 0 are frozen in data/
+REGION_DISTANCES = (10.0, 5000.0)  # m, within which a region's distances are kept
 
 
 class Population(NamedTuple):
@@ -67,23 +68,25 @@ class Population(NamedTuple):
 
     @classmethod
     def sample(cls, scenario: Scenario, rng: np.random.Generator) -> Population:
-        """Draw the customers of a scenario (market.md, section 7)."""
-        n, slots = scenario.customers, scenario.slots
-        distance = np.exp(rng.uniform(np.log(scenario.distance_min), np.log(scenario.distance_max), n))
-        bandwidth = rng.uniform(scenario.bandwidth_min, scenario.bandwidth_max, n)
-        capacity = rng.uniform(scenario.capacity_min, scenario.capacity_max, n)
-        total_value = scenario.task_value_median * np.exp(scenario.task_value_sigma * rng.standard_normal(n))
-        split = rng.dirichlet(np.full(slots, scenario.slot_concentration), n)
-        saturation = rng.uniform(scenario.saturation_min, scenario.saturation_max, n)
-        fade_depth = rng.uniform(scenario.fade_depth_min, scenario.fade_depth_max, n)
-        fade_budget = rng.choice(np.array(scenario.fade_budgets, dtype=np.int64), n)
-        task_value = -np.sort(-total_value[:, None] * split, axis=1)
-        return cls(distance, bandwidth, capacity, saturation, fade_depth, fade_budget, task_value)
+        """Draw the customers of a scenario (docs/market.md, section 7), and before them their region if it has any."""
+        region = draw_region(scenario, rng)
+        population = sample_in_region(scenario, region, rng)
+        return population._replace(task_value=value_factor(scenario, region) * population.task_value)
 
     @classmethod
     def stack(cls, populations: Sequence[Population]) -> Population:
         """Stack K populations of one size along a new leading axis."""
         return cls(*(np.stack(column) for column in zip(*populations, strict=True)))
+
+    def with_rows(self, new: Population, rows: IntArray | BoolArray) -> Population:
+        """Return a copy with other rows, of the leading axis: a row of ``new`` for each index, or where a mask is true.
+
+        With a mask, ``new`` has as many rows as this population, of which those of the mask are taken.
+        """
+        copy = Population._make(column.copy() for column in self)
+        for column, other in zip(copy, new, strict=True):
+            column[rows] = other[rows] if rows.dtype == np.bool_ else other
+        return copy
 
     @classmethod
     def from_csv(cls, path: str | os.PathLike[str]) -> Population:
@@ -110,6 +113,44 @@ class Population(NamedTuple):
         values = -np.sort(-numbers[:, known:], axis=1)
         distance, bandwidth, capacity, saturation, fade_depth, budget = numbers[:, :known].T.copy()
         return cls(distance, bandwidth, capacity, saturation, fade_depth, budget.astype(np.int64), values)
+
+
+def draw_region(scenario: Scenario, rng: np.random.Generator) -> FloatArray:
+    """Draw a region z (4,), standard normal in the order of `REGION_SIGMAS`; (0,) where the scenario has none."""
+    return rng.standard_normal(len(REGION_SIGMAS)) if scenario.has_regions else np.empty(0)
+
+
+def value_factor(scenario: Scenario, region: FloatArray) -> float:
+    """Return the factor of a region (4 or 0,) on every task value."""
+    return _scaled(scenario, region, 0, scenario.task_value_median, (1e-6, 1e6)) / scenario.task_value_median
+
+
+def sample_in_region(scenario: Scenario, region: FloatArray, rng: np.random.Generator) -> Population:
+    """Draw the customers of a region (4 or 0,), with task values before the region's `value_factor`."""
+
+    def limits(name: str, number: int, low: float, high: float) -> tuple[float, float]:
+        ends = getattr(scenario, f"{name}_min"), getattr(scenario, f"{name}_max")
+        return tuple(_scaled(scenario, region, number, end, (low, high)) for end in ends)  # pyright: ignore
+
+    n, slots = scenario.customers, scenario.slots
+    nearest, farthest = limits("distance", 1, *REGION_DISTANCES)
+    distance = np.exp(rng.uniform(np.log(nearest), np.log(farthest), n))
+    bandwidth = rng.uniform(scenario.bandwidth_min, scenario.bandwidth_max, n)
+    capacity = rng.uniform(*limits("capacity", 2, TINY, 1e6), n)
+    total_value = scenario.task_value_median * np.exp(scenario.task_value_sigma * rng.standard_normal(n))
+    split = rng.dirichlet(np.full(slots, scenario.slot_concentration), n)
+    saturation = rng.uniform(*limits("saturation", 3, 1e-6, 1e6), n)
+    fade_depth = rng.uniform(scenario.fade_depth_min, scenario.fade_depth_max, n)
+    fade_budget = rng.choice(np.array(scenario.fade_budgets, dtype=np.int64), n)
+    task_value = -np.sort(-total_value[:, None] * split, axis=1)
+    return Population(distance, bandwidth, capacity, saturation, fade_depth, fade_budget, task_value)
+
+
+def _scaled(scenario: Scenario, region: FloatArray, number: int, value: float, limits: tuple[float, float]) -> float:
+    """Return a value in a region, scaled and kept within limits; the value itself where there is no region."""
+    if not region.size:
+        return value
+    return float(np.clip(value * np.exp(getattr(scenario, REGION_SIGMAS[number]) * region[number]), *limits))
 
 
 def _customer_numbers(scenario: Scenario) -> list[object]:

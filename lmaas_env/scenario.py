@@ -19,6 +19,7 @@ from lmaas_env.files import write_whole
 from lmaas_env.scenario_text import commented_yaml, model_fields
 
 TINY = 1e-9  # the smallest value of a number that has to be positive
+HOURS_A_DAY = 24
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +60,13 @@ class Scenario:
     fade_depth_min: float = number(6.0, "dB", 0.0, 100.0, "depth delta of a deep fade, uniform", customers=True)
     fade_depth_max: float = number(15.0, "dB", 0.0, 100.0, "depth delta of a deep fade, uniform", customers=True)
     fade_budgets: tuple[int, ...] = number((1, 2, 3), "slots", 0, 96, "budgets Gamma, each as likely", customers=True)
+    # Regions: hidden factors exp(sigma z), z standard normal, on what customers are drawn from
+    region_value_sigma: float = number(0.0, "1", 0.0, 5.0, "of the median task value", customers=True)
+    region_distance_sigma: float = number(0.0, "1", 0.0, 5.0, "of both ends of the distance", customers=True)
+    region_capacity_sigma: float = number(0.0, "1", 0.0, 5.0, "of both ends of the battery capacity", customers=True)
+    region_saturation_sigma: float = number(0.0, "1", 0.0, 5.0, "of both ends of the saturation", customers=True)
+    region_memory: float = number(1.0, "1", 0.0, 1.0, "daily correlation of the region; 1: it stays", customers=True)
+    churn: float = number(0.0, "1", 0.0, 1.0, "probability that a customer is replaced overnight", customers=True)
     # Radio, battery and demand, common to all customers
     transmit_power: float = number(0.2, "W", 1e-6, 1e3, "transmit power P")
     airtime_price: float = number(0.8, "$/h", 0.0, 1e6, "price of an hour of airtime")
@@ -109,6 +117,13 @@ class Scenario:
             raise ValueError(
                 f"resample_population = 'episode' draws customers, but customers_file = {self.customers_file!r}"
             )
+        if self.customers_file and self.has_regions:
+            raise ValueError(f"customers_file = {self.customers_file!r}: customers of a file have no region")
+        for name, still in (("churn", 0.0), ("region_memory", 1.0)):
+            if getattr(self, name) != still and self.resample_population == "never":
+                raise ValueError(f"{name} = {getattr(self, name)} needs resample_population = 'episode', not 'never'")
+        if self.drifts and self.days < 2:
+            raise ValueError(f"periods = {self.periods} must exceed {HOURS_A_DAY}, as customers change overnight")
         if self.price_floor == self.price_cap:
             raise ValueError(f"price_floor = {self.price_floor} must be lower than price_cap = {self.price_cap}")
         if self.price_menu == 1:
@@ -123,6 +138,26 @@ class Scenario:
         for name, low, high in zip(self.models, self.quality_low, self.quality_high, strict=True):
             if low > high:
                 raise ValueError(f"quality_low = {low} of model {name!r} must not exceed its quality_high = {high}")
+
+    @property
+    def has_regions(self) -> bool:
+        """Whether customers are drawn in a region."""
+        return any(getattr(self, name) > 0.0 for name in REGION_SIGMAS)
+
+    @property
+    def drifts(self) -> bool:
+        """Whether customers or their region change from day to day."""
+        return self.churn > 0.0 or self.region_memory < 1.0
+
+    @property
+    def hides_customers(self) -> bool:
+        """Whether customers differ between episodes and the seller does not see who they are."""
+        return self.resample_population == "episode" and self.observation == "public"
+
+    @property
+    def days(self) -> int:
+        """Number of days of an episode, the last of which may be short."""
+        return -(-self.periods // HOURS_A_DAY)
 
     @classmethod
     def preset(cls, name: str) -> Scenario:
@@ -195,6 +230,7 @@ class Scenario:
         write_whole(path, commented_yaml(self))
 
 
+REGION_SIGMAS = ("region_value_sigma", "region_distance_sigma", "region_capacity_sigma", "region_saturation_sigma")
 MODEL_FIELDS = model_fields(Scenario)  # the numbers of a model
 
 _ORDERED = [("price_floor", "price_cap"), ("charge_start_min", "charge_start_max")] + [
@@ -207,6 +243,17 @@ def _some_models(*names: str) -> dict[str, tuple[Any, ...]]:
     defaults = Scenario()
     kept = [defaults.models.index(name) for name in names]
     return {field: tuple(getattr(defaults, field)[m] for m in kept) for field in ("models", *MODEL_FIELDS)}
+
+
+def _regions(scale: float) -> dict[str, Any]:
+    """Return what three days in an unknown region change, with all sigmas of the region times a scale."""
+    sigmas = zip(REGION_SIGMAS, (0.6, 0.3, 0.4, 0.3), strict=True)
+    return {
+        "periods": 3 * HOURS_A_DAY,
+        "observation": "public",
+        "resample_population": "episode",
+        **{name: scale * sigma for name, sigma in sigmas},
+    }
 
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -226,6 +273,12 @@ PRESETS: dict[str, dict[str, Any]] = {
     "public": {"observation": "public"},
     "city": {"customers": 1000},
     "population": {"resample_population": "episode"},
+    # Three days with strangers, in a region that the seller learns about from its own sales only.
+    "unknown": _regions(1.0),
+    "unknown-easy": _regions(0.5),
+    "unknown-hard": _regions(1.5),
+    # Ten days in a region that drifts, with customers who come and go.
+    "drift": {**_regions(1.0), "periods": 10 * HOURS_A_DAY, "churn": 0.1, "region_memory": 0.8},
     # Solved exactly by dynamic programming: few customers, models, hours and prices, and only fades are random.
     "mini": {
         "customers": 2,

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lmaas_env.episode import Episode, open_episodes
 from lmaas_env.market import Market
 from lmaas_env.population import Population
 from lmaas_env.state import Draws, State
@@ -49,27 +50,15 @@ def draw_days(market: Market, seeds: Sequence[int]) -> tuple[State, Draws]:
     return market.days([np.random.default_rng(seed) for seed in seeds])
 
 
-def open_days(market: Market, seeds: Sequence[int]) -> tuple[Market, State, Draws]:
-    """Draw one day per seed as the environment does: the market of K lanes, their first states, draws (H, K).
-
-    Lane i is the day that ``reset(seed=seeds[i])`` gives in the environment. The market is the one given, or has
-    customers of its own in every lane if the population is resampled every episode.
-    """
-    rngs = [np.random.default_rng(seed) for seed in seeds]
-    opened = resampled(market, rngs)
-    return opened, *opened.days(rngs)
-
-
-def resampled(market: Market, rngs: Sequence[np.random.Generator]) -> Market:
-    """Return the market of K days, one per generator: each with customers of its own if they are resampled."""
-    if market.scenario.resample_population == "never":
-        return market
-    return market.with_population(Population.stack([Population.sample(market.scenario, rng) for rng in rngs]))
+def open_days(market: Market, seeds: Sequence[int]) -> Episode:
+    """Draw one episode per seed as the environment does; lane i is that of ``reset(seed=seeds[i])``."""
+    return open_episodes(market, [np.random.default_rng(seed) for seed in seeds])
 
 
 def of_one_day(market: Market) -> Market:
-    """Return the market of a single day's customers, as `open_days` opens it, in which they stay the same."""
+    """Return the market of a single lane's customers, as `open_days` opens it, in which they stay the same."""
     if market.scenario.resample_population == "never":
         return market
     population = Population(*(array[0] for array in market.population))
-    return Market(dataclasses.replace(market.scenario, resample_population="never"), population=population)
+    scenario = dataclasses.replace(market.scenario, resample_population="never", churn=0.0, region_memory=1.0)
+    return Market(scenario, population=population)

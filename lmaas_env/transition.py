@@ -13,8 +13,9 @@ from lmaas_env.engine import period
 from lmaas_env.engine.observation import fill_sale, observe, post_actions, step_lanes
 from lmaas_env.engine.parallel import in_threads
 from lmaas_env.engine.period import Record
+from lmaas_env.episode import Drift, start_day, starts_day
 from lmaas_env.market import LEAST_LANES, Market, settlement_of
-from lmaas_env.spaces import Float32Array, first_sale, observation_size
+from lmaas_env.spaces import Float32Array, first_sale, observation_of_batch, observation_size, shown_constants
 from lmaas_env.state import Draws, Settlement, State
 from lmaas_env.types import BoolArray, FloatArray
 
@@ -30,6 +31,7 @@ class StepResult(NamedTuple):
     state : the next state of all lanes
     sale : (K, 3 M + 1), what a seller with public information remembers; (K, 0) where it sees the state
     observation : (K, D) float32, of the next state
+    removed, added : (K,), Wh in the batteries of customers who left and came after the period
     """
 
     prices: FloatArray
@@ -38,6 +40,8 @@ class StepResult(NamedTuple):
     state: State
     sale: FloatArray
     observation: Float32Array
+    removed: FloatArray | None = None
+    added: FloatArray | None = None
 
     @property
     def settlement(self) -> Settlement:
@@ -83,11 +87,35 @@ def transition(market: Market, shown: Float32Array, actions: FloatArray, state: 
     return StepResult(prices, draws.faded, record, after, sale, observation)
 
 
+def with_new_customers(
+    market: Market, shown: Float32Array, result: StepResult, drift: Drift | None
+) -> tuple[Market, Float32Array, StepResult]:
+    """Return the market, what is shown of it and the step's result once customers have left and come overnight.
+
+    Nothing changes where customers stay (no drift), or while no lane starts a day.
+    """
+    if drift is None:
+        return market, shown, result
+    lanes = starts_day(market, result.state)
+    if not lanes.any():
+        nothing = np.zeros(len(lanes))
+        return market, shown, result._replace(removed=nothing, added=nothing)
+    day = start_day(market, result.state, drift, lanes)
+    shown = shown_constants(day.market)
+    seen = observation_of_batch(day.market, shown, day.state, result.sale)
+    return day.market, shown, result._replace(state=day.state, observation=seen, removed=day.removed, added=day.added)
+
+
 def info_of(result: StepResult, lanes: int | slice = slice(None)) -> dict[str, Any]:
     """Return the info of a step: of all lanes, as arrays with a leading axis of K, or of one as plain numbers."""
     record, of_lane = result.record, result.record.per_lane[:, lanes]
     sums = of_lane.tolist() if isinstance(lanes, int) else of_lane
-    return {
+    nightly = (
+        {}
+        if result.removed is None or result.added is None
+        else {"removed": result.removed[lanes], "added": result.added[lanes]}
+    )
+    return nightly | {
         "profit": sums[period.PROFIT],
         "revenue": sums[period.REVENUE],
         "cost": sums[period.COST],

@@ -13,10 +13,9 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike, NDArray
 
 from lmaas_env.env import market_of
+from lmaas_env.episode import Drift, open_episodes
 from lmaas_env.market import Market
-from lmaas_env.population import Population
 from lmaas_env.scenario import Scenario
-from lmaas_env.seeds import resampled
 from lmaas_env.spaces import (
     Float32Array,
     action_space,
@@ -27,7 +26,7 @@ from lmaas_env.spaces import (
     shown_constants,
 )
 from lmaas_env.state import Draws, State
-from lmaas_env.transition import info_of, transition
+from lmaas_env.transition import info_of, transition, with_new_customers
 from lmaas_env.types import BoolArray, FloatArray
 
 
@@ -96,6 +95,7 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
         self._shown = shown_constants(self.market)
         self.state: State | None = None
         self._day: Draws
+        self._drift: Drift | None = None
         self._sale = first_sale(self.market, num_envs)
         self.rngs = [np.random.default_rng() for _ in range(num_envs)]
 
@@ -120,8 +120,8 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
             for lane, own in enumerate(seeds):
                 if own is not None and lanes[lane]:
                     self.rngs[lane] = np.random.default_rng(own)
-        self._start_days(lanes)
-        return self._observe(), {}
+        info = self._start_days(lanes)
+        return self._observe(), info
 
     def step(
         self, actions: ArrayLike
@@ -141,16 +141,17 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
         periods = self.market.scenario.periods
         over = self.state.hour >= periods  # only in NextStep: these lanes start their next day
         if over.all():
-            self._start_days(over)
+            info = self._start_days(over)
             nothing = np.zeros(self.num_envs, dtype=np.bool_)
-            return self._observe(), np.zeros(self.num_envs), nothing, nothing.copy(), {}
+            return self._observe(), np.zeros(self.num_envs), nothing, nothing.copy(), info
         result = transition(self.market, self._shown, checked, self.state, self._draws())
+        self.market, self._shown, result = with_new_customers(self.market, self._shown, result, self._drift)
         self.state, self._sale = result.state, result.sale
         seen, entries = result.observation, info_of(result)
-        reward = entries["profit"] / self.market.population.size
+        reward, started = entries["profit"] / self.market.population.size, {}
         if over.any():
             reward = np.where(over, 0.0, reward)
-            self._start_days(over)
+            started = self._start_days(over)
             seen = self._observe()
         terminated = self.state.hour >= periods
         if self.autoreset_mode is AutoresetMode.SAME_STEP and terminated.any():
@@ -159,10 +160,10 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
                 "final_info": _with_masks(entries, terminated),
             }
             info = _with_masks(entries, ~terminated) | _with_masks(final, terminated)
-            self._start_days(terminated)
+            info |= self._start_days(terminated)
             seen = self._observe()
         else:
-            info = _with_masks(entries, ~over)
+            info = _with_masks(entries, ~over) | started
         return seen, reward, terminated, np.zeros(self.num_envs, dtype=np.bool_), info
 
     def _observe(self) -> Float32Array:
@@ -177,25 +178,28 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
             return self._day.at(hours[0])
         return self._day.at((hours, np.arange(self.num_envs)))
 
-    def _start_days(self, lanes: BoolArray) -> None:
-        """Draw a new day for some lanes; the others keep theirs."""
+    def _start_days(self, lanes: BoolArray) -> dict[str, Any]:
+        """Draw a new day for some lanes and return its info; the others keep theirs."""
         rngs = [self.rngs[lane] for lane in np.flatnonzero(lanes)]
-        opened = resampled(self.market, rngs)
-        state, day = opened.days(rngs)
+        opened, state, day, region, drift = open_episodes(self.market, rngs)
         sale = first_sale(opened, len(rngs))
         if lanes.all():
-            self.market, self.state, self._day, self._sale = opened, state, day, sale
+            self.market, self.state, self._day, self._sale, self._drift = opened, state, day, sale, drift
         else:
             assert self.state is not None
             if opened is not self.market:
-                customers = zip(self.market.population, opened.population, strict=True)
-                population = Population(*(_with_lanes(own, new, lanes) for own, new in customers))
+                population = self.market.population.with_rows(opened.population, np.flatnonzero(lanes))
                 self.market = self.market.with_population(population)
-            for own, new in zip(self._day, day, strict=True):
-                own[:, lanes] = new
+            _set_lanes(self._day, day, lanes)
+            _set_lanes(self._drift, drift, lanes)
             self.state = State(*(_with_lanes(own, new, lanes) for own, new in zip(self.state, state, strict=True)))
             self._sale = _with_lanes(self._sale, sale, lanes)
         self._shown = shown_constants(self.market)
+        if not region.size:
+            return {}
+        regions = np.zeros((self.num_envs, *region.shape[1:]))
+        regions[lanes] = region
+        return _with_masks({"region": regions}, lanes)
 
 
 def _with_lanes(values: ArrayLike, new: ArrayLike, lanes: BoolArray) -> NDArray[Any]:
@@ -203,6 +207,16 @@ def _with_lanes(values: ArrayLike, new: ArrayLike, lanes: BoolArray) -> NDArray[
     copy = np.array(values)
     copy[lanes] = new
     return copy
+
+
+def _set_lanes(values: Any, new: Any, lanes: BoolArray) -> None:
+    """Set some lanes of an array (H, K, ...), or of arrays in named tuples, in place; nothing where there is None."""
+    if isinstance(values, tuple):
+        columns: Any = zip(values, new, strict=True)  # pyright: ignore
+        for own, other in columns:
+            _set_lanes(own, other, lanes)
+    elif values is not None:
+        values[:, lanes] = new
 
 
 def _with_masks(info: dict[str, Any], lanes: BoolArray) -> dict[str, Any]:

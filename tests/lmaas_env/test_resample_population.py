@@ -63,7 +63,7 @@ def test_lanes_that_start_a_day_apart_keep_their_customers() -> None:
 @pytest.mark.parametrize("customers", [1, 12, 48])
 def test_an_observation_shows_the_market_whatever_its_size(customers: int) -> None:
     scenario = Scenario.from_dict({"base": "population", "customers": customers})
-    market, state, _ = open_days(Market(scenario), [1, 2, 3])
+    market, state, *_ = open_days(Market(scenario), [1, 2, 3])
     seen = observation_from_state(market, state)
     found = observed_market(Market("population"), seen)
     for name, own, shown in zip(Population._fields, market.population, found.population, strict=True):
@@ -94,7 +94,7 @@ def test_an_observation_of_no_number_of_customers_is_refused() -> None:
 
 
 def test_lanes_of_another_number_than_populations_are_refused() -> None:
-    market, state, draws = open_days(Market("population"), [1, 2, 3])
+    market, state, draws, *_ = open_days(Market("population"), [1, 2, 3])
     prices = np.full((2, 4), 5.0)
     two = state._replace(hour=state.hour[:2], **{name: getattr(state, name)[:2] for name in state._fields[1:]})
     with pytest.raises(ValueError, match="the populations have"):
@@ -102,7 +102,7 @@ def test_lanes_of_another_number_than_populations_are_refused() -> None:
 
 
 def test_customers_of_each_lane_settle_as_in_a_market_of_their_own() -> None:
-    market, state, draws = open_days(Market("population"), range(10))
+    market, state, draws, *_ = open_days(Market("population"), range(10))
     prices = np.random.default_rng(0).uniform(2.0, 12.0, (10, 4))
     together, after = market.settle(prices, state, draws.at(0))
     for lane in range(10):

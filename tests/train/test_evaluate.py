@@ -160,7 +160,7 @@ def test_sellers_that_know_customers_meet_those_of_the_day() -> None:
     seeds = held_out_seeds(2)
     sold = rollout_each(market, IMP, seeds)
     for lane, seed in enumerate(seeds):
-        opened, state, draws = open_days(market, [seed])
+        opened, state, draws, *_ = open_days(market, [seed])
         own = of_one_day(opened)
         assert own.scenario.resample_population == "never"
         imp = IMP(own)

@@ -169,7 +169,7 @@ def test_choices_are_those_of_the_day_that_was_sold(name: str) -> None:
     assert np.sum(told["rented_hours"]) == pytest.approx(sold.hours_per_model[0, hour].sum())
     guaranteed = np.array(told["guaranteed"])
     np.testing.assert_array_equal(np.where(guaranteed.max(axis=1) > 1e-12, guaranteed.argmax(axis=1), -1), choice)
-    opened, _, draws = open_days(market, held_out_seeds(1))
+    opened, _, draws, *_ = open_days(market, held_out_seeds(1))
     np.testing.assert_array_equal(told["faded"], draws.at(hour).faded[0])
     np.testing.assert_array_equal(told["distance"], of_one_day(opened).population.distance)
 

@@ -144,7 +144,7 @@ def test_a_policy_for_resampled_customers_does_not_depend_on_their_order_or_numb
     for customers in (24, 5):
         base = Market(Scenario.from_dict({"base": "population", "customers": customers}))
         seller.check(base)
-        market, state, _ = open_days(base, [1, 2])
+        market, state, *_ = open_days(base, [1, 2])
         other = np.random.default_rng(0).permutation(customers)
         shuffled = market.with_population(Population(*(it[:, other] for it in market.population)))
         moved = state._replace(**{name: getattr(state, name)[:, other] for name in state._fields[1:]})

@@ -20,6 +20,7 @@ from lmaas_env import Market, Scenario
 from lmaas_env.files import write_whole
 from lmaas_env.population import Population
 from lmaas_env.rsr import solve
+from lmaas_env.scenario import HOURS_A_DAY
 from lmaas_env.seeds import of_one_day, open_days
 from lmaas_env.types import FloatArray
 
@@ -174,13 +175,13 @@ def _models(days: Mapping[str, Days], models: tuple[str, ...]) -> list[list[Any]
 
 
 def choices(market: Market, sold: Days) -> dict[str, Any]:
-    """Return what customers chose, and why, in the hour of the first day in which a seller earned most.
+    """Return what customers chose, and why, in the hour of the first 24 in which a seller earned most.
 
     Replays the seller's prices up to that hour. Lists run over customers (at most `EXPLAINED`), models and slots;
     amounts in $, durations in h.
     """
-    opened, state, draws = open_days(market, [int(sold.seeds[0])])
-    hour = int(np.argmax(sold.profit[0]))
+    opened, state, draws, *_ = open_days(market, [int(sold.seeds[0])])
+    hour = int(np.argmax(sold.profit[0, :HOURS_A_DAY]))
     for earlier in range(hour):
         _, state = opened.settle(sold.prices[:1, earlier], state, draws.at(earlier))
     settlement, _ = opened.settle(sold.prices[:1, hour], state, draws.at(hour))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,14 +12,15 @@ import numpy as np
 from lmaas_agents.seller import Seller
 from lmaas_train.evaluation.adapters import constructed, takes_batches
 from lmaas_train.evaluation.days import Days
-from lmaas_train.evaluation.sellers import NamedSeller, is_ready
+from lmaas_train.evaluation.sellers import NamedSeller, is_informed, is_ready
 
+from lmaas_env.episode import Episode
 from lmaas_env.market import Market
 from lmaas_env.render.viewer import SoldDay
 from lmaas_env.seeds import of_one_day, open_days
 from lmaas_env.spaces import first_sale, observation_of_batch, shown_constants
-from lmaas_env.state import Draws, Settlement, State
-from lmaas_env.transition import transition
+from lmaas_env.state import Settlement, State
+from lmaas_env.transition import transition, with_new_customers
 from lmaas_env.types import FloatArray
 
 if TYPE_CHECKING:
@@ -29,10 +31,11 @@ TOLERANCE = 1e-6  # of an action beyond [-1, 1], for rounding
 
 
 class Hour(NamedTuple):
-    """One period of K lanes: its settlement, the state after it and the seconds that the seller took."""
+    """One period of K lanes: its settlement, the state and market after it and the seconds that the seller took."""
 
     settlement: Settlement
     state: State
+    market: Market
     seconds: float
 
 
@@ -63,7 +66,7 @@ def rollout(
         If the seller raises, or its action has a wrong shape or a number outside [-1, 1]; the message names the seller,
         the day and the hour.
     """
-    return _record(*open_days(market, seeds), seller, seeds, name or type(seller).__name__, True, progress)
+    return _record(open_days(market, seeds), seller, seeds, name or type(seller).__name__, True, progress)
 
 
 def rollout_each(
@@ -80,22 +83,39 @@ def rollout_each(
     """
     days: list[Days] = []
     for seed in seeds:
-        opened, state, draws = open_days(market, [seed])
-        own, ready = on_day(seller, opened)
+        episode, ready = on_day(seller, open_days(market, [seed]))
         called = name or type(ready).__name__
-        days.append(_record(own, state, draws, ready, [seed], called, takes_batches(ready), None))
+        days.append(_record(episode, ready, [seed], called, takes_batches(ready), None))
         if progress is not None:
             progress()
     *arrays, seconds = zip(*days, strict=True)
     return Days._make([*map(np.concatenate, arrays), float(np.median(seconds))])
 
 
-def on_day(seller: NamedSeller, opened: Market) -> tuple[Market, Seller]:
-    """Return the market of one opened day as a seller sees it, and the seller; a class makes one for that market."""
+def on_day(seller: NamedSeller, episode: Episode) -> tuple[Episode, Seller]:
+    """Return one opened episode as a seller sees it, and the seller; a class makes one for that episode's market.
+
+    An informed class (`is_informed`) gets the episode itself, and its seller sees the state in full.
+    """
     if is_ready(seller):
-        return opened, seller
-    own = of_one_day(opened)
-    return own, constructed(seller, own)
+        return episode, seller
+    own = of_one_day(episode.market)
+    if not is_informed(seller):
+        return episode._replace(market=own), constructed(seller, own)
+    scenario = dataclasses.replace(own.scenario, observation="full")
+    seen = episode._replace(market=Market(scenario, population=own.population))
+    return seen, cast("Callable[[Episode], Seller]", seller)(seen)
+
+
+def made_once(market: Market, seller: NamedSeller) -> bool:
+    """Return whether one seller sells every episode: it is ready, or all that it may know is the same in each.
+
+    Where customers differ between episodes and are hidden, only an informed class is made for every one of them.
+    """
+    scenario = market.scenario
+    return is_ready(seller) or (
+        not is_informed(seller) and (scenario.resample_population == "never" or scenario.hides_customers)
+    )
 
 
 def sell(market: Market, sellers: Mapping[str, NamedSeller], seeds: Sequence[int], console: Console) -> dict[str, Days]:
@@ -114,7 +134,7 @@ def sell(market: Market, sellers: Mapping[str, NamedSeller], seeds: Sequence[int
             def advance(task: TaskID = task) -> None:
                 progress.advance(task)
 
-            if not is_ready(seller) and market.scenario.resample_population == "never":
+            if made_once(market, seller) and not is_ready(seller):
                 seller = constructed(seller, market)
             if is_ready(seller) and takes_batches(seller):
                 progress.update(task, description=name, total=market.scenario.periods)
@@ -134,29 +154,29 @@ def sell_day(
     """
     from lmaas_train.progress import bars
 
-    opened, first, draws = open_days(market, [seed])
+    opened = open_days(market, [seed])
     days: dict[str, SoldDay] = {}
     with bars(console) as progress:
         for name, made in sellers.items():
             task = progress.add_task(f"{name}: preparing", total=None, unit="hours")
-            seen, seller = on_day(made, opened)
+            once = made_once(market, made) and not is_ready(made)
+            episode, seller = on_day(constructed(made, market) if once else made, opened)
             progress.update(task, description=name, total=market.scenario.periods)
-            states, settlements = [_first_lane(first)], list[Settlement]()
-            for hour in hours(seen, first, draws, seller, [seed], name, takes_batches(seller)):
+            states, settlements = [_first_lane(opened.state)], list[Settlement]()
+            for hour in hours(episode, seller, [seed], name, takes_batches(seller)):
                 states.append(_first_lane(hour.state))
                 settlements.append(_first_lane(hour.settlement))
                 progress.advance(task)
             days[name] = SoldDay(states, settlements)
-    return of_one_day(opened), days
+    return of_one_day(opened.market), days
 
 
-def hours(
-    market: Market, state: State, draws: Draws, seller: Seller, seeds: Sequence[int], name: str, batch: bool = True
-) -> Iterator[Hour]:
-    """Sell the periods of K lanes one after the other; draws have the axes (H, K).
+def hours(episode: Episode, seller: Seller, seeds: Sequence[int], name: str, batch: bool = True) -> Iterator[Hour]:
+    """Sell the periods of K lanes one after the other.
 
     Without ``batch`` there is one lane, and the seller gets its observation without a leading axis.
     """
+    market, state, draws, _, drift = episode
     lanes, models, shown = len(state.charge), market.catalogue.names, shown_constants(market)
     observation = observation_of_batch(market, shown, state, first_sale(market, lanes))
     shape = (lanes, len(models)) if batch else (len(models),)
@@ -173,8 +193,9 @@ def hours(
             day = f"s {seeds[0]} to {seeds[-1]}" if all_lanes else f" {seeds[fault.lane or 0]}"
             raise ValueError(f"seller {name!r}, day{day}, hour {period}: {fault}") from fault.__cause__
         result = transition(market, shown, actions, state, draws.at(period))
+        market, shown, result = with_new_customers(market, shown, result, drift)
         state, observation = result.state, result.observation
-        yield Hour(result.settlement, state, seconds)
+        yield Hour(result.settlement, state, market, seconds)
 
 
 class _FaultError(Exception):
@@ -219,19 +240,17 @@ def _checked(action: Any, shape: tuple[int, ...], models: Sequence[str]) -> Floa
 
 
 def _record(
-    market: Market,
-    state: State,
-    draws: Draws,
+    episode: Episode,
     seller: Seller,
     seeds: Sequence[int],
     name: str,
     batch: bool,
     progress: Callable[[], None] | None,
 ) -> Days:
-    settlements, charge, seconds = list[Settlement](), [_mean_charge(market, state)], list[float]()
-    for hour in hours(market, state, draws, seller, seeds, name, batch):
+    settlements, charge, seconds = list[Settlement](), [_mean_charge(episode.market, episode.state)], list[float]()
+    for hour in hours(episode, seller, seeds, name, batch):
         settlements.append(hour.settlement)
-        charge.append(_mean_charge(market, hour.state))
+        charge.append(_mean_charge(hour.market, hour.state))
         seconds.append(hour.seconds)
         if progress is not None:
             progress()

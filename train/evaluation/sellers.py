@@ -58,6 +58,14 @@ def is_ready(seller: NamedSeller) -> TypeGuard[Seller]:
     return hasattr(seller, "predict") and not isinstance(seller, type)
 
 
+def is_informed(seller: NamedSeller) -> bool:
+    """Return whether a class makes sellers that know the customers of an episode even where others may not.
+
+    It declares ``informed = True`` and is made with a `lmaas_env.episode.Episode` of one lane.
+    """
+    return bool(getattr(seller, "informed", False))
+
+
 def seller_of(policy: Policy, market: Market, trusted: bool = False) -> NamedSeller:
     """Return the seller of a policy in any form, checked against the market.
 

@@ -81,7 +81,7 @@ def test_local_search_in_many_lanes_equals_that_in_each_alone() -> None:
 
 @pytest.mark.parametrize("scenario", ["day", "population"])
 def test_customer_features_hold_the_customers_choices_at_the_plans_prices(scenario: str) -> None:
-    market, state, _ = open_days(Market(scenario), range(3))
+    market, state, *_ = open_days(Market(scenario), range(3))
     hour = np.array([0, 9, 23])
     state = state._replace(hour=hour)
     prices = np.random.default_rng(0).uniform(5.0, 20.0, (24, 4))

@@ -40,7 +40,7 @@ def seeds_do_not_overlap() -> None:
 def an_opened_day_is_that_of_the_environment() -> None:
     for resample in ("never", "episode"):
         market = market_of(resample_population=resample)
-        opened, state, draws = open_days(market, [7, 9])
+        opened, state, draws, *_ = open_days(market, [7, 9])
         seen = observation_from_state(opened, state)
         settled, _ = opened.settle(np.full((2, 4), 5.0), state, draws.at(0))
         for lane, seed in enumerate((7, 9)):

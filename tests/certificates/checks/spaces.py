@@ -53,7 +53,7 @@ def observations_have_their_layout() -> None:
     assert info["hours_per_model"].any()
     np.testing.assert_allclose(seen, np.concatenate([clock, *sale], axis=1), rtol=1e-5, atol=1e-5)
 
-    resampled, state, _ = open_days(market_of(resample_population="episode"), [4, 5])
+    resampled, state, *_ = open_days(market_of(resample_population="episode"), [4, 5])
     seen = observation_from_state(resampled, state)
     people = resampled.population
     np.testing.assert_allclose(seen[:, 4:8], 2.0 * state.charge / people.capacity - 1.0, rtol=1e-5, atol=1e-6)
