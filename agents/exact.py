@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from lmaas_agents.lookahead import profit_per_customer
+from lmaas_agents.energy import profit_per_customer
 from lmaas_agents.seller import PricingSeller, Seller
 
 from lmaas_env.customers.strategies import Random

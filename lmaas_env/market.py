@@ -99,6 +99,10 @@ class Market:
         """Draw one period's fades, innovations and harvests; a day is H of them in order."""
         return self._draw([rng], 0, 1)[1].at((0, 0))
 
+    def draws_of(self, rng: np.random.Generator, periods: int) -> Draws:
+        """Draw several periods one after the other, with a leading axis of periods."""
+        return self._draw([rng], 0, periods)[1].at((slice(None), 0))
+
     def days(self, rngs: Sequence[np.random.Generator]) -> tuple[State, Draws]:
         """Draw a day per generator: the first states of K lanes, and the draws of H periods with axes (H, K)."""
         return self._draw(rngs, self.population.size, self.scenario.periods)

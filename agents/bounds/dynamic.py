@@ -22,7 +22,8 @@ from lmaas_agents.bounds.descent import Step, descend
 from lmaas_agents.bounds.known_day import KnownDay, known_day
 from lmaas_agents.bounds.price_tree import fill_tables, renew_pool, search_boxes
 from lmaas_agents.bounds.responses import Responses, responses
-from lmaas_agents.lookahead import SHARES, plan_day
+from lmaas_agents.energy import SHARES
+from lmaas_agents.planning import plan_day
 
 from lmaas_env.customers.strategies import RSR
 from lmaas_env.market import Market

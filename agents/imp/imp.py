@@ -66,6 +66,7 @@ class IMP(PricingSeller):
     ----------
     anticipation : fade patterns and their weights
     constants : the seller's constants, as kernels take them
+    order : of the models in which their prices move, (M,)
     max_sweeps : of all prices in turn, in one start
 
     Raises
@@ -102,7 +103,7 @@ class IMP(PricingSeller):
             patterns = np.array([[worst_fades(budget, slots) for budget in market.population.fade_budget]])
             self.anticipation = Anticipation(patterns, np.ones((1, n)))
         scenario, catalogue = market.scenario, market.catalogue
-        self._order = np.argsort(catalogue.serving_cost, kind="stable")  # so that the models' order does not matter
+        self.order = np.argsort(catalogue.serving_cost, kind="stable")  # so that the models' order does not matter
         self.constants = SellerConstants(
             np.tile(catalogue.serving_cost[:, None], (1, n)),
             catalogue.adaptation_cost,
@@ -150,7 +151,7 @@ class IMP(PricingSeller):
         problem = Problem(terms.arrays, self.anticipation, constants)
 
         def climb(first: FloatArray) -> tuple[FloatArray, FloatArray, int]:
-            return ascend(problem, first, self._order, self.max_sweeps, self._exact)
+            return ascend(problem, first, self.order, self.max_sweeps, self._exact)
 
         first = np.full(self.market.catalogue.size, constants.price_cap) if start is None else np.array(start, float)
         prices, reached, evaluations = climb(first)
@@ -158,7 +159,7 @@ class IMP(PricingSeller):
         times = list(np.linspace(0.0, time.perf_counter() - began, len(reached)))
         history, sweeps = list(reached), [len(reached) - 1]
         again = self.restarts if start is None else 0
-        for first in starting_prices(problem, prices, self._order, again) if again else ():
+        for first in starting_prices(problem, prices, self.order, again) if again else ():
             other, reached, looked = climb(first)
             evaluations += looked
             sweeps.append(len(reached) - 1)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
+from lmaas_agents.energy import SHARES
 from lmaas_agents.learned.residual import (
     CLOCK_FEATURES,
     CUSTOMER_FEATURES,
@@ -16,7 +17,7 @@ from lmaas_agents.learned.residual import (
     customer_features,
     residual_prices,
 )
-from lmaas_agents.lookahead import SHARES, Plan
+from lmaas_agents.planning import Plan
 from numpy.typing import ArrayLike, NDArray
 
 from lmaas_env.fields import close_match

@@ -16,10 +16,11 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from lmaas_agents.energy import charged_costs, interpolated
 from lmaas_agents.imp.line_search import SellerConstants
 from lmaas_agents.imp.price_table import refined_prices
 from lmaas_agents.learned.snap import snap_to_threshold
-from lmaas_agents.lookahead import Plan, charged_costs, interpolated, plan_day
+from lmaas_agents.planning import Plan, plan_day
 
 from lmaas_env.engine.jit import kernel
 from lmaas_env.engine.period import Constants, customers_of, terms_of_lanes

@@ -7,8 +7,9 @@ import dataclasses
 import numpy as np
 import pytest
 from lmaas_agents import IMP, LookaheadIMP, PublicIMP, PublicLookaheadIMP
+from lmaas_agents.energy import SHARES, energy_value
 from lmaas_agents.imp.line_search import MARGIN
-from lmaas_agents.lookahead import SHARES, Plan, energy_value, plan_day
+from lmaas_agents.planning import Plan, plan_day
 from lmaas_train.evaluation.rollout import rollout
 
 from lmaas_env import Market, Scenario

@@ -89,7 +89,9 @@ def test_an_episode_is_the_scenarios_day_terminated_and_never_truncated(env_id: 
     flags = [step[2:4] for step in random_steps(env, seed=1)]
     periods = Scenario.preset(ENVIRONMENTS[env_id]).periods
     assert flags == [(False, False)] * (periods - 1) + [(True, False)]
-    assert periods == {"LMaaS-Static-v0": 1, "LMaaS-Mini-v0": 4, "LMaaS-Unknown-v0": 72, "LMaaS-Drift-v0": 240}.get(env_id, 24)
+    assert periods == {"LMaaS-Static-v0": 1, "LMaaS-Mini-v0": 4, "LMaaS-Unknown-v0": 72, "LMaaS-Drift-v0": 240}.get(
+        env_id, 24
+    )
     limit = gym.spec(env_id).max_episode_steps
     assert limit is not None
     assert limit > LONGEST_DAY

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 from lmaas_agents import IMP, LookaheadIMP, PublicIMP, PublicLookaheadIMP
-from lmaas_agents.lookahead import plan_day
+from lmaas_agents.planning import plan_day
 from lmaas_train.evaluation.rollout import rollout
 from lmaas_train.evaluation.statistics import Estimate, mean_estimate
 from lmaas_train.progress import track

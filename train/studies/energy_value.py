@@ -24,9 +24,10 @@ from typing import NamedTuple
 import numpy as np
 from lmaas_agents import LookaheadIMP
 from lmaas_agents.bounds import mean_energy_value
+from lmaas_agents.energy import SHARES, charged_costs, interpolated, profit_per_customer, value_at
 from lmaas_agents.imp.line_search import Problem, SellerConstants
 from lmaas_agents.imp.price_table import PriceTable, local_search
-from lmaas_agents.lookahead import SHARES, Plan, charged_costs, interpolated, plan_day, profit_per_customer, value_at
+from lmaas_agents.planning import Plan, plan_day
 from lmaas_agents.seller import PricingSeller
 from lmaas_train.evaluation.rollout import rollout
 from lmaas_train.evaluation.statistics import mean_estimate

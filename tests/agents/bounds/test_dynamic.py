@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from lmaas_agents import IMP, ExactSeller, FixedPrice, LookaheadIMP
 from lmaas_agents.bounds import Effort, clairvoyant_profit, dynamic_bound, mean_energy_value
-from lmaas_agents.lookahead import SHARES, plan_day
+from lmaas_agents.energy import SHARES
+from lmaas_agents.planning import plan_day
 
 from lmaas_env import Market, Population, Scenario
 from lmaas_env.seeds import draw_days, held_out_seeds

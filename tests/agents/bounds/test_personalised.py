@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from lmaas_agents import IMP, FixedPrice, LookaheadIMP
 from lmaas_agents.bounds.personalised import personalised_bound
-from lmaas_agents.lookahead import plan_day
+from lmaas_agents.planning import plan_day
 
 from lmaas_env import Market, Population, Scenario
 from lmaas_env.scenario import MODEL_FIELDS

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from lmaas_agents import IMP
-from lmaas_agents.lookahead import SHARES, charged_costs, energy_value, shadow_prices
+from lmaas_agents.energy import SHARES, charged_costs, energy_value, shadow_prices
 
 from lmaas_env.state import Draws, State
 from tests.certificates.checks.markets import days_of, market_of, some_prices
