@@ -45,7 +45,7 @@ def energy_value(market: Market, prices: FloatArray, draws: int = VALUE_DRAWS) -
     profit, share = np.empty((2, period, rows, customers))
     for hour in range(period):
         drawn = alone.draws_of(rng, draws)
-        own = Draws(*(np.repeat(column, levels, axis=0) for column in drawn))
+        own = Draws._make(np.repeat(column, levels, axis=0) for column in drawn)
         state = State(
             np.full(rows, hour),
             np.repeat(scenario.shadowing_sigma * rng.standard_normal((draws, customers)), levels, axis=0),

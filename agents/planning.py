@@ -82,7 +82,7 @@ def plan_day(
     prices = np.full((period, market.catalogue.size), scenario.price_cap) if start is None else start.copy()
     values = energy_value(market, prices, VALUE_DRAWS // 4) if start is not None else None
     best, kept = -np.inf, prices
-    mornings = [first] if start is None else _sold(market, prices, first, draws)[1]
+    mornings = [first] if start is None else sold_days(market, prices, first, draws)[1]
     if len(mornings) < days:  # no prices are known yet, so that the days to come start as the first does
         mornings = [first._replace(hour=first.hour + HOURS_A_DAY * day) for day in range(days)]
     fewer = count if has_lanes else max(2, count // FEWER)
@@ -90,7 +90,8 @@ def plan_day(
         some = slice(0, fewer if turn < rounds - 1 else count)
         states = [State(*(column[some] for column in state)) for state in mornings]
         prices = _improved(market, seller, anticipation, prices, values, states, draws.at((slice(None), some)))
-        profit, mornings = _sold(market, prices, first, draws)
+        profits, mornings = sold_days(market, prices, first, draws)
+        profit = float(profits.mean())
         if profit > best:
             best, kept = profit, prices
         if turn < rounds - 1:
@@ -146,7 +147,7 @@ def _worst_case(market: Market, lanes: int) -> Anticipation:
     """Return the worst fades of the customers of all lanes."""
     slots = market.scenario.slots
     budgets = np.broadcast_to(market.population.fade_budget, (lanes, market.population.size)).reshape(-1)
-    patterns = np.array([[worst_fades(budget, slots) for budget in budgets]])
+    patterns = np.array([[worst_fades(int(budget), slots) for budget in budgets]])
     return Anticipation(patterns, np.ones((1, len(budgets))))
 
 
@@ -154,14 +155,18 @@ def _tiled(anticipation: Anticipation, days: int) -> Anticipation:
     return Anticipation(np.tile(anticipation.patterns, (1, days, 1)), np.tile(anticipation.weights, (1, days)))
 
 
-def _sold(market: Market, prices: FloatArray, first: State, draws: Draws) -> tuple[float, list[State]]:
-    """Return the mean profit of the lanes' episodes, $, and the state at the start of each day."""
-    total, state, mornings = 0.0, first, list[State]()
+def sold_days(market: Market, prices: FloatArray, first: State, draws: Draws) -> tuple[FloatArray, list[State]]:
+    """Sell the episodes of K lanes at the prices (P, M) of a plan, repeated.
+
+    Returns the seller's profit of each, (K,) $, and the states at the start of each day.
+    """
+    lanes, state, mornings = len(first.charge), first, list[State]()
+    total = np.zeros(lanes)
     for hour in range(market.scenario.periods):
         if hour % HOURS_A_DAY == 0:
             mornings.append(state)
-        record = market.new_record(len(first.charge))
-        posted = np.tile(prices[hour % len(prices)], (len(first.charge), 1))
-        market.settle_batch(posted, state, draws.at(hour), record)
-        total, state = total + float(record.per_lane[PROFIT].mean()), state_after(record)
+        record = market.new_record(lanes)
+        market.settle_batch(np.tile(prices[hour % len(prices)], (lanes, 1)), state, draws.at(hour), record)
+        total += record.per_lane[PROFIT]
+        state = state_after(record)
     return total, mornings

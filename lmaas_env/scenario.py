@@ -247,7 +247,7 @@ def _some_models(*names: str) -> dict[str, tuple[Any, ...]]:
 
 def _regions(scale: float) -> dict[str, Any]:
     """Return what three days in an unknown region change, with all sigmas of the region times a scale."""
-    sigmas = zip(REGION_SIGMAS, (0.6, 0.3, 0.4, 0.3), strict=True)
+    sigmas = zip(REGION_SIGMAS, (1.0, 0.5, 0.6, 0.5), strict=True)
     return {
         "periods": 3 * HOURS_A_DAY,
         "observation": "public",
