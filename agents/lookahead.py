@@ -15,10 +15,12 @@ import numpy as np
 from lmaas_agents.imp.imp import IMP
 from lmaas_agents.imp.line_search import Anticipation, SellerConstants
 
+from lmaas_env.checks import array_in
 from lmaas_env.engine.jit import kernel
 from lmaas_env.engine.period import Constants, customers_of, numbers_of
 from lmaas_env.engine.terms import Terms
 from lmaas_env.market import Market
+from lmaas_env.scenario import Scenario
 from lmaas_env.seeds import draw_days, tuning_seeds
 from lmaas_env.state import Draws, Settlement, State
 from lmaas_env.terms import RentalTerms
@@ -29,6 +31,7 @@ SOLD_CUSTOMERS = 384  # sampled days times customers, over which a plan's prices
 VALUE_DRAWS = 64  # states and draws per hour and battery level of the energy value
 SHARES = np.linspace(0.0, 1.0, 9) ** 1.5  # of the capacity, at which the energy value is known
 TYPICAL_HOURS = 0.5  # of one rental: a Wh is charged at the mean value of those that so long a rental drains
+LEAST_PRICE = 1e-6  # $/h, of a plan; no scenario's floor is lower
 LEAST_USE = 1e-3  # Wh, of the slope at an empty battery
 
 
@@ -56,11 +59,16 @@ class LookaheadIMP(IMP):
         As in `IMP`.
     plan : Plan, optional
         Default: `plan_day` of the market, which takes seconds.
+
+    Raises
+    ------
+    ValueError
+        As `IMP`, or if the plan does not fit the market (`check_plan`).
     """
 
     def __init__(self, market: Market, anticipate: str | None = None, plan: Plan | None = None) -> None:
         super().__init__(market, anticipate)
-        self.plan = plan_day(market, anticipate) if plan is None else plan
+        self.plan = plan_day(market, anticipate) if plan is None else check_plan(market.scenario, plan)
 
     def shadow_price(self, state: State) -> FloatArray:
         """Return what a Wh costs the seller, by customer and model, (N, M) $/Wh."""
@@ -77,8 +85,27 @@ class PublicLookaheadIMP(LookaheadIMP):
     """The open-loop form of look-ahead IMP: it sees only the clock and posts its plan."""
 
     def prices(self, state: State) -> FloatArray:
-        """Return the plan's prices for the hour of the state, (M,) $/h."""
-        return self.plan.prices[int(state.hour)].copy()
+        """Return the plan's prices for the hour of the state, (M,) $/h; after the day's end those of its last hour."""
+        hour = int(self.market.as_batch(state).hour[0])
+        return self.plan.prices[min(hour, len(self.plan.prices) - 1)].copy()
+
+
+def check_plan(scenario: Scenario, plan: Plan) -> Plan:
+    """Return a plan as arrays.
+
+    Raises
+    ------
+    ValueError
+        If it has other hours, models or customers than the scenario, a price is not positive, or a number is not
+        finite.
+    """
+    prices = array_in("plan.prices", plan.prices, (scenario.periods, len(scenario.models)), LEAST_PRICE, unit="$/h")
+    values = array_in("plan.energy_value", plan.energy_value, (scenario.periods + 1, None, SHARES.size), unit="$")
+    if values.shape[1] not in (1, scenario.customers):
+        raise ValueError(
+            f"plan.energy_value has shape {values.shape}, its second size must be 1 or {scenario.customers}"
+        )
+    return Plan(prices, values)
 
 
 def plan_day(market: Market, anticipate: str | None = None, rounds: int = ROUNDS) -> Plan:
@@ -114,7 +141,15 @@ def energy_value(market: Market, prices: FloatArray, draws: int = VALUE_DRAWS) -
         Of every hour of the day.
     draws : int
         Per hour, the same for every charge: shadowing and demand from their stationary distribution, fades and harvest.
+
+    Raises
+    ------
+    ValueError
+        If the prices have another shape or are not finite and positive, or there are no draws.
     """
+    if draws < 1:
+        raise ValueError(f"draws = {draws} must be >= 1")
+    prices = array_in("prices", prices, (None, market.catalogue.size), LEAST_PRICE, unit="$/h")
     scenario, population = market.scenario, market.population
     n, levels = population.size, SHARES.size
     rng = np.random.default_rng(0)

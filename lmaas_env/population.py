@@ -11,10 +11,13 @@ from typing import NamedTuple
 import numpy as np
 
 from lmaas_env import customers_file
+from lmaas_env.checks import check_range
+from lmaas_env.customers_file import LIMITS
 from lmaas_env.files import write_whole
 from lmaas_env.scenario import Scenario
 from lmaas_env.types import FloatArray, IntArray
 
+ROUNDING = 1e-9  # relative, by which drawn numbers may leave their range
 SHIPPED = ("day", "city")  # presets whose customers of population seed 0 are frozen in data/
 
 
@@ -110,6 +113,24 @@ class Population(NamedTuple):
         values = -np.sort(-numbers[:, known:], axis=1)
         distance, bandwidth, capacity, saturation, fade_depth, budget = numbers[:, :known].T.copy()
         return cls(distance, bandwidth, capacity, saturation, fade_depth, budget.astype(np.int64), values)
+
+
+def check_population(population: Population, customers: int, slots: int) -> None:
+    """Raise ValueError unless a population, or K of them, has these sizes and numbers that a scenario may draw."""
+    expected = (customers, slots)
+    if np.shape(population.task_value)[-2:] != expected:
+        raise ValueError(
+            f"population has (customers, slots) = {np.shape(population.task_value)}, the scenario says {expected}"
+        )
+    shape = population.task_value.shape
+    for name, (unit, low, high) in LIMITS.items():
+        array, own = np.asarray(getattr(population, name)), shape if name == "task_value" else shape[:-1]
+        wanted = "int64" if name == "fade_budget" else "float64"
+        if array.shape != own or array.dtype != wanted:
+            raise ValueError(f"population: {name} is {array.shape} {array.dtype}, it must be {own} {wanted}")
+        check_range(f"population: {name}", array, low * (1.0 - ROUNDING), high * (1.0 + ROUNDING), unit)
+    if (np.diff(population.task_value, axis=-1) > 0.0).any():
+        raise ValueError("population: task_value must be sorted descending along the slots")
 
 
 def _customer_numbers(scenario: Scenario) -> list[object]:

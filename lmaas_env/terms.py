@@ -101,8 +101,13 @@ class RentalTerms:
         Raises
         ------
         ValueError
-            If a number is out of range, or a fade helps.
+            If shapes disagree, a number is out of range, or a fade helps.
         """
+        sizes = {"L": len(arrays.task_value), "M": len(arrays.setup_cost), "N": len(arrays.energy), "2": 2}
+        for (name, axes), array in zip(_SHAPES.items(), arrays, strict=True):
+            expected = tuple(sizes[axis] for axis in reversed(axes))
+            if array.shape != expected or not array.size:
+                raise ValueError(f"{name} has shape {array.shape}, it must be {expected} and not empty")
         terms = cls.__new__(cls)
         terms._take(arrays)
         return terms

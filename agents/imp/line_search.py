@@ -39,6 +39,7 @@ TOLERANCE = 1e-7  # relative gain for which a price moves
 EXACT = 1e-10  # relative gain that the line search may miss
 NARROWEST = 1e-9  # relative width of blocks of prices, below which their profits differ by less than EXACT
 EDGE = 0.1  # a block is split at least this share of its width from its ends
+MOST_POINTS = 1_000_000  # that a search looks at; it takes hundreds unless numbers are extreme
 DEPTH = 256  # of splits, enough for NARROWEST: 0.9^256 < 1e-11
 
 
@@ -383,7 +384,7 @@ def search_price(
     """Return the best price of model m, the profit there but for training, and the count of points looked at.
 
     ``profit`` is that of the ``current`` price, -inf if nothing is known; ``exact`` is the gain, relative to the profit
-    (at least 1 $), that may be missed.
+    (at least 1 $), that may be missed. After `MOST_POINTS` it stops with the best so far.
     Depth first, the better half first. A row of ``points`` belongs to the depth whose split filled it, and is free once
     both halves are done.
     """
@@ -397,10 +398,10 @@ def search_price(
             best_price, best = price, profit
     evaluations = 2
     blocks = [_bound(demand, points, 0, 1, first, last, 0)]
-    while len(blocks) > 0:
+    while len(blocks) > 0 and evaluations < MOST_POINTS:
         block = blocks.pop()
         left, right = points.price[block.left], points.price[block.right]
-        if block.bound <= best + exact * max(1.0, abs(best)) or block.depth == DEPTH:
+        if not block.bound > best + exact * max(1.0, abs(best)) or block.depth == DEPTH:  # NaN promises nothing
             continue
         if right - left <= NARROWEST * right:
             continue
@@ -450,7 +451,9 @@ def personalised_bound(problem: Problem) -> float:
                 np.array([above]),
                 adaptation,
             )
-            best = search_price(problem, m, seller.price_cap, -np.inf, demand, points, EXACT)[1]
+            _, best, looked = search_price(problem, m, seller.price_cap, -np.inf, demand, points, EXACT)
+            if looked >= MOST_POINTS:
+                best = (seller.price_cap - cost) * hours - adaptation
             missed = MARGIN * min(threshold, seller.price_cap) * hours + EXACT * max(1.0, abs(best))
             most = max(most, best + missed)
         total += most

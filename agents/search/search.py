@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+from lmaas_agents.imp.coordinate_ascent import anticipated_profit
 from lmaas_agents.imp.imp import IMP
 from lmaas_agents.search import price_boxes
 from lmaas_agents.search.frontier import Frontier
@@ -121,6 +122,11 @@ def branch_and_bound(
     began = time.perf_counter()
     found = imp.solve_terms(terms)._replace(status="resolution", evaluations=0)
     most_cells = int(TABLE_BYTES / (8.0 * terms.setup_cost.size * 16.0))
+    if most_cells < 2:
+        most = int(TABLE_BYTES / (8.0 * 2.0 * 16.0))
+        raise ValueError(
+            f"terms have {terms.setup_cost.size:,} customers times models, they must have at most {most:,}"
+        )
     cells = min(cells, 1 << (most_cells.bit_length() - 1))
     while found.status == "resolution" and cells <= most_cells:
         left = None if boxes is None else boxes - found.evaluations
@@ -196,7 +202,8 @@ class _Objective:
 
     def __init__(self, imp: IMP, terms: RentalTerms) -> None:
         self._began = time.perf_counter()
-        self._profit: Callable[[FloatArray], float] = lambda prices: imp.profit(terms, prices)
+        problem = imp.problem(terms)
+        self._profit: Callable[[FloatArray], float] = lambda prices: float(anticipated_profit(problem, prices))
         floor, cap = imp.constants.price_floor, imp.constants.price_cap
         self._limits = floor, cap
         self.bounds = [(float(np.log(floor)), float(np.log(cap)))] * terms.setup_cost.shape[1]
