@@ -30,12 +30,12 @@ import numpy as np
 
 from lmaas_env.engine.jit import kernel
 from lmaas_env.engine.recourse import energy_price, recourse, slot_hours, worst_fades
-from lmaas_env.engine.rsr import select, worst_case
+from lmaas_env.engine.rsr import select, selection_threshold, worst_case
 from lmaas_env.engine.terms import Terms
 from lmaas_env.types import BoolArray, FloatArray, IntArray
 
 MARGIN = 1e-6  # relative; a price stays this far from a threshold, so that float32 actions do not lose the customer
-TOLERANCE = 1e-7  # relative gain for which a price moves
+TOLERANCE = 1e-7  # gain for which a price moves, relative to the profit or `least_unit`
 EXACT = 1e-10  # relative gain that the line search may miss
 NARROWEST = 1e-9  # relative width of blocks of prices, below which their profits differ by less than EXACT
 EDGE = 0.1  # a block is split at least this share of its width from its ends
@@ -222,7 +222,7 @@ def demand_for(problem: Problem, m: int, price: float, worst: FloatArray, sale: 
     threshold, elsewhere = np.empty(customers), np.empty(customers)
     others = worst.copy()
     others[m] = -np.inf
-    choice = select(others)
+    choice = select(others, selection_threshold(terms))
     for n in range(customers):
         other = choice[n]
         elsewhere[n] = sale[other, n] if other >= 0 else 0.0
@@ -372,6 +372,12 @@ def new_points(customers: int) -> Points:
 
 
 @kernel
+def least_unit(terms: Terms) -> float:
+    """Return what gaps and gains are relative to at least, $: 1 $, or the value of all tasks where that is less."""
+    return min(1.0, terms.task_value.sum())
+
+
+@kernel
 def search_price(
     problem: Problem,
     m: int,
@@ -380,11 +386,12 @@ def search_price(
     demand: Demand,
     points: Points,
     exact: float,
+    unit: float,
 ) -> tuple[float, float, int]:
     """Return the best price of model m, the profit there but for training, and the count of points looked at.
 
     ``profit`` is that of the ``current`` price, -inf if nothing is known; ``exact`` is the gain, relative to the profit
-    (at least 1 $), that may be missed. After `MOST_POINTS` it stops with the best so far.
+    (at least ``unit``, $), that may be missed. After `MOST_POINTS` it stops with the best so far.
     Depth first, the better half first. A row of ``points`` belongs to the depth whose split filled it, and is free once
     both halves are done.
     """
@@ -401,7 +408,7 @@ def search_price(
     while len(blocks) > 0 and evaluations < MOST_POINTS:
         block = blocks.pop()
         left, right = points.price[block.left], points.price[block.right]
-        if not block.bound > best + exact * max(1.0, abs(best)) or block.depth == DEPTH:  # NaN promises nothing
+        if not block.bound > best + exact * max(unit, abs(best)) or block.depth == DEPTH:  # NaN promises nothing
             continue
         if right - left <= NARROWEST * right:
             continue
@@ -431,7 +438,7 @@ def personalised_bound(problem: Problem) -> float:
     terms, seller = problem.terms, problem.seller
     models, customers = terms.setup_cost.shape
     slots = terms.task_value.shape[0]
-    scratch, points = np.empty(slots), new_points(1)
+    scratch, points, unit = np.empty(slots), new_points(1), least_unit(terms)
     total = -seller.training_cost
     for n in range(customers):
         most = 0.0
@@ -451,10 +458,10 @@ def personalised_bound(problem: Problem) -> float:
                 np.array([above]),
                 adaptation,
             )
-            _, best, looked = search_price(problem, m, seller.price_cap, -np.inf, demand, points, EXACT)
+            _, best, looked = search_price(problem, m, seller.price_cap, -np.inf, demand, points, EXACT, unit)
             if looked >= MOST_POINTS:
                 best = (seller.price_cap - cost) * hours - adaptation
-            missed = MARGIN * min(threshold, seller.price_cap) * hours + EXACT * max(1.0, abs(best))
+            missed = MARGIN * min(threshold, seller.price_cap) * hours + EXACT * max(unit, abs(best))
             most = max(most, best + missed)
         total += most
     return total

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from lmaas_agents.imp.coordinate_ascent import anticipated_profit
 from lmaas_agents.imp.imp import IMP
+from lmaas_agents.imp.line_search import least_unit
 from lmaas_agents.search import price_boxes
 from lmaas_agents.search.frontier import Frontier
 from lmaas_agents.seller import SearchResult
@@ -93,7 +94,7 @@ def branch_and_bound(
         Gives the objective, and the first incumbent.
     terms : RentalTerms
     gap : float
-        Relative to the profit (at least 1 $).
+        Relative to the profit, at least to 1 $ or the value of all tasks where that is less.
     seconds : float
         Time limit; when it is reached, the bound still holds.
     cells : int
@@ -154,7 +155,7 @@ def _explore(
     models = terms.setup_cost.shape[1]
     grid = _grid(imp, cells)
     tables = price_boxes.tabulate(imp.problem(terms), grid)
-    training = imp.constants.training_cost
+    training, unit = imp.constants.training_cost, float(least_unit(terms.arrays))
     prices, incumbent, history, times = start.prices, start.profit + training, list(start.history), list(start.times)
     point = np.full(models, -1, dtype=np.int64)
     frontier = Frontier(np.empty(HEAP_BOXES), np.empty((HEAP_BOXES, 2, models), np.int64))
@@ -163,7 +164,7 @@ def _explore(
     frontier.bounds[0] = price_boxes.box_bound(tables, first, last, np.empty((models, price_boxes.BLOCKS)))
     size, closed, done, status, top, allowed = 1, -np.inf, 0, "", np.inf, np.inf
     while not status:
-        allowed = gap * max(1.0, abs(incumbent - training))
+        allowed = gap * max(unit, abs(incumbent - training))
         before = incumbent
         steps = ROUND if budget is None else min(ROUND, budget - done)
         size, incumbent, closed, looked = price_boxes.explore(

@@ -49,7 +49,8 @@ from lmaas_env.engine.recourse import fade_patterns, recourse, serve, slot_hours
 from lmaas_env.engine.terms import Terms
 from lmaas_env.types import BoolArray, FloatArray, IntArray
 
-TOLERANCE = 1e-9  # a plan is certified when bound - value <= TOLERANCE max(1, |W|)
+TOLERANCE = 1e-9  # a plan is certified when bound - value <= TOLERANCE max(|W|, min(1 $, STAKES sum V))
+STAKES = 100.0
 MAX_NODES = 20_000  # relaxations per customer and model; on leaving, the bound still holds
 _MAX_CUTS, _MAX_STEPS = 40, 60
 _MAX_BISECTIONS = 2200  # more than it takes from the largest number to the least
@@ -454,7 +455,7 @@ def _solve(
     if best <= -setup:
         plan[:] = 0.0
         best = -setup
-    within = TOLERANCE * max(1.0, abs(upper))
+    within = TOLERANCE * max(min(1.0, STAKES * terms.task_value[:, n].sum()), abs(upper))
     if upper <= max(best, floor) + within:
         return best, max(best, upper), 0
     rental = _rental(terms, n, m, price, upper + setup)

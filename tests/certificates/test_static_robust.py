@@ -108,8 +108,9 @@ def test_models_that_cannot_win_may_be_dropped_without_changing_the_choice() -> 
     for _ in range(20):
         terms, prices = random_terms(rng, 4, 3, 4), random_prices(rng, 3)
         every, some = _plans(terms, prices), _plans(terms, prices, every_model=False)
-        best, selected = every.worst.max(axis=0), rsr.select(some.worst)
-        assert ((selected < 0) == (rsr.select(every.worst) < 0)).all()
+        least = rsr.selection_threshold(terms.arrays)
+        best, selected = every.worst.max(axis=0), rsr.select(some.worst, least)
+        assert ((selected < 0) == (rsr.select(every.worst, least) < 0)).all()
         for n in range(terms.size):
             if selected[n] >= 0:
                 assert_allclose(some.worst[selected[n], n], best[n], rtol=1e-8, atol=1e-8)
