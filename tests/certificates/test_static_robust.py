@@ -118,5 +118,5 @@ def test_models_that_cannot_win_may_be_dropped_without_changing_the_choice() -> 
 
 def test_negative_prices_are_refused() -> None:
     terms = random_terms(np.random.default_rng(0), 1, 2, 2)
-    with pytest.raises(ValueError, match="needs prices >= 0"):
+    with pytest.raises(ValueError, match=r"prices\[1, 0\] = -1.0 must be finite and >= 0"):
         _plans(terms, np.array([1.0, -1.0]))
