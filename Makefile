@@ -2,6 +2,8 @@
 # make test         set everything up, run the fast tests
 # make test-all     run all tests
 # make test-heavy   run the tests that `make test` leaves out
+# make test-bounds  run the fuzz tests with kernels that check every index
+# make fuzz         run the fuzz tests for about an hour, with the same kernels (CASES=100000)
 # make test-lowest  run the fast tests with the lowest supported versions of all requirements
 # make lint         ruff and pyright
 # make format       apply ruff's fixes and formatting
@@ -18,14 +20,16 @@ TORCH ?= 2.13.0
 TESTS ?=
 UPGRADE ?=
 DEMO_STEPS ?= 2000000
+CASES ?= 100000
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 PYTEST := $(BIN)/python -m pytest -n 2 --quiet
+FUZZ := tests/agents/test_predict.py tests/agents/test_checks.py tests/lmaas_env/test_checks.py tests/lmaas_env/test_edges.py
 RUN := runs/demo-$(shell date +%Y%m%d-%H%M%S)
 UV := uv==0.13.9
 
-.PHONY: demo test test-all test-heavy test-lowest lint format docs browser package lock
+.PHONY: demo test test-all test-heavy test-bounds fuzz test-lowest lint format docs browser package lock
 
 demo: $(VENV)/installed
 	$(BIN)/lmaas train --scenario day --steps $(DEMO_STEPS) --out $(RUN)/ppo
@@ -39,6 +43,13 @@ test-all: $(VENV)/installed
 
 test-heavy: $(VENV)/installed
 	$(PYTEST) -m heavy $(TESTS)
+
+# One process, as each compiles all kernels anew: numba's cache does not tell kernels that check indices from others.
+test-bounds: $(VENV)/installed
+	NUMBA_BOUNDSCHECK=1 $(BIN)/python -m pytest --quiet $(FUZZ) $(TESTS)
+
+fuzz: $(VENV)/installed
+	NUMBA_BOUNDSCHECK=1 FUZZ_CASES=$(CASES) $(BIN)/python -m pytest --quiet $(FUZZ) $(TESTS)
 
 test-lowest:
 	sh tests/lowest.sh $(PYTHON) $(UV) $(TORCH)

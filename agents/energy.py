@@ -11,6 +11,7 @@ import dataclasses
 import numpy as np
 from lmaas_agents.imp.line_search import SellerConstants
 
+from lmaas_env.checks import array_in
 from lmaas_env.engine.jit import kernel
 from lmaas_env.engine.period import Constants, customers_of, numbers_of
 from lmaas_env.engine.terms import Terms
@@ -22,6 +23,7 @@ from lmaas_env.types import FloatArray, IntArray
 VALUE_DRAWS = 64  # states and draws per hour and battery level of the energy value
 SHARES = np.linspace(0.0, 1.0, 9) ** 1.5  # of the capacity, at which the energy value is known
 TYPICAL_HOURS = 0.5  # of one rental: a Wh is charged at the mean value of those that so long a rental drains
+LEAST_PRICE = 1e-6  # $/h, of a plan; no scenario's floor is lower
 LEAST_USE = 1e-3  # Wh, of the slope at an empty battery
 
 
@@ -37,7 +39,15 @@ def energy_value(market: Market, prices: FloatArray, draws: int = VALUE_DRAWS) -
     draws : int
         Per hour of day, the same for every charge and day: shadowing and demand from their stationary distribution,
         fades and harvest.
+
+    Raises
+    ------
+    ValueError
+        If the prices have another shape or are not finite and positive, or there are no draws.
     """
+    if draws < 1:
+        raise ValueError(f"draws = {draws} must be >= 1")
+    prices = array_in("prices", prices, (None, market.catalogue.size), LEAST_PRICE, unit="$/h")
     scenario, alone = market.scenario, one_lane(market)
     customers, levels, period = alone.population.size, SHARES.size, min(len(prices), scenario.periods)
     capacity, rows = alone.population.capacity, draws * levels

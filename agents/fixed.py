@@ -12,7 +12,7 @@ from scipy.optimize import minimize, minimize_scalar
 
 from lmaas_env.market import Market
 from lmaas_env.seeds import draw_days, tuning_seeds
-from lmaas_env.spaces import Float32Array, checked_observation
+from lmaas_env.spaces import Float32Array, clipped_observation, observation_size
 from lmaas_env.state import Draws, State
 from lmaas_env.types import FloatArray
 
@@ -44,7 +44,7 @@ class RandomPrice:
         deterministic: bool = True,
     ) -> tuple[Float32Array, Any]:
         """Return (action, state) for one observation (D,) or a batch (K, D); always random."""
-        lanes = checked_observation(self.market, observation).shape[:-1]
+        lanes = clipped_observation(observation, observation_size(self.market)).shape[:-1]
         return self._rng.uniform(-1.0, 1.0, (*lanes, self.market.catalogue.size)).astype(np.float32), state
 
 

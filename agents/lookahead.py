@@ -9,7 +9,7 @@ from __future__ import annotations
 from lmaas_agents.energy import charged_costs, shadow_prices
 from lmaas_agents.imp.imp import IMP
 from lmaas_agents.imp.line_search import SellerConstants
-from lmaas_agents.planning import Plan, plan_day
+from lmaas_agents.planning import Plan, check_plan, plan_day
 
 from lmaas_env.market import Market
 from lmaas_env.state import State
@@ -27,11 +27,16 @@ class LookaheadIMP(IMP):
         As in `IMP`.
     plan : Plan, optional
         Default: `plan_day` of the market, which takes seconds.
+
+    Raises
+    ------
+    ValueError
+        As `IMP`, or if the plan does not fit the market (`check_plan`).
     """
 
     def __init__(self, market: Market, anticipate: str | None = None, plan: Plan | None = None) -> None:
         super().__init__(market, anticipate)
-        self.plan = plan_day(market, anticipate) if plan is None else plan
+        self.plan = plan_day(market, anticipate) if plan is None else check_plan(market.scenario, plan)
 
     def shadow_price(self, state: State) -> FloatArray:
         """Return what a Wh costs the seller, by customer and model, (N, M) $/Wh."""
@@ -48,5 +53,6 @@ class PublicLookaheadIMP(LookaheadIMP):
     """The open-loop form of look-ahead IMP: it sees only the clock and posts its plan."""
 
     def prices(self, state: State) -> FloatArray:
-        """Return the plan's prices for the hour of the state, (M,) $/h."""
-        return self.plan.prices[int(state.hour)].copy()
+        """Return the plan's prices for the hour of the state, (M,) $/h; after the day's end those of its last hour."""
+        hour = int(self.market.as_batch(state).hour[0])
+        return self.plan.prices[min(hour, len(self.plan.prices) - 1)].copy()

@@ -11,16 +11,17 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from lmaas_agents.energy import VALUE_DRAWS, charged_costs, energy_value, one_lane
+from lmaas_agents.energy import LEAST_PRICE, SHARES, VALUE_DRAWS, charged_costs, energy_value, one_lane
 from lmaas_agents.imp.coordinate_ascent import ascend
 from lmaas_agents.imp.imp import IMP
 from lmaas_agents.imp.line_search import Anticipation, Problem, SellerConstants
 
+from lmaas_env.checks import array_in
 from lmaas_env.engine.period import PROFIT, state_after
 from lmaas_env.engine.recourse import worst_fades
 from lmaas_env.engine.terms import Terms
 from lmaas_env.market import Market
-from lmaas_env.scenario import HOURS_A_DAY
+from lmaas_env.scenario import HOURS_A_DAY, Scenario
 from lmaas_env.seeds import draw_days, tuning_seeds
 from lmaas_env.state import Draws, State
 from lmaas_env.types import FloatArray
@@ -44,6 +45,24 @@ class Plan(NamedTuple):
 
     prices: FloatArray
     energy_value: FloatArray
+
+
+def check_plan(scenario: Scenario, plan: Plan) -> Plan:
+    """Return a plan as arrays.
+
+    Raises
+    ------
+    ValueError
+        If it has other hours, models or customers than the scenario, a price is not positive, or a number is not
+        finite.
+    """
+    prices = array_in("plan.prices", plan.prices, (scenario.periods, len(scenario.models)), LEAST_PRICE, unit="$/h")
+    values = array_in("plan.energy_value", plan.energy_value, (scenario.periods + 1, None, SHARES.size), unit="$")
+    if values.shape[1] not in (1, scenario.customers):
+        raise ValueError(
+            f"plan.energy_value has shape {values.shape}, its second size must be 1 or {scenario.customers}"
+        )
+    return Plan(prices, values)
 
 
 def plan_day(

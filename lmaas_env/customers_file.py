@@ -10,8 +10,19 @@ from pathlib import Path
 
 import numpy as np
 
+from lmaas_env.fields import in_range
 from lmaas_env.types import FloatArray
 
+# Unit and range of a customer's numbers, by their names in `lmaas_env.Population`; a scenario draws them from the same.
+LIMITS: dict[str, tuple[str, float, float]] = {
+    "distance": ("m", 1.0, 1e5),
+    "bandwidth": ("Hz", 1.0, 1e10),
+    "capacity": ("Wh", 1e-9, 1e6),
+    "saturation": ("1/h", 1e-6, 1e6),
+    "fade_depth": ("dB", 0.0, 100.0),
+    "fade_budget": ("slots", 0, 96),
+    "task_value": ("$", 0.0, 1e30),
+}
 COLUMNS = ("distance_m", "bandwidth_hz", "capacity_wh", "saturation_per_h", "fade_depth_db", "fade_budget_slots")
 _VALUE_COLUMN = "task_value_{}_usd"
 
@@ -43,11 +54,12 @@ def parse(text: str, source: str) -> FloatArray:
     if len(rows) < 2:
         raise ValueError(f"customers file {source!r} has no customers")
     numbers = np.empty((len(rows) - 1, len(expected)))
+    names = [*list(LIMITS)[: len(COLUMNS)], *["task_value"] * (len(expected) - len(COLUMNS))]
     for i, row in enumerate(rows[1:]):
         if len(row) != len(expected):
             raise ValueError(f"customers file {source!r}, line {i + 2}: {len(row)} values, {len(expected)} columns")
         for j, entry in enumerate(row):
-            numbers[i, j] = _parsed(entry, expected[j], f"customers file {source!r}, line {i + 2}")
+            numbers[i, j] = _parsed(entry, names[j], f"customers file {source!r}, line {i + 2}: {expected[j]}")
     return numbers
 
 
@@ -70,16 +82,10 @@ def _header(slots: int) -> list[str]:
     return [*COLUMNS, *(_VALUE_COLUMN.format(i + 1) for i in range(slots))]
 
 
-def _parsed(entry: str, column: str, where: str) -> float:
-    whole = column == "fade_budget_slots"
-    zero_allowed = whole or column == "fade_depth_db" or column.startswith("task_value")
+def _parsed(entry: str, name: str, where: str) -> int | float:
+    unit, low, high = LIMITS[name]
+    kind = int if name == "fade_budget" else float
     try:
-        number = float(entry)
+        return in_range(where, float(entry), kind, low, high, unit)
     except ValueError:
-        number = np.nan
-    valid = np.isfinite(number) and (number >= 0 if zero_allowed else number > 0)
-    valid = valid and (not whole or (number <= 1e6 and number == int(number)))
-    if not valid:
-        allowed = f"a {'whole number' if whole else 'number'} {'>= 0' if zero_allowed else '> 0'}"
-        raise ValueError(f"{where}: {column} = {entry!r} must be {allowed}")
-    return number
+        return in_range(where, entry, kind, low, high, unit)  # the message shows the text of the file

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lmaas_env.catalogue import Catalogue
+from lmaas_env.checks import array_in, check_range
 from lmaas_env.customers.strategies import RSR, keep_plan, strategy
 from lmaas_env.engine import period
 from lmaas_env.engine.channel import mean_snr
@@ -31,13 +32,15 @@ from lmaas_env.engine.period import (
     state_after,
     terms_of_lanes,
 )
-from lmaas_env.population import Population
+from lmaas_env.population import Population, check_population
 from lmaas_env.scenario import Scenario
 from lmaas_env.state import Draws, Settlement, State
 from lmaas_env.terms import RentalTerms, check_payable, check_terms
 from lmaas_env.types import BoolArray, FloatArray, IntArray
 
 LEAST_LANES = 32  # per thread: 0.2 ms of work, several times what handing it over takes
+LAST_HOUR = 8760  # of a state: the most periods that a scenario may have
+ROUNDING = 1e-9  # relative, by which a charge may exceed the capacity
 DRAWN_AT_ONCE = 8  # lanes per call: unboxing a generator needs the interpreter's lock, for which threads would compete
 
 
@@ -137,27 +140,32 @@ class Market:
         return RentalTerms.from_arrays(terms_of_lanes(self.constants, batch, 0, len(batch.hour)))
 
     def as_batch(self, state: State) -> State:
-        """Return a state with a leading lane axis, whether it has one or not.
+        """Return a state with a leading lane axis, whether it has one or not, checked against the market.
 
         Raises
         ------
         ValueError
-            If the shapes of its arrays do not fit each other or the market.
+            If the shapes of its arrays do not fit each other or the market, or the state holds an impossible number.
         """
         charge, n = np.asarray(state.charge, dtype=np.float64), self.population.size
         shape = charge.shape
         if len(shape) not in (1, 2) or shape[-1] != n:
             raise ValueError(f"state: charge has shape {shape}, it must be ({n},) or (lanes, {n})")
-        hour = np.asarray(state.hour, dtype=np.int64)
+        hour = np.asarray(state.hour)
+        if hour.dtype.kind not in "iu":
+            raise ValueError(f"state: hour = {state.hour!r} must be a whole number in [0, {LAST_HOUR}] h")
         if hour.shape not in ((), shape[:-1]):
             raise ValueError(f"state: hour has shape {hour.shape}, it must be () or {shape[:-1]}")
         if self.population.distance.ndim > 1 and shape != self.population.distance.shape:
             raise ValueError(f"state: charge has shape {shape}, the populations have {self.population.distance.shape}")
+        check_range("state: hour", hour, 0, LAST_HOUR, "h")
+        hour = hour.astype(np.int64, copy=False)
+        most = self.population.capacity * (1.0 + ROUNDING)
         return State(
             np.full(shape[:-1] or 1, hour) if hour.ndim == 0 else np.ascontiguousarray(hour),
-            _batch_of("state: shadowing", state.shadowing, shape),
+            _batch_of("state: shadowing", state.shadowing, shape, unit="dB"),
             _batch_of("state: demand", state.demand, shape),
-            _batch_of("state: charge", charge, shape),
+            _batch_of("state: charge", charge, shape, 0.0, most, "Wh"),
         )
 
     def settle(self, prices: ArrayLike, state: State, draws: Draws) -> tuple[Settlement, State]:
@@ -173,23 +181,27 @@ class Market:
         Raises
         ------
         ValueError
-            If prices have another shape or are not finite and positive, or the state holds an impossible number.
+            If prices have another shape or are not finite and positive, or state or draws hold an impossible number.
         """
         try:
             posted = np.asarray(prices, dtype=np.float64)
         except (TypeError, ValueError) as error:
             raise ValueError(f"prices cannot be read as an array of numbers: {error}") from error
-        shape = state.charge.shape
+        before, faded = self.as_batch(state), np.ascontiguousarray(draws.faded)
+        shape = np.shape(state.charge)
         lead = shape[:-1]
         if posted.shape != (*lead, self.catalogue.size):
             raise ValueError(f"prices have shape {posted.shape}, they must be {(*lead, self.catalogue.size)}")
-        before, faded = self.as_batch(state), np.ascontiguousarray(draws.faded)
         expected = (*shape, self.scenario.slots)
         if faded.shape != expected or faded.dtype != np.bool_:
             raise ValueError(f"draws: faded has shape {faded.shape} ({faded.dtype}), it must be {expected} (bool)")
-        rest = zip(Draws._fields[1:], draws[1:], strict=True)
         batch = Draws(
-            faded if lead else faded[None], *(_batch_of(f"draws: {name}", array, shape) for name, array in rest)
+            faded if lead else faded[None],
+            _batch_of("draws: shadowing", draws.shadowing, shape),
+            _batch_of("draws: demand", draws.demand, shape),
+            _batch_of("draws: harvest", draws.harvest, shape, 0.0),
+            # A 1 would select a model that does not exist.
+            _batch_of("draws: choice_uniform", draws.choice_uniform, shape, 0.0, float(np.nextafter(1.0, 0.0))),
         )
         rows = np.ascontiguousarray(posted) if lead else posted[None]
         record = self.new_record(len(rows))
@@ -220,12 +232,14 @@ class Market:
         )
 
     def settle_batch(self, prices: FloatArray, state: State, draws: Draws, record: Record) -> None:
-        """As `settle` for K lanes, every array with a leading lane axis; fills ``record``, shapes are not checked.
+        """As `settle` for K lanes, every array with a leading lane axis; fills ``record``.
+
+        For the environments, whose state and draws are their own: neither shapes nor numbers of them are checked.
 
         Raises
         ------
         ValueError
-            As in `settle`, but for shapes.
+            If a rental term or a price breaks a rule.
         """
 
         def settle_some(first: int, last: int) -> bool:
@@ -265,12 +279,8 @@ def settlement_of(prices: FloatArray, faded: BoolArray, record: Record) -> Settl
 
 
 def _constants(scenario: Scenario, population: Population, catalogue: Catalogue) -> Constants:
-    """Return the constants as kernels take them; refuses a population of other sizes than the scenario says."""
-    expected = (scenario.customers, scenario.slots)
-    if population.task_value.shape[-2:] != expected:
-        raise ValueError(
-            f"population has (customers, slots) = {population.task_value.shape}, the scenario says {expected}"
-        )
+    """Return the constants as kernels take them; refuses a population that does not fit the scenario."""
+    check_population(population, scenario.customers, scenario.slots)
     wave = np.sin(2.0 * np.pi * (np.arange(24) - scenario.demand_rise) / 24.0)
     distance, bandwidth = np.ravel(population.distance), np.ravel(population.bandwidth)
     links = zip(distance, bandwidth, strict=True)
@@ -292,11 +302,16 @@ def _constants(scenario: Scenario, population: Population, catalogue: Catalogue)
     )
 
 
-def _batch_of(name: str, values: FloatArray, shape: tuple[int, ...]) -> FloatArray:
-    """Return values of every customer, (N,) or (K, N), as (K, N)."""
-    array = np.ascontiguousarray(values, dtype=np.float64)
-    if array.shape != shape:
-        raise ValueError(f"{name} has shape {array.shape}, it must be {shape}")
+def _batch_of(
+    name: str,
+    values: FloatArray,
+    shape: tuple[int, ...],
+    low: float = -np.inf,
+    high: FloatArray | float = np.inf,
+    unit: str = "",
+) -> FloatArray:
+    """Return values of every customer, (N,) or (K, N), as (K, N), checked."""
+    array = array_in(name, values, shape, low, high, unit)
     return array if len(shape) > 1 else array[None]
 
 

@@ -11,10 +11,13 @@ from typing import NamedTuple
 import numpy as np
 
 from lmaas_env import customers_file
+from lmaas_env.checks import check_range
+from lmaas_env.customers_file import LIMITS
 from lmaas_env.files import write_whole
-from lmaas_env.scenario import REGION_SIGMAS, TINY, Scenario
+from lmaas_env.scenario import REGION_SIGMAS, Scenario
 from lmaas_env.types import BoolArray, FloatArray, IntArray
 
+ROUNDING = 1e-9  # relative, by which drawn numbers may leave their range
 SHIPPED = ("day", "city")  # presets whose customers of population seed 0 are frozen in data/
 REGION_DISTANCES = (10.0, 5000.0)  # m, within which a region's distances are kept
 
@@ -128,18 +131,19 @@ def value_factor(scenario: Scenario, region: FloatArray) -> float:
 def sample_in_region(scenario: Scenario, region: FloatArray, rng: np.random.Generator) -> Population:
     """Draw the customers of a region (4 or 0,), with task values before the region's `value_factor`."""
 
-    def limits(name: str, number: int, low: float, high: float) -> tuple[float, float]:
+    def limits(name: str, number: int) -> tuple[float, float]:
+        low, high = REGION_DISTANCES if name == "distance" else LIMITS[name][1:]
         ends = getattr(scenario, f"{name}_min"), getattr(scenario, f"{name}_max")
         return tuple(_scaled(scenario, region, number, end, (low, high)) for end in ends)  # pyright: ignore
 
     n, slots = scenario.customers, scenario.slots
-    nearest, farthest = limits("distance", 1, *REGION_DISTANCES)
+    nearest, farthest = limits("distance", 1)
     distance = np.exp(rng.uniform(np.log(nearest), np.log(farthest), n))
     bandwidth = rng.uniform(scenario.bandwidth_min, scenario.bandwidth_max, n)
-    capacity = rng.uniform(*limits("capacity", 2, TINY, 1e6), n)
+    capacity = rng.uniform(*limits("capacity", 2), n)
     total_value = scenario.task_value_median * np.exp(scenario.task_value_sigma * rng.standard_normal(n))
     split = rng.dirichlet(np.full(slots, scenario.slot_concentration), n)
-    saturation = rng.uniform(*limits("saturation", 3, 1e-6, 1e6), n)
+    saturation = rng.uniform(*limits("saturation", 3), n)
     fade_depth = rng.uniform(scenario.fade_depth_min, scenario.fade_depth_max, n)
     fade_budget = rng.choice(np.array(scenario.fade_budgets, dtype=np.int64), n)
     task_value = -np.sort(-total_value[:, None] * split, axis=1)
@@ -151,6 +155,24 @@ def _scaled(scenario: Scenario, region: FloatArray, number: int, value: float, l
     if not region.size:
         return value
     return float(np.clip(value * np.exp(getattr(scenario, REGION_SIGMAS[number]) * region[number]), *limits))
+
+
+def check_population(population: Population, customers: int, slots: int) -> None:
+    """Raise ValueError unless a population, or K of them, has these sizes and numbers that a scenario may draw."""
+    expected = (customers, slots)
+    if np.shape(population.task_value)[-2:] != expected:
+        raise ValueError(
+            f"population has (customers, slots) = {np.shape(population.task_value)}, the scenario says {expected}"
+        )
+    shape = population.task_value.shape
+    for name, (unit, low, high) in LIMITS.items():
+        array, own = np.asarray(getattr(population, name)), shape if name == "task_value" else shape[:-1]
+        wanted = "int64" if name == "fade_budget" else "float64"
+        if array.shape != own or array.dtype != wanted:
+            raise ValueError(f"population: {name} is {array.shape} {array.dtype}, it must be {own} {wanted}")
+        check_range(f"population: {name}", array, low * (1.0 - ROUNDING), high * (1.0 + ROUNDING), unit)
+    if (np.diff(population.task_value, axis=-1) > 0.0).any():
+        raise ValueError("population: task_value must be sorted descending along the slots")
 
 
 def _customer_numbers(scenario: Scenario) -> list[object]:

@@ -81,7 +81,8 @@ def solve(terms: RentalTerms, prices: ArrayLike) -> RSRResult:
     price = checked_prices(terms.arrays, prices)
     hours = np.empty((terms.task_value.shape[1], *price.shape))
     worst = rsr.worst_case(terms.arrays, np.arange(len(price)), price, hours)
-    return RSRResult(rsr.select(worst), worst.T, hours.T)
+    choice = rsr.select(worst, rsr.selection_threshold(terms.arrays))
+    return RSRResult(choice, worst.T, hours.T)
 
 
 def rent(terms: RentalTerms, choice: ArrayLike, prices: ArrayLike, faded: ArrayLike) -> Rental:

@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any, cast
 
 from lmaas_env import customers_file, lined_yaml
+from lmaas_env.customers_file import LIMITS
 from lmaas_env.fields import checked, close_match, in_range, number, option, text
 from lmaas_env.files import write_whole
 from lmaas_env.scenario_text import commented_yaml, model_fields
 
+DISTANCE, BANDWIDTH, CAPACITY, SATURATION, FADE_DEPTH, FADE_BUDGET, _ = LIMITS.values()
 TINY = 1e-9  # the smallest value of a number that has to be positive
 HOURS_A_DAY = 24
 
@@ -46,20 +48,20 @@ class Scenario:
     price_cap: float = number(40.0, "$/h", 1e-6, 1e6, "highest price that may be posted")
     price_menu: int = number(0, "prices", 0, 1_000, "log-spaced prices, ends included, to choose from; 0: any price")
     # Customers, drawn once per population
-    distance_min: float = number(60.0, "m", 1.0, 1e5, "distance to the base station, log-uniform", customers=True)
-    distance_max: float = number(1000.0, "m", 1.0, 1e5, "distance to the base station, log-uniform", customers=True)
-    bandwidth_min: float = number(0.1e6, "Hz", 1.0, 1e10, "bandwidth, uniform", customers=True)
-    bandwidth_max: float = number(0.4e6, "Hz", 1.0, 1e10, "bandwidth, uniform", customers=True)
-    capacity_min: float = number(20.0, "Wh", TINY, 1e6, "battery capacity, uniform", customers=True)
-    capacity_max: float = number(120.0, "Wh", TINY, 1e6, "battery capacity, uniform", customers=True)
+    distance_min: float = number(60.0, *DISTANCE, "distance to the base station, log-uniform", customers=True)
+    distance_max: float = number(1000.0, *DISTANCE, "distance to the base station, log-uniform", customers=True)
+    bandwidth_min: float = number(0.1e6, *BANDWIDTH, "bandwidth, uniform", customers=True)
+    bandwidth_max: float = number(0.4e6, *BANDWIDTH, "bandwidth, uniform", customers=True)
+    capacity_min: float = number(20.0, *CAPACITY, "battery capacity, uniform", customers=True)
+    capacity_max: float = number(120.0, *CAPACITY, "battery capacity, uniform", customers=True)
     task_value_median: float = number(5.0, "$", 1e-6, 1e6, "task value per period, lognormal", customers=True)
     task_value_sigma: float = number(0.6, "1", 0.0, 5.0, "spread of the log task value", customers=True)
     slot_concentration: float = number(4.0, "1", 0.01, 1e6, "Dirichlet split of the value over slots", customers=True)
-    saturation_min: float = number(15.0, "1/h", 1e-6, 1e6, "kappa, how soon an hour saturates, uniform", customers=True)
-    saturation_max: float = number(40.0, "1/h", 1e-6, 1e6, "kappa, how soon an hour saturates, uniform", customers=True)
-    fade_depth_min: float = number(6.0, "dB", 0.0, 100.0, "depth delta of a deep fade, uniform", customers=True)
-    fade_depth_max: float = number(15.0, "dB", 0.0, 100.0, "depth delta of a deep fade, uniform", customers=True)
-    fade_budgets: tuple[int, ...] = number((1, 2, 3), "slots", 0, 96, "budgets Gamma, each as likely", customers=True)
+    saturation_min: float = number(15.0, *SATURATION, "kappa, how soon an hour saturates, uniform", customers=True)
+    saturation_max: float = number(40.0, *SATURATION, "kappa, how soon an hour saturates, uniform", customers=True)
+    fade_depth_min: float = number(6.0, *FADE_DEPTH, "depth delta of a deep fade, uniform", customers=True)
+    fade_depth_max: float = number(15.0, *FADE_DEPTH, "depth delta of a deep fade, uniform", customers=True)
+    fade_budgets: tuple[int, ...] = number((1, 2, 3), *FADE_BUDGET, "budgets Gamma, each as likely", customers=True)
     # Regions: hidden factors exp(sigma z), z standard normal, on what customers are drawn from
     region_value_sigma: float = number(0.0, "1", 0.0, 5.0, "of the median task value", customers=True)
     region_distance_sigma: float = number(0.0, "1", 0.0, 5.0, "of both ends of the distance", customers=True)

@@ -12,6 +12,8 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import ArrayLike
 
+from lmaas_env.checks import array_in
+from lmaas_env.customers_file import LIMITS
 from lmaas_env.engine.observation import CLIP, Float32Array, actions_from_prices, observe, prices_from_actions
 from lmaas_env.market import Market
 from lmaas_env.population import Population
@@ -73,9 +75,13 @@ def prices_from_action(market: Market, action: ArrayLike) -> FloatArray:
     """Return the prices that an action (M,) or (K, M) posts, $/h: log-linear in it, clipped to [-1, 1].
 
     Where the scenario has a menu of prices (`price_menu`), each is the nearest on the menu.
+
+    Raises
+    ------
+    ValueError
+        If a number is not finite.
     """
-    given = np.ascontiguousarray(action, dtype=np.float64)
-    rows = given.reshape(-1, given.shape[-1])
+    given, rows = _rows("action", action)
     scenario, prices = market.scenario, np.empty(rows.shape)
     prices_from_actions(rows, scenario.price_floor, scenario.price_cap, float(scenario.price_menu), prices)
     return prices.reshape(given.shape)
@@ -104,13 +110,24 @@ def posted_prices(market: Market, prices: ArrayLike) -> FloatArray:
 
 
 def action_from_prices(market: Market, prices: ArrayLike) -> Float32Array:
-    """Return the action, (M,) or (K, M), that posts these prices (clipped to floor and cap), up to float32."""
-    given = np.ascontiguousarray(prices, dtype=np.float64)
-    rows = given.reshape(-1, given.shape[-1])
+    """Return the action, (M,) or (K, M), that posts these prices (clipped to floor and cap), up to float32.
+
+    Raises
+    ------
+    ValueError
+        If a price is not finite.
+    """
+    given, rows = _rows("prices", prices)
     limits = market.scenario.price_floor, market.scenario.price_cap
     actions = np.empty(rows.shape)
     actions_from_prices(rows, *limits, actions)
     return actions.astype(np.float32).reshape(given.shape)
+
+
+def _rows(name: str, values: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """Return finite numbers (M,) or (K, M) as an array, and as one with an axis of lanes."""
+    given = array_in(name, values, (None,) * max(np.ndim(values), 1))
+    return given, given.reshape(-1, given.shape[-1])
 
 
 def first_sale(market: Market, lanes: int) -> FloatArray:
@@ -120,13 +137,17 @@ def first_sale(market: Market, lanes: int) -> FloatArray:
 
 
 def population_from_constants(shown: ArrayLike, slots: int) -> Population:
-    """Return the population whose constants an observation shows, up to float32: the inverse of `shown_constants`."""
+    """Return the population whose constants an observation shows, up to float32: the inverse of `shown_constants`.
+
+    Constants that no customer may have are moved to the nearest that one may have.
+    """
     rows = np.asarray(shown, dtype=np.float64)
     rows = rows.reshape(*rows.shape[:-1], -1, len(CONSTANTS) + slots)
     values = {
         name: scale * (np.exp(rows[..., i]) if kind == "log" else rows[..., i])
         for i, (name, (kind, scale)) in enumerate(CONSTANTS.items())
     }
+    values = {name: np.clip(array, *LIMITS[name][1:]) for name, array in values.items()}
     budget = np.rint(values.pop("fade_budget")).astype(np.int64)
     task_value = -np.sort(-TASK_VALUE * np.exp(rows[..., len(CONSTANTS) :]), axis=-1)
     return Population(**values, fade_budget=budget, task_value=task_value)
@@ -138,18 +159,23 @@ def observed_market(market: Market, observation: ArrayLike) -> Market:
     Raises
     ------
     ValueError
-        If the observation's length fits no number of customers.
+        If the observation's length fits no number of customers, or it is not finite.
     """
+    return observed(market, observation)[0]
+
+
+def observed(market: Market, observation: ArrayLike) -> tuple[Market, State]:
+    """Return the market that an observation shows, as `observed_market`, and the state that it shows of it."""
     if market.scenario.resample_population == "never" or market.scenario.observation == "public":
-        return market
-    seen = np.asarray(observation, dtype=np.float64)
-    shown = len(CONSTANTS) + market.scenario.slots
-    customers, rest = divmod(seen.shape[-1] - 3 if seen.ndim else 0, 3 + shown)
+        return market, state_from_observation(market, observation)
+    seen, shown = clipped_observation(observation), len(CONSTANTS) + market.scenario.slots
+    customers, rest = divmod(seen.shape[-1] - 3, 3 + shown)
     if rest or customers < 1:
         raise ValueError(f"observation has shape {seen.shape}, its length must be 3 + customers * {3 + shown}")
     scenario = dataclasses.replace(market.scenario, customers=customers)
     population = population_from_constants(seen[..., 3 * customers + 3 :], scenario.slots)
-    return Market(scenario, population=population)
+    found = Market(scenario, population=population)
+    return found, _shown_state(found, seen)
 
 
 def observation_from_state(market: Market, state: State, sale: FloatArray | None = None) -> Float32Array:
@@ -162,15 +188,21 @@ def observation_from_state(market: Market, state: State, sale: FloatArray | None
         Of one market or of K lanes.
     sale : (K, 3 M + 1), optional
         What sellers with public information remember of the last period; by default nothing (`first_sale`).
+
+    Raises
+    ------
+    ValueError
+        If the state does not fit the market, or the sale has another shape or is not finite.
     """
     batch = market.as_batch(state)
-    known = first_sale(market, len(batch.hour)) if sale is None else sale
+    nothing = first_sale(market, len(batch.hour))
+    known = nothing if sale is None else array_in("sale", sale, nothing.shape)
     seen = observation_of_batch(market, shown_constants(market), batch, known)
     return seen if np.ndim(state.charge) > 1 else seen[0]
 
 
 def observation_of_batch(market: Market, shown: Float32Array, state: State, sale: FloatArray) -> Float32Array:
-    """As `observation_from_state` for K lanes, with the market's `shown_constants`; shapes are not checked."""
+    """As `observation_from_state` for K lanes of an environment, with the market's `shown_constants`; unchecked."""
     lanes = len(state.hour)
     seen = np.empty((lanes, observation_size(market)), dtype=np.float32)
     observe(market.constants, shown, state, sale, 0, lanes, seen)
@@ -180,7 +212,8 @@ def observation_of_batch(market: Market, shown: Float32Array, state: State, sale
 def state_from_observation(market: Market, observation: ArrayLike) -> State:
     """Return the state that an observation shows, up to float32 and clipping.
 
-    A public observation shows only the hour; the rest is then assumed (`assumed_state`).
+    A public observation shows only the hour; the rest is then assumed (`assumed_state`). What no market can show is
+    moved to the nearest that one can: numbers into [-10, 10], the hour into 0..H, charges into [0, capacity].
 
     Raises
     ------
@@ -188,13 +221,19 @@ def state_from_observation(market: Market, observation: ArrayLike) -> State:
         If the observation has another shape, is not finite or shows other customers than the market's.
     """
     scenario, n = market.scenario, market.population.size
-    seen = checked_observation(market, observation)
+    seen = clipped_observation(observation, observation_size(market))
     if observation_size(market) > 3 * n + 3 and scenario.observation == "full":
         known = shown_constants(market)
         if not np.allclose(seen[..., 3 * n + 3 :], known, rtol=0.0, atol=1e-4):
             raise ValueError("observation shows other customers than the market's; see observed_market")
+    return _shown_state(market, seen)
+
+
+def _shown_state(market: Market, seen: FloatArray) -> State:
+    """Return the state that a clipped observation shows."""
+    scenario, n = market.scenario, market.population.size
     share_left = seen[..., 3 * n + 2] if scenario.observation == "full" else seen[..., 2]
-    hour = np.rint(scenario.periods * (1.0 - share_left)).astype(np.int64)[()]
+    hour = np.rint(scenario.periods * (1.0 - share_left)).clip(0, scenario.periods).astype(np.int64)[()]
     if scenario.observation == "public":
         return assumed_state(market, hour)
     charge = 0.5 * (seen[..., n : 2 * n] + 1.0) * market.population.capacity
@@ -212,14 +251,25 @@ def assumed_state(market: Market, hour: int | IntArray) -> State:
     return State(hour, zeros, zeros, zeros + ASSUMED_CHARGE * market.population.capacity)
 
 
-def checked_observation(market: Market, observation: ArrayLike) -> FloatArray:
-    """Return one observation (D,) or a batch (K, D) as float64, or say what is wrong with it."""
-    seen = np.asarray(observation, dtype=np.float64)
-    size = observation_size(market)
-    if seen.ndim not in (1, 2) or seen.shape[-1] != size:
-        raise ValueError(f"observation has shape {seen.shape}, it must be ({size},) or (lanes, {size})")
-    if not np.isfinite(seen).all():
-        raise ValueError(f"observation[{int(np.argwhere(~np.isfinite(seen))[0][-1])}] must be finite")
+def clipped_observation(observation: ArrayLike, size: int | None = None) -> FloatArray:
+    """Return one observation (D,) or a batch (K, D) as float64, clipped as environments clip it.
+
+    Raises
+    ------
+    ValueError
+        If it does not hold ``size`` numbers (None: any), or one is not finite.
+    """
+    try:
+        seen = np.asarray(observation, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"observation cannot be read as an array of numbers: {error}") from error
+    if seen.ndim not in (1, 2) or size not in (None, seen.shape[-1]) or not seen.size:
+        wanted = "any" if size is None else size
+        raise ValueError(f"observation has shape {seen.shape}, it must be ({wanted},) or (lanes, {wanted})")
+    if not (np.abs(seen) <= CLIP).all():
+        if not np.isfinite(seen).all():
+            raise ValueError(f"observation[{int(np.argwhere(~np.isfinite(seen))[0][-1])}] must be finite")
+        return np.clip(seen, -CLIP, CLIP)
     return seen
 
 

@@ -24,15 +24,15 @@ _SHAPES = {
 
 # The range of each field, in words and as numbers, and what its order along slots or fade states must be.
 _RANGES = {
-    "task_value": ("finite, >= 0 and <= 1e15 ($)", 0.0),
+    "task_value": ("finite, >= 0 and <= 1e45 ($)", 0.0),
     "fade_budget": (">= 0", 0),
-    "saturation": ("finite, > 0 and <= 1e15 (1/h)", LEAST),
-    "energy": ("finite, >= 0 and <= 1e15 (Wh)", 0.0),
-    "setup_cost": ("finite, >= 0 and <= 1e15 ($)", 0.0),
-    "quality": ("finite, > 0 and <= 1e15", LEAST),
-    "airtime_cost": ("finite, within -1e15 and 1e15 ($/h)", -LARGEST),
-    "power": ("finite, > 0 and <= 1e15 (W)", LEAST),
-    "max_hours": ("finite, >= 0 and <= 1e15 (h)", 0.0),
+    "saturation": ("finite, > 0 and <= 1e45 (1/h)", LEAST),
+    "energy": ("finite, >= 0 and <= 1e45 (Wh)", 0.0),
+    "setup_cost": ("finite, >= 0 and <= 1e45 ($)", 0.0),
+    "quality": ("finite, > 0 and <= 1e45", LEAST),
+    "airtime_cost": ("finite, within -1e45 and 1e45 ($/h)", -LARGEST),
+    "power": ("finite, > 0 and <= 1e45 (W)", LEAST),
+    "max_hours": ("finite, >= 0 and <= 1e45 (h)", 0.0),
 }
 _ORDERS = {
     "task_value": "must be sorted descending along the slots",
@@ -101,8 +101,13 @@ class RentalTerms:
         Raises
         ------
         ValueError
-            If a number is out of range, or a fade helps.
+            If shapes disagree, a number is out of range, or a fade helps.
         """
+        sizes = {"L": len(arrays.task_value), "M": len(arrays.setup_cost), "N": len(arrays.energy), "2": 2}
+        for (name, axes), array in zip(_SHAPES.items(), arrays, strict=True):
+            expected = tuple(sizes[axis] for axis in reversed(axes))
+            if array.shape != expected or not array.size:
+                raise ValueError(f"{name} has shape {array.shape}, it must be {expected} and not empty")
         terms = cls.__new__(cls)
         terms._take(arrays)
         return terms

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from lmaas_env.engine.period import state_after
 from lmaas_env.market import Market
 from lmaas_env.scenario import HOURS_A_DAY
-from lmaas_env.spaces import Float32Array, action_from_prices, checked_observation, prices_from_action
+from lmaas_env.spaces import Float32Array, action_from_prices, clipped_observation, observation_size, prices_from_action
 from lmaas_env.state import Draws, State
 from lmaas_env.types import FloatArray
 
@@ -87,7 +87,7 @@ class ThompsonIMP:
         deterministic: bool = True,
     ) -> tuple[Float32Array, Any]:
         """Return (action, beliefs) for one observation (D,) or a batch (K, D); ``state`` is what a call returned."""
-        seen = checked_observation(self.market, observation)
+        seen = clipped_observation(observation, observation_size(self.market))
         rows = np.atleast_2d(seen)
         first = np.asarray(False if episode_start is None else episode_start, dtype=np.bool_)
         started = np.broadcast_to(first, len(rows))

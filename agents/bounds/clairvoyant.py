@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from lmaas_env.checks import array_in
 from lmaas_env.market import Market
 from lmaas_env.spaces import posted_prices
 from lmaas_env.state import Draws, State
@@ -33,13 +34,14 @@ def clairvoyant_profit(market: Market, state: State, draws: Draws, prices: Float
     Raises
     ------
     ValueError
-        If ``rounds`` is less than 1.
+        If ``rounds`` is less than 1, prices have another shape or are not positive, or `Market.settle` refuses the
+        rest.
     """
     if rounds < 1:
         raise ValueError(f"rounds = {rounds} must be >= 1")
     periods, models = market.scenario.periods, market.catalogue.size
     changes = np.concatenate([np.zeros(1), -NEARBY, NEARBY])
-    lanes, posted, earned = len(changes), np.array(prices, dtype=np.float64), 0.0
+    lanes, posted, earned = len(changes), array_in("prices", prices, (periods, models), 1e-6, unit="$/h").copy(), 0.0
     of_lanes = draws.at(np.repeat(np.arange(periods)[:, None], lanes, axis=1))
     for _ in range(rounds):
         now, earned = state, 0.0

@@ -48,7 +48,17 @@ def known_day(market: Market, state: State, draws: Draws, charges: int = 1) -> K
         Of its H periods, with a leading axis of H.
     charges : int
         Cells between the least and the largest charge, K.
+
+    Raises
+    ------
+    ValueError
+        If state and draws are not those of one lane, or do not fit the market (`Market.settle`).
     """
+    if np.ndim(state.charge) != 1 or len(draws.faded) != market.scenario.periods:
+        raise ValueError(
+            f"state: charge has shape {np.shape(state.charge)} and draws have {len(draws.faded)} periods, they must be "
+            f"({market.population.size},) and {market.scenario.periods}: those of one day"
+        )
     scenario, capacity = market.scenario, market.population.capacity
     day, low, high = KnownDay([], [], [], []), state.charge, state.charge
     for t in range(scenario.periods):

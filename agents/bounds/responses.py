@@ -16,6 +16,7 @@ from lmaas_env.engine.terms import Terms
 from lmaas_env.types import BoolArray, FloatArray, IntArray
 
 AMPLE = 1e12  # Wh, more than any rental uses
+LARGEST_VALUE = 1e3  # $, of a customer's tasks in an hour: above, selection thresholds exceed the tables' tolerance
 
 
 class Responses(NamedTuple):
@@ -59,7 +60,17 @@ def responses(terms: Terms, faded: BoolArray, settlement: str, nodes: FloatArray
         Ascending charges: what each customer may have at this hour, whatever the prices before.
     grid : (J + 1,), $/h
         Ascending prices.
+
+    Raises
+    ------
+    ValueError
+        If the tasks of a customer are worth more than `LARGEST_VALUE`.
     """
+    most = float(terms.task_value.sum(axis=0).max())
+    if most > LARGEST_VALUE:
+        raise ValueError(
+            f"task_value: those of a customer sum to {most:g} $ in an hour, must be <= {LARGEST_VALUE:g} $"
+        )
     (customers, points), models, slots = nodes.shape, terms.setup_cost.shape[0], terms.task_value.shape[0]
     order: IntArray = np.arange(slots, dtype=np.int64)[:, None]
     worst_fades: BoolArray = order < terms.fade_budget

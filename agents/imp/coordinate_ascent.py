@@ -12,13 +12,15 @@ from lmaas_agents.imp.line_search import (
     Problem,
     demand_for,
     fill_model,
+    least_unit,
     new_points,
     nothing_known,
     search_price,
 )
 
 from lmaas_env.engine.jit import kernel
-from lmaas_env.engine.rsr import chosen, select
+from lmaas_env.engine.rsr import chosen, select, selection_threshold
+from lmaas_env.engine.terms import Terms
 from lmaas_env.types import BoolArray, FloatArray, IntArray
 
 
@@ -38,9 +40,9 @@ def ascend(
     training_cost = problem.seller.training_cost
     for m in range(models):
         fill_model(problem, m, prices[m], worst, sale)
-    points = new_points(customers)
+    points, unit = new_points(customers), least_unit(problem.terms)
     history = np.empty(max_sweeps + 1)
-    history[0] = _total(worst, sale, training_cost)
+    history[0] = _total(problem.terms, worst, sale, training_cost)
     evaluations, settled = 0, 0  # settled: models whose price is known to be best among the others as they are
     known = nothing_known(customers, models)
     kept, kept_profit = prices, -np.inf  # before models were withdrawn
@@ -56,14 +58,14 @@ def ascend(
                 continue
             demand = demand_for(problem, m, prices[m], worst, sale, known)
             sold = profit + training_cost
-            price, _, looked = search_price(problem, m, prices[m], sold, demand, points, exact)
+            price, _, looked = search_price(problem, m, prices[m], sold, demand, points, exact, unit)
             evaluations += looked
             if price == prices[m]:
                 continue
             before = worst[m].copy(), sale[m].copy()
             fill_model(problem, m, price, worst, sale)
-            trial = _total(worst, sale, training_cost)
-            if trial > profit + TOLERANCE * max(1.0, abs(profit)):
+            trial = _total(problem.terms, worst, sale, training_cost)
+            if trial > profit + TOLERANCE * max(unit, abs(profit)):
                 prices[m], profit, settled = price, trial, 1
                 withdrawn[:] = False
             else:
@@ -89,7 +91,7 @@ def _withdraw(problem: Problem, prices: FloatArray, worst: FloatArray, sale: Flo
     """
     cap = problem.seller.price_cap
     raised = prices < cap
-    for choice in select(worst):
+    for choice in select(worst, selection_threshold(problem.terms)):
         if choice >= 0:
             raised[choice] = False
     for m in range(prices.shape[0]):
@@ -105,10 +107,10 @@ def anticipated_profit(problem: Problem, prices: FloatArray) -> float:
     worst, sale = np.empty(problem.terms.setup_cost.shape), np.empty(problem.terms.setup_cost.shape)
     for m in range(prices.shape[0]):
         fill_model(problem, m, prices[m], worst, sale)
-    return _total(worst, sale, problem.seller.training_cost)
+    return _total(problem.terms, worst, sale, problem.seller.training_cost)
 
 
 @kernel
-def _total(worst: FloatArray, sale: FloatArray, training_cost: float) -> float:
+def _total(terms: Terms, worst: FloatArray, sale: FloatArray, training_cost: float) -> float:
     """Return the seller's profit when every customer selects by ``worst`` (M, N)."""
-    return chosen(sale, select(worst)).sum() - training_cost
+    return chosen(sale, select(worst, selection_threshold(terms))).sum() - training_cost

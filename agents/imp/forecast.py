@@ -8,6 +8,7 @@ import numpy as np
 from lmaas_agents.imp.imp import IMP
 from numpy.typing import ArrayLike
 
+from lmaas_env.checks import array_in
 from lmaas_env.rsr import rent, solve
 from lmaas_env.terms import RentalTerms
 from lmaas_env.types import FloatArray, IntArray
@@ -61,9 +62,10 @@ def forecast(imp: IMP, terms: RentalTerms, prices: ArrayLike) -> Forecast:
     Raises
     ------
     ValueError
-        If the prices are refused as in `lmaas_env.rsr.solve`.
+        If the terms have other sizes than the market, or the prices are refused as in `lmaas_env.rsr.solve`.
     """
-    posted = np.array(prices, dtype=np.float64)
+    imp.problem(terms)  # refuses terms of other sizes
+    posted = array_in("prices", prices, (terms.setup_cost.shape[1],), unit="$/h")
     selection = solve(terms, posted)
     choice = selection.choice
     hours, customer_profit = np.zeros((2, terms.size))

@@ -35,11 +35,12 @@ from lmaas_agents.imp.line_search import (
 from lmaas_agents.imp.multistart import starting_prices
 from lmaas_agents.seller import PricingSeller, SearchResult
 
+from lmaas_env.checks import array_in
 from lmaas_env.engine.recourse import worst_fades
 from lmaas_env.market import Market
 from lmaas_env.spaces import assumed_state
 from lmaas_env.state import State
-from lmaas_env.terms import RentalTerms
+from lmaas_env.terms import RentalTerms, check_payable
 from lmaas_env.types import FloatArray
 
 MAX_SWEEPS = 100  # of one start
@@ -93,6 +94,8 @@ class IMP(PricingSeller):
         probability = market.scenario.fade_probability if fade_probability is None else fade_probability
         if not 0.0 <= probability <= 1.0:
             raise ValueError(f"fade_probability = {probability} must be in [0, 1]")
+        if market.population.task_value.ndim != 2:
+            raise ValueError("market: its lanes have customers of their own, IMP prices for those of one lane")
         n, slots = market.population.task_value.shape
         self.restarts = (RESTARTS if n <= FEW else 0) if restarts is None else restarts
         if self.restarts < 0:
@@ -121,26 +124,48 @@ class IMP(PricingSeller):
 
         Starts from the price cap. From a ``start`` (M,), $/h, prices are iterated until none moves alone, and
         withdrawing models without customers brings nothing, no further.
+
+        Raises
+        ------
+        ValueError
+            If the state is not one of the market, or the start is not one price per model between floor and cap.
         """
         terms, constants = self._period(state)
         result = self._search(terms, constants, start)
-        return result._replace(bound=float(personalised_bound(Problem(terms.arrays, self.anticipation, constants))))
+        return result._replace(bound=float(personalised_bound(self._problem(terms, constants))))
 
     def solve_terms(self, terms: RentalTerms, start: FloatArray | None = None) -> SearchResult:
-        """As `solve`, for rental terms of the market's customers, without the bound."""
+        """As `solve`, for rental terms of the market's customers, without the bound; other sizes are refused."""
         return self._search(terms, self.constants, start)
 
     def profit(self, terms: RentalTerms, prices: FloatArray) -> float:
         """Return the anticipated profit of one period at given prices, $: what IMP maximises."""
-        return float(anticipated_profit(self.problem(terms), np.array(prices, float)))
+        problem = self.problem(terms)
+        posted = array_in("prices", prices, (self.market.catalogue.size,), unit="$/h")
+        check_payable(terms.arrays, posted)
+        return float(anticipated_profit(problem, posted))
 
     def bound(self, terms: RentalTerms) -> float:
         """Return the personalised-price bound, $: what one price per customer and model would earn, an upper bound."""
         return float(personalised_bound(self.problem(terms)))
 
     def problem(self, terms: RentalTerms) -> Problem:
-        """Return the pricing problem of one period, as the searches take it."""
-        return Problem(terms.arrays, self.anticipation, self.constants)
+        """Return the pricing problem of one period, as the searches take it.
+
+        Raises
+        ------
+        ValueError
+            If the terms have other customers, slots or models than the market.
+        """
+        return self._problem(terms, self.constants)
+
+    def _problem(self, terms: RentalTerms, constants: SellerConstants) -> Problem:
+        """Return the problem with these constants; its kernels take all sizes from the terms."""
+        given = (*terms.task_value.shape, terms.setup_cost.shape[1])
+        known = (*self.anticipation.patterns.shape[1:], len(self.constants.serving_cost))
+        if given != known:
+            raise ValueError(f"terms have (customers, slots, models) = {given}, the market of this seller has {known}")
+        return Problem(terms.arrays, self.anticipation, constants)
 
     def _period(self, state: State) -> tuple[RentalTerms, SellerConstants]:
         """Return the terms of a period and the constants that the seller counts with."""
@@ -148,12 +173,16 @@ class IMP(PricingSeller):
 
     def _search(self, terms: RentalTerms, constants: SellerConstants, start: FloatArray | None = None) -> SearchResult:
         began = time.perf_counter()
-        problem = Problem(terms.arrays, self.anticipation, constants)
+        problem = self._problem(terms, constants)
 
         def climb(first: FloatArray) -> tuple[FloatArray, FloatArray, int]:
             return ascend(problem, first, self.order, self.max_sweeps, self._exact)
 
-        first = np.full(self.market.catalogue.size, constants.price_cap) if start is None else np.array(start, float)
+        if start is None:
+            first = np.full(self.market.catalogue.size, constants.price_cap)
+        else:
+            limits = constants.price_floor, constants.price_cap
+            first = array_in("start", start, (self.market.catalogue.size,), *limits, "$/h")
         prices, reached, evaluations = climb(first)
         # The kernel has no clock: its sweeps are taken to last equally long.
         times = list(np.linspace(0.0, time.perf_counter() - began, len(reached)))

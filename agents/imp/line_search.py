@@ -30,15 +30,16 @@ import numpy as np
 
 from lmaas_env.engine.jit import kernel
 from lmaas_env.engine.recourse import energy_price, recourse, slot_hours, worst_fades
-from lmaas_env.engine.rsr import select, worst_case
+from lmaas_env.engine.rsr import select, selection_threshold, worst_case
 from lmaas_env.engine.terms import Terms
 from lmaas_env.types import BoolArray, FloatArray, IntArray
 
 MARGIN = 1e-6  # relative; a price stays this far from a threshold, so that float32 actions do not lose the customer
-TOLERANCE = 1e-7  # relative gain for which a price moves
+TOLERANCE = 1e-7  # gain for which a price moves, relative to the profit or `least_unit`
 EXACT = 1e-10  # relative gain that the line search may miss
 NARROWEST = 1e-9  # relative width of blocks of prices, below which their profits differ by less than EXACT
 EDGE = 0.1  # a block is split at least this share of its width from its ends
+MOST_POINTS = 1_000_000  # that a search looks at; it takes hundreds unless numbers are extreme
 DEPTH = 256  # of splits, enough for NARROWEST: 0.9^256 < 1e-11
 
 
@@ -221,7 +222,7 @@ def demand_for(problem: Problem, m: int, price: float, worst: FloatArray, sale: 
     threshold, elsewhere = np.empty(customers), np.empty(customers)
     others = worst.copy()
     others[m] = -np.inf
-    choice = select(others)
+    choice = select(others, selection_threshold(terms))
     for n in range(customers):
         other = choice[n]
         elsewhere[n] = sale[other, n] if other >= 0 else 0.0
@@ -371,6 +372,12 @@ def new_points(customers: int) -> Points:
 
 
 @kernel
+def least_unit(terms: Terms) -> float:
+    """Return what gaps and gains are relative to at least, $: 1 $, or the value of all tasks where that is less."""
+    return min(1.0, terms.task_value.sum())
+
+
+@kernel
 def search_price(
     problem: Problem,
     m: int,
@@ -379,11 +386,12 @@ def search_price(
     demand: Demand,
     points: Points,
     exact: float,
+    unit: float,
 ) -> tuple[float, float, int]:
     """Return the best price of model m, the profit there but for training, and the count of points looked at.
 
     ``profit`` is that of the ``current`` price, -inf if nothing is known; ``exact`` is the gain, relative to the profit
-    (at least 1 $), that may be missed.
+    (at least ``unit``, $), that may be missed. After `MOST_POINTS` it stops with the best so far.
     Depth first, the better half first. A row of ``points`` belongs to the depth whose split filled it, and is free once
     both halves are done.
     """
@@ -397,10 +405,10 @@ def search_price(
             best_price, best = price, profit
     evaluations = 2
     blocks = [_bound(demand, points, 0, 1, first, last, 0)]
-    while len(blocks) > 0:
+    while len(blocks) > 0 and evaluations < MOST_POINTS:
         block = blocks.pop()
         left, right = points.price[block.left], points.price[block.right]
-        if block.bound <= best + exact * max(1.0, abs(best)) or block.depth == DEPTH:
+        if not block.bound > best + exact * max(unit, abs(best)) or block.depth == DEPTH:  # NaN promises nothing
             continue
         if right - left <= NARROWEST * right:
             continue
@@ -430,7 +438,7 @@ def personalised_bound(problem: Problem) -> float:
     terms, seller = problem.terms, problem.seller
     models, customers = terms.setup_cost.shape
     slots = terms.task_value.shape[0]
-    scratch, points = np.empty(slots), new_points(1)
+    scratch, points, unit = np.empty(slots), new_points(1), least_unit(terms)
     total = -seller.training_cost
     for n in range(customers):
         most = 0.0
@@ -450,8 +458,10 @@ def personalised_bound(problem: Problem) -> float:
                 np.array([above]),
                 adaptation,
             )
-            best = search_price(problem, m, seller.price_cap, -np.inf, demand, points, EXACT)[1]
-            missed = MARGIN * min(threshold, seller.price_cap) * hours + EXACT * max(1.0, abs(best))
+            _, best, looked = search_price(problem, m, seller.price_cap, -np.inf, demand, points, EXACT, unit)
+            if looked >= MOST_POINTS:
+                best = (seller.price_cap - cost) * hours - adaptation
+            missed = MARGIN * min(threshold, seller.price_cap) * hours + EXACT * max(unit, abs(best))
             most = max(most, best + missed)
         total += most
     return total

@@ -9,7 +9,7 @@ import numpy as np
 from lmaas_agents.imp.line_search import Problem
 from lmaas_agents.imp.price_table import local_search, price_table
 
-from lmaas_env.engine.rsr import select, worst_case_of_all
+from lmaas_env.engine.rsr import select, selection_threshold, worst_case_of_all
 from lmaas_env.types import FloatArray, IntArray
 
 CELLS = 96  # prices per model
@@ -25,7 +25,8 @@ def starting_prices(problem: Problem, prices: FloatArray, order: IntArray, count
     """
     seller, customers = problem.seller, problem.terms.energy.size
     price = np.repeat(prices[:, None], customers, axis=1)
-    sold = np.isin(np.arange(len(prices)), select(worst_case_of_all(problem.terms, price)))
+    choice = select(worst_case_of_all(problem.terms, price), selection_threshold(problem.terms))
+    sold = np.isin(np.arange(len(prices)), choice)
     dearest = prices[sold].max(initial=seller.price_floor)
     low, high = (
         np.clip(end, seller.price_floor, seller.price_cap) for end in (np.minimum(prices, dearest) / DOWN, prices * UP)

@@ -18,6 +18,8 @@ from lmaas_env.engine.rsr import worst_case
 from lmaas_env.engine.terms import Terms, slice_terms
 from lmaas_env.types import FloatArray, IntArray
 
+MOST_SWEEPS = 1000  # of one search, which takes a few
+
 
 class PriceTable(NamedTuple):
     """Every customer and model of one market at J prices.
@@ -69,7 +71,9 @@ def local_search(table: PriceTable, order: IntArray, cells: IntArray) -> FloatAr
     for c in range(cells.shape[0]):
         row = cells[c]
         best, settled, turn = -np.inf, 0, 0
-        while settled < models:
+        for _ in range(MOST_SWEEPS * models):
+            if settled >= models:
+                break
             m = int(order[turn])
             profit[:] = 0.0
             for n in range(customers):

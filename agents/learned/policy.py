@@ -17,7 +17,7 @@ from lmaas_agents.learned.residual import (
     customer_features,
     residual_prices,
 )
-from lmaas_agents.planning import Plan
+from lmaas_agents.planning import Plan, check_plan
 from numpy.typing import ArrayLike, NDArray
 
 from lmaas_env.fields import close_match
@@ -27,9 +27,9 @@ from lmaas_env.scenario import Scenario
 from lmaas_env.spaces import (
     Float32Array,
     action_from_prices,
+    clipped_observation,
     observation_size,
-    observed_market,
-    state_from_observation,
+    observed,
 )
 from lmaas_env.state import State
 from lmaas_env.types import FloatArray
@@ -159,18 +159,12 @@ class LearnedSeller:
         self.residual: Residual | None = None
         if spec.residual_scale > 0.0:
             periods = self.scenario.periods
-            prices, energy_value = (
+            plan = Plan(
                 used.array("plan.prices", (periods, models)),
                 used.array("plan.energy_value", (periods + 1, None, SHARES.size)),
             )
-            if not (prices > 0.0).all():
-                raise ValueError("plan.prices must be positive")
-            if energy_value.shape[1] not in (1, self.scenario.customers):
-                raise ValueError(
-                    f"plan.energy_value has shape {energy_value.shape}, "
-                    f"its second size must be 1 or {self.scenario.customers}"
-                )
-            self.residual = Residual(Plan(prices, energy_value), spec.residual_scale, spec.snap_radius, spec.searches)
+            plan = check_plan(self.scenario, plan)
+            self.residual = Residual(plan, spec.residual_scale, spec.snap_radius, spec.searches)
         used.check_all_known()
         self._rng = np.random.default_rng(seed)
 
@@ -231,21 +225,14 @@ class LearnedSeller:
 
     def _checked(self, observation: ArrayLike) -> FloatArray:
         """Return one observation or a batch as float64, or say what is wrong with it."""
-        seen = np.asarray(observation, dtype=np.float64)
-        size = self.spec.observation_size
-        # Of any size, `observed_market` looks at it.
-        if seen.ndim not in (1, 2) or (seen.shape[-1] != size and not self._any_size):
-            raise ValueError(f"observation has shape {seen.shape}, it must be ({size},) or (lanes, {size})")
-        if not np.isfinite(seen).all():
-            raise ValueError(f"observation[{int(np.argwhere(~np.isfinite(seen))[0][-1])}] must be finite")
-        return seen
+        # Of any size, `observed` looks at it.
+        return clipped_observation(observation, None if self._any_size else self.spec.observation_size)
 
     def _shown(self, seen: FloatArray) -> tuple[Market, State] | None:
         """Return the market and the states that a batch of observations shows; None where it prices without a plan."""
         if self.residual is None:
             return None
-        market = observed_market(self._market, seen)
-        return market, state_from_observation(market, seen)
+        return observed(self._market, seen)
 
     def _outputs(self, seen: FloatArray, shown: tuple[Market, State] | None) -> FloatArray:
         activation = ACTIVATIONS[self.spec.activation]

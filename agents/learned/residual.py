@@ -16,12 +16,13 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from lmaas_agents.energy import charged_costs, interpolated
+from lmaas_agents.energy import SHARES, charged_costs, interpolated
 from lmaas_agents.imp.line_search import SellerConstants
 from lmaas_agents.imp.price_table import refined_prices
 from lmaas_agents.learned.snap import snap_to_threshold
-from lmaas_agents.planning import Plan, plan_day
+from lmaas_agents.planning import Plan, check_plan, plan_day
 
+from lmaas_env.checks import array_in
 from lmaas_env.engine.jit import kernel
 from lmaas_env.engine.period import Constants, customers_of, terms_of_lanes
 from lmaas_env.engine.rsr import worst_case
@@ -85,8 +86,16 @@ def plan_of(market: Market) -> Plan:
 
 
 def residual_prices(market: Market, residual: Residual, state: State, outputs: FloatArray) -> FloatArray:
-    """Return the prices (K, M), $/h, of a policy's outputs (K, M) in states of K lanes."""
+    """Return the prices (K, M), $/h, of a policy's outputs (K, M) in states of K lanes.
+
+    Raises
+    ------
+    ValueError
+        If the plan or the state does not fit the market, or the outputs have another shape or are not finite.
+    """
     scenario, catalogue, batch = market.scenario, market.catalogue, market.as_batch(state)
+    check_plan(market.scenario, residual.plan)
+    outputs = array_in("outputs", outputs, (len(batch.hour), catalogue.size))
     limits = float(scenario.price_floor), float(scenario.price_cap)
     prices = _moved(residual.plan.prices, batch.hour, outputs, residual.residual_scale, *limits)
     if residual.snap_radius == 0.0 and residual.searches == 0:
@@ -143,7 +152,13 @@ def customer_features(market: Market, residual: Residual, state: State) -> tuple
 
     Of each customer its state and constants and, at the plan's prices and per model, its worst-case profit, its planned
     hours and how far its threshold lies from the price. Numbers of different markets have one scale.
+
+    Raises
+    ------
+    ValueError
+        If the plan or the state does not fit the market.
     """
+    check_plan(market.scenario, residual.plan)
     return _features(market.constants, market.as_batch(state), residual.plan.prices, market.scenario.periods)
 
 
@@ -200,10 +215,17 @@ def _features(constants: Constants, state: State, planned: FloatArray, periods: 
 
 
 def potential(market: Market, energy_value: FloatArray, state: State) -> FloatArray:
-    """Return the value of the batteries to the seller in states of K lanes, (K,) $: that of their charge in a plan."""
+    """Return the value of the batteries to the seller in states of K lanes, (K,) $: that of their charge in a plan.
+
+    Raises
+    ------
+    ValueError
+        If the energy value (H + 1, N or 1, K) or the state does not fit the market.
+    """
     batch = market.as_batch(state)
+    energy_value = array_in("energy_value", energy_value, (market.scenario.periods + 1, None, SHARES.size), unit="$")
     customer = np.arange(market.population.size) % energy_value.shape[1]
-    rows = batch.hour[:, None] * energy_value.shape[1] + customer
+    rows = np.minimum(batch.hour, market.scenario.periods)[:, None] * energy_value.shape[1] + customer
     share = batch.charge / market.population.capacity
     found = interpolated(energy_value.reshape(-1, energy_value.shape[2]), rows.reshape(-1), share.reshape(-1))
     return found.reshape(share.shape).sum(axis=1)

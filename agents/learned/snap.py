@@ -13,6 +13,7 @@ import math
 import numpy as np
 from lmaas_agents.imp.line_search import MARGIN
 
+from lmaas_env.checks import array_in
 from lmaas_env.engine.jit import kernel
 from lmaas_env.engine.parallel import in_threads
 from lmaas_env.engine.recourse import recourse, worst_fades
@@ -37,10 +38,18 @@ def snap_to_threshold(market: Market, terms: Terms, prices: FloatArray, radius: 
         Of the K * N customers of K lanes.
     prices : (K, M), $/h
     radius : float
+
+    Raises
+    ------
+    ValueError
+        If prices are not one per model between floor and cap, or the terms are not those of as many lanes.
     """
-    order = np.argsort(-market.catalogue.serving_cost, kind="stable")
     limits = market.scenario.price_floor, market.scenario.price_cap
-    found = np.array(prices, dtype=np.float64)
+    found = array_in("prices", prices, (None, market.catalogue.size), *limits, "$/h").copy()
+    expected = (market.scenario.slots, len(found) * market.population.size)
+    if terms.task_value.shape != expected or len(terms.setup_cost) != market.catalogue.size:
+        raise ValueError(f"terms have (slots, customers) = {terms.task_value.shape}, the lanes have {expected}")
+    order = np.argsort(-market.catalogue.serving_cost, kind="stable")
 
     def snap_some(first: int, last: int) -> None:
         _snap_lanes(terms, found, order, radius, *limits, first, last)

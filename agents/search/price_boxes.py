@@ -14,7 +14,7 @@ from lmaas_agents.imp.line_search import Problem, fill_model
 from lmaas_agents.search.frontier import Frontier, drop_top, push
 
 from lmaas_env.engine.jit import kernel
-from lmaas_env.engine.rsr import SELECTION_THRESHOLD, chosen, select
+from lmaas_env.engine.rsr import chosen, select, selection_threshold
 from lmaas_env.types import FloatArray, IntArray
 
 BLOCKS = 16  # into which a box's prices are cut for its bound, a power of two
@@ -28,12 +28,14 @@ class Tables(NamedTuple):
     worst : (N, M, J + 1), $, W at the grid's points
     sale : (N, M, J + 1), $, the seller's anticipated profit from a sale there
     best_sale : (levels, N, M, J), $, upper bound on a sale at any price of the cells j, ..., j + 2^level - 1
+    threshold : (N,), $, the W that a customer selects a model above
     level_of : (J + 1,), the largest level that fits into a range of cells, by its width
     """
 
     worst: FloatArray
     sale: FloatArray
     best_sale: FloatArray
+    threshold: FloatArray
     level_of: IntArray
 
 
@@ -72,7 +74,7 @@ def tabulate(problem: Problem, grid: FloatArray) -> Tables:
     level_of = np.zeros(cells + 1, dtype=np.int64)
     for width in range(2, cells + 1):
         level_of[width] = level_of[width // 2] + 1
-    return Tables(worst, sale, best_sale, level_of)
+    return Tables(worst, sale, best_sale, selection_threshold(terms), level_of)
 
 
 @kernel
@@ -94,7 +96,7 @@ def box_bound(tables: Tables, first: IntArray, last: IntArray, gains: FloatArray
         offer = 0.0  # the largest W that is sure; its own model reaches it at every price of the box
         for m in range(models):
             offer = max(offer, worst[m, last[m]])
-        best, others, best_model = -np.inf, -np.inf if offer > SELECTION_THRESHOLD else 0.0, -1
+        best, others, best_model = -np.inf, -np.inf if offer > tables.threshold[n] else 0.0, -1
         for m in range(models):
             start, end = first[m], last[m]
             if worst[m, start] < offer or worst[m, start] <= 0.0:
@@ -148,7 +150,7 @@ def profit_at(tables: Tables, point: IntArray) -> float:
     for m in range(models):
         for n in range(customers):
             worst[m, n], sale[m, n] = tables.worst[n, m, point[m]], tables.sale[n, m, point[m]]
-    return chosen(sale, select(worst)).sum()
+    return chosen(sale, select(worst, tables.threshold)).sum()
 
 
 @kernel

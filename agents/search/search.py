@@ -9,7 +9,9 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+from lmaas_agents.imp.coordinate_ascent import anticipated_profit
 from lmaas_agents.imp.imp import IMP
+from lmaas_agents.imp.line_search import least_unit
 from lmaas_agents.search import price_boxes
 from lmaas_agents.search.frontier import Frontier
 from lmaas_agents.seller import SearchResult
@@ -92,7 +94,7 @@ def branch_and_bound(
         Gives the objective, and the first incumbent.
     terms : RentalTerms
     gap : float
-        Relative to the profit (at least 1 $).
+        Relative to the profit, at least to 1 $ or the value of all tasks where that is less.
     seconds : float
         Time limit; when it is reached, the bound still holds.
     cells : int
@@ -121,6 +123,11 @@ def branch_and_bound(
     began = time.perf_counter()
     found = imp.solve_terms(terms)._replace(status="resolution", evaluations=0)
     most_cells = int(TABLE_BYTES / (8.0 * terms.setup_cost.size * 16.0))
+    if most_cells < 2:
+        most = int(TABLE_BYTES / (8.0 * 2.0 * 16.0))
+        raise ValueError(
+            f"terms have {terms.setup_cost.size:,} customers times models, they must have at most {most:,}"
+        )
     cells = min(cells, 1 << (most_cells.bit_length() - 1))
     while found.status == "resolution" and cells <= most_cells:
         left = None if boxes is None else boxes - found.evaluations
@@ -148,7 +155,7 @@ def _explore(
     models = terms.setup_cost.shape[1]
     grid = _grid(imp, cells)
     tables = price_boxes.tabulate(imp.problem(terms), grid)
-    training = imp.constants.training_cost
+    training, unit = imp.constants.training_cost, float(least_unit(terms.arrays))
     prices, incumbent, history, times = start.prices, start.profit + training, list(start.history), list(start.times)
     point = np.full(models, -1, dtype=np.int64)
     frontier = Frontier(np.empty(HEAP_BOXES), np.empty((HEAP_BOXES, 2, models), np.int64))
@@ -157,7 +164,7 @@ def _explore(
     frontier.bounds[0] = price_boxes.box_bound(tables, first, last, np.empty((models, price_boxes.BLOCKS)))
     size, closed, done, status, top, allowed = 1, -np.inf, 0, "", np.inf, np.inf
     while not status:
-        allowed = gap * max(1.0, abs(incumbent - training))
+        allowed = gap * max(unit, abs(incumbent - training))
         before = incumbent
         steps = ROUND if budget is None else min(ROUND, budget - done)
         size, incumbent, closed, looked = price_boxes.explore(
@@ -196,7 +203,8 @@ class _Objective:
 
     def __init__(self, imp: IMP, terms: RentalTerms) -> None:
         self._began = time.perf_counter()
-        self._profit: Callable[[FloatArray], float] = lambda prices: imp.profit(terms, prices)
+        problem = imp.problem(terms)
+        self._profit: Callable[[FloatArray], float] = lambda prices: float(anticipated_profit(problem, prices))
         floor, cap = imp.constants.price_floor, imp.constants.price_cap
         self._limits = floor, cap
         self.bounds = [(float(np.log(floor)), float(np.log(cap)))] * terms.setup_cost.shape[1]

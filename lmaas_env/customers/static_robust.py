@@ -43,14 +43,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lmaas_env.checks import array_in
 from lmaas_env.engine.jit import kernel
 from lmaas_env.engine.recourse import fade_patterns, recourse, serve, slot_hours, worst_fades
 from lmaas_env.engine.terms import Terms
 from lmaas_env.types import BoolArray, FloatArray, IntArray
 
-TOLERANCE = 1e-9  # a plan is certified when bound - value <= TOLERANCE max(1, |W|)
+TOLERANCE = 1e-9  # a plan is certified when bound - value <= TOLERANCE max(|W|, min(1 $, STAKES sum V))
+STAKES = 100.0
 MAX_NODES = 20_000  # relaxations per customer and model; on leaving, the bound still holds
 _MAX_CUTS, _MAX_STEPS = 40, 60
+_MAX_BISECTIONS = 2200  # more than it takes from the largest number to the least
 
 # Rows of a relaxation: the profit of one pattern with given slots served in full (_FULL), the same and what is left for
 # one more slot (_CUT), any use at a shadow price (_FREE); and what must not be negative (_LINEAR).
@@ -134,7 +137,7 @@ def _free_use(rental: _Rental, served: FloatArray, tau: FloatArray) -> tuple[flo
     low, high, mu, profit = 0.0, 0.0, 0.0, 0.0
     for a in range(2 * slots):
         high = max(high, served[a] * (rental.value[a] * rental.kappa_q[a] - rental.cost[a]) / rental.power[a])
-    while True:
+    for _ in range(_MAX_BISECTIONS):
         spent, profit = 0.0, mu * rental.energy
         for a in range(2 * slots):
             if served[a] != 0.0:
@@ -147,8 +150,9 @@ def _free_use(rental: _Rental, served: FloatArray, tau: FloatArray) -> tuple[flo
         else:
             low = mu
         if high - low <= 1e-10 * high:
-            return profit, mu
+            break
         mu = 0.5 * (low + high)
+    return profit, mu
 
 
 @kernel
@@ -451,7 +455,7 @@ def _solve(
     if best <= -setup:
         plan[:] = 0.0
         best = -setup
-    within = TOLERANCE * max(1.0, abs(upper))
+    within = TOLERANCE * max(min(1.0, STAKES * terms.task_value[:, n].sum()), abs(upper))
     if upper <= max(best, floor) + within:
         return best, max(best, upper), 0
     rental = _rental(terms, n, m, price, upper + setup)
@@ -483,7 +487,7 @@ def _solve(
                             lowest, search = free - setup, True
                             cuts[found], shadow[found] = p, mu
                 found += 1 if search else 0
-        if bound <= max(best, floor) + within or solved >= MAX_NODES:
+        if not bound > max(best, floor) + within or solved >= MAX_NODES:  # NaN promises nothing
             closed = max(closed, bound)
             continue
         # Branch on the cap whose side the relaxation ignores most, else on the regime of the worst pattern.
@@ -549,9 +553,9 @@ def robust_plans(terms: Terms, price: FloatArray, every_model: bool = False) -> 
     Raises
     ------
     ValueError
-        If a price is negative (hours would be booked for their own sake), or there are too many fade patterns.
+        If prices have another shape, a price is negative (hours would be booked for their own sake) or not finite, or
+        there are too many fade patterns.
     """
-    if price.min() < 0.0:
-        raise ValueError(f"prices hold {price.min()}, a customer that books in advance needs prices >= 0 $/h")
+    price = array_in("prices", price, terms.setup_cost.shape, 0.0, unit="$/h")
     worst, hours, bound, _ = solve_plans(terms, price, every_model)
     return RobustPlans(worst, hours, bound)

@@ -76,7 +76,7 @@ class RSR(Strategy):
     def select(self, terms: Terms, price: FloatArray, choice_uniform: FloatArray) -> Selection:
         """Select the model of largest worst-case profit."""
         worst, planned = _plans(terms, price)
-        return _selection(rsr.select(worst), worst, planned)
+        return _selection(_best(terms, worst), worst, planned)
 
 
 class NominalRecourse(Strategy):
@@ -84,7 +84,7 @@ class NominalRecourse(Strategy):
 
     def select(self, terms: Terms, price: FloatArray, choice_uniform: FloatArray) -> Selection:
         """Select the model of largest profit without fades."""
-        return _with_recourse(terms, price, rsr.select(_nominal(terms, price)[0]))
+        return _with_recourse(terms, price, _best(terms, _nominal(terms, price)[0]))
 
 
 class Nominal(Strategy):
@@ -93,7 +93,7 @@ class Nominal(Strategy):
     def select(self, terms: Terms, price: FloatArray, choice_uniform: FloatArray) -> Selection:
         """Select the model of largest profit without fades and book its hours."""
         profit, planned = _nominal(terms, price)
-        choice = rsr.select(profit)
+        choice = _best(terms, profit)
         booked = _chosen_hours(planned, choice)
         return Selection(choice, _worst_of_plans(terms, choice, price, booked), booked)
 
@@ -108,7 +108,7 @@ class StaticRobust(Strategy):
     def select(self, terms: Terms, price: FloatArray, choice_uniform: FloatArray) -> Selection:
         """Select the model whose best plan promises most, and book that plan."""
         plans = static_robust.robust_plans(terms, price)
-        return _selection(rsr.select(plans.worst), plans.worst, plans.hours)
+        return _selection(_best(terms, plans.worst), plans.worst, plans.hours)
 
     def rent(self, terms: Terms, price: FloatArray, selection: Selection, faded: BoolArray) -> Rented:
         """Pay the booked hours, use what fades and battery leave of them."""
@@ -133,7 +133,7 @@ class Stochastic(Strategy):
         drawn = np.random.default_rng(0).random((PATTERNS, slots)) < self.fade_probability
         patterns = (np.repeat(pattern[:, None], price.shape[1], axis=1) for pattern in drawn)
         mean: FloatArray = np.mean([_profit_under(terms, price, pattern) for pattern in patterns], axis=0)
-        return _with_recourse(terms, price, rsr.select(mean))
+        return _with_recourse(terms, price, _best(terms, mean))
 
 
 class GreedyQuality(Strategy):
@@ -169,7 +169,7 @@ class PerfectForesight(Strategy):
 
     def rent(self, terms: Terms, price: FloatArray, selection: Selection, faded: BoolArray) -> Rented:
         """Select the best model for the fades that come, and rent it."""
-        choice = rsr.select(_profit_under(terms, price, faded))
+        choice = _best(terms, _profit_under(terms, price, faded))
         return Rented(choice, *rsr.rent(terms, choice, price, faded))
 
 
@@ -199,6 +199,11 @@ def keep_plan(terms: Terms, price: FloatArray, selection: Selection, faded: Bool
     """Pay the planned hours and use min(planned, useful) of them, in slot order until the battery is empty."""
     profit, energy = _serve_plans(terms, selection.choice, price, selection.planned_hours, faded)
     return Rented(selection.choice, selection.planned_hours, profit, energy)
+
+
+def _best(terms: Terms, profit: FloatArray) -> IntArray:
+    """Return the model (R,) of largest profit (M, R), -1 if none promises any."""
+    return rsr.select(profit, rsr.selection_threshold(terms))
 
 
 def _plans(terms: Terms, price: FloatArray) -> tuple[FloatArray, FloatArray]:

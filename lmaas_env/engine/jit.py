@@ -2,7 +2,8 @@
 
 numba recompiles a cached function when its own file changes, but not when a function that it calls from another file
 does. So a package's cached kernels are deleted when its code or that of the engine has changed since they were made.
-Comments and docstrings do not count.
+Comments and docstrings do not count. With NUMBA_BOUNDSCHECK=1 nothing is cached: numba's cache does not tell kernels
+that check their indices from those that do not.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from numba import njit
+from numba.core import config
 
 from lmaas_env.files import write_whole
 
@@ -32,12 +34,13 @@ def kernel(function: Function) -> Function:
     It runs without the interpreter's lock, so that threads can share out a batch (`lmaas_env.engine.parallel`). Where
     no folder for the cache can be written, kernels are compiled in every process, after one warning.
     """
-    _drop_stale_kernels(_package_of(Path(function.__code__.co_filename)))
-    try:
-        return cast(Function, njit(cache=True, error_model="numpy", nogil=True)(function))
-    except RuntimeError:  # numba finds no place for its cache
-        _warn_of_no_cache()
-        return cast(Function, njit(error_model="numpy", nogil=True)(function))
+    if not getattr(config, "BOUNDSCHECK", None):
+        _drop_stale_kernels(_package_of(Path(function.__code__.co_filename)))
+        try:
+            return cast(Function, njit(cache=True, error_model="numpy", nogil=True)(function))
+        except RuntimeError:  # numba finds no place for its cache
+            _warn_of_no_cache()
+    return cast(Function, njit(error_model="numpy", nogil=True)(function))
 
 
 @functools.cache

@@ -13,7 +13,7 @@ import numpy as np
 from lmaas_env.engine.channel import data_rate, similarity
 from lmaas_env.engine.jit import kernel
 from lmaas_env.engine.math import exponential, where
-from lmaas_env.engine.rsr import chosen, rent, select, worst_case_of_all
+from lmaas_env.engine.rsr import chosen, rent, select, selection_threshold, worst_case_of_all
 from lmaas_env.engine.terms import Terms, first_unpayable, first_violation, price_per_customer
 from lmaas_env.state import Draws, State
 from lmaas_env.types import FloatArray, IntArray
@@ -252,7 +252,7 @@ def settle_lanes(
         if first_violation(terms)[0] >= 0 or first_unpayable(terms, price)[0] >= 0:
             return False
         worst = worst_case_of_all(terms, price)
-        choice = select(worst)
+        choice = select(worst, selection_threshold(terms))
         faded = draws.faded[low:high].reshape((high - low) * customers, slots).T
         hours, profit, energy = rent(terms, choice, price, faded)
         rentals = Rentals(choice, hours, profit, chosen(worst, choice), energy)

@@ -15,6 +15,7 @@ from lmaas_env.engine.jit import kernel
 from lmaas_env.engine.terms import Terms
 from lmaas_env.types import BoolArray, FloatArray
 
+EXCESS = 1e-12  # relative, by which planned hours may use more than the charge
 LARGEST_ENUMERATION = 200_000  # fade patterns, for customers that keep a plan
 
 
@@ -113,8 +114,11 @@ def recourse(
 
     Returns the profit in $ net of the setup cost, the hours and the energy in Wh.
     """
+    profit, rented, used, energy = -terms.setup_cost[m, n], 0.0, 0.0, terms.energy[n]
+    if energy <= 0.0:  # rounding rents nothing
+        hours[:] = 0.0
+        return profit, 0.0, 0.0
     mu = energy_price(terms, n, m, price, faded)
-    profit, rented, used = -terms.setup_cost[m, n], 0.0, 0.0
     for slot in range(hours.shape[0]):
         s = 1 if faded[slot] else 0
         value, power = terms.task_value[slot, n], terms.power[s, m, n]
@@ -122,10 +126,16 @@ def recourse(
         cost = price + terms.airtime_cost[s, m, n]
         tau = slot_hours(value, kappa_q, cost + mu * power, terms.max_hours[s, m, n])
         hours[slot] = tau
-        profit += value * math.log1p(kappa_q * tau) - cost * tau
-        rented += tau
         used += power * tau
-    return profit, rented, min(used, terms.energy[n])
+    if used > energy * (1.0 + EXCESS):  # where kappa q is small, tau is the difference of two large numbers
+        hours *= energy / used
+    for slot in range(hours.shape[0]):
+        s, tau = 1 if faded[slot] else 0, hours[slot]
+        kappa_q = terms.saturation[n] * terms.quality[s, m, n]
+        cost = price + terms.airtime_cost[s, m, n]
+        profit += terms.task_value[slot, n] * math.log1p(kappa_q * tau) - cost * tau
+        rented += tau
+    return profit, rented, min(used, energy)
 
 
 @kernel

@@ -18,6 +18,7 @@ import numpy as np
 
 from lmaas_env.engine.jit import kernel
 from lmaas_env.engine.math import logarithm, where
+from lmaas_env.engine.recourse import EXCESS
 from lmaas_env.engine.terms import Terms
 from lmaas_env.types import BoolArray, FloatArray, IntArray
 
@@ -33,7 +34,7 @@ CHUNK = np.dtype(
         ("cost", np.float64, _STATES),  # p = beta + c
         ("power", np.float64, _STATES),  # g
         ("kappa_q", np.float64, _STATES),
-        ("max_hours", np.float64, _STATES),  # cap
+        ("max_hours", np.float64, _STATES),  # cap; 0 if the battery is empty, so that rounding rents nothing
         ("problem", np.int64, _ONE),  # the place of the answer
         # The answer.
         ("mu", np.float64, _ONE),
@@ -110,7 +111,9 @@ def load(
                 terms.saturation[row + np.uint64(i)] * terms.quality[s, model, row + np.uint64(i)]
             )
         for i in range(count):
-            chunk["max_hours"][s, to + np.uint64(i)] = terms.max_hours[s, model, row + np.uint64(i)]
+            chunk["max_hours"][s, to + np.uint64(i)] = where(
+                terms.energy[row + np.uint64(i)] > 0.0, terms.max_hours[s, model, row + np.uint64(i)], 0.0
+            )
     for k in range(terms.task_value.shape[0]):
         for i in range(count):
             slots[k]["value"][to + np.uint64(i)] = terms.task_value[k, row + np.uint64(i)]
@@ -132,7 +135,7 @@ def load_problem(
         chunk["cost"][s, i] = price[m, n] + terms.airtime_cost[s, m, n]
         chunk["power"][s, i] = terms.power[s, m, n]
         chunk["kappa_q"][s, i] = terms.saturation[n] * terms.quality[s, m, n]
-        chunk["max_hours"][s, i] = terms.max_hours[s, m, n]
+        chunk["max_hours"][s, i] = where(terms.energy[n] > 0.0, terms.max_hours[s, m, n], 0.0)
     for k in range(terms.task_value.shape[0]):
         slots[k]["value"][i] = terms.task_value[k, n]
         slots[k]["faded"][i] = where(faded[k, n], 1, 0)
@@ -190,6 +193,28 @@ def fill_hours(chunks: Any, slots: Any) -> None:
             tau = where(tau < cap, tau, cap)
             slot["hours"][i] = tau
             chunk["used"][i] += tau * where(faded, chunk["power"][1, i], chunk["power"][0, i])
+
+
+@kernel
+def fit_hours(chunks: Any, slots: Any) -> None:
+    """Cut hours that use more than the charge, by one factor, where rounding is more than `EXCESS`.
+
+    Where kappa q is small, tau is the difference of two large numbers.
+    """
+    chunk = chunks[0]
+    excessive = 0
+    for i in range(WIDTH):
+        excessive += where(chunk["used"][i] > chunk["energy"][i] * (1.0 + EXCESS), 1, 0)
+    if excessive == 0:
+        return
+    for i in range(WIDTH):
+        is_excessive = chunk["used"][i] > chunk["energy"][i] * (1.0 + EXCESS)
+        chunk["mu"][i] = where(is_excessive, chunk["energy"][i] / chunk["used"][i], 1.0)
+        chunk["used"][i] *= chunk["mu"][i]
+    for k in range(slots.shape[0]):
+        slot = slots[k]
+        for i in range(WIDTH):
+            slot["hours"][i] *= chunk["mu"][i]
 
 
 @kernel
@@ -327,6 +352,7 @@ def water_fill(chunks: Any, slots: Any, count: int) -> None:
     if fill_slack(chunks, slots, count) > 0:
         find_energy_prices(chunks, slots)
         fill_hours(chunks, slots)
+        fit_hours(chunks, slots)
     sum_profit(chunks, slots)
 
 
@@ -370,6 +396,7 @@ def solve_or_defer(
     if is_dense and lacking > 0:
         find_energy_prices(chunk, slots)
         fill_hours(chunk, slots)
+        fit_hours(chunk, slots)
     if is_dense or lacking < count:
         sum_profit(chunk, slots)
         write_back(chunk, slots, count, answers)

@@ -13,7 +13,7 @@ from lmaas_env.engine.recourse_simd import Answers, solve_chosen, solve_recourse
 from lmaas_env.engine.terms import Terms
 from lmaas_env.types import BoolArray, FloatArray, IntArray
 
-SELECTION_THRESHOLD = 1e-12  # $; a customer selects a model only if it promises more
+SELECTION_THRESHOLD = 1e-12  # of the value at stake; a customer selects a model only if it promises more
 
 
 @kernel
@@ -38,10 +38,27 @@ def worst_case_of_all(terms: Terms, price: FloatArray) -> FloatArray:
 
 
 @kernel
-def select(worst_case_profit: FloatArray) -> IntArray:
-    """Return the model (R,) of largest worst-case profit (M, R), the first of equals, -1 if none promises a profit."""
+def selection_threshold(terms: Terms) -> FloatArray:
+    """Return the profit (R,) in $ that a model has to promise more than, a share of the value of all tasks.
+
+    It is above the rounding of a worst-case profit, which grows with that value, so that no rounding is a promise.
+    """
+    slots, customers = terms.task_value.shape
+    least = np.zeros(customers)
+    for slot in range(slots):
+        for n in range(customers):
+            least[n] += SELECTION_THRESHOLD * terms.task_value[slot, n]
+    return least
+
+
+@kernel
+def select(worst_case_profit: FloatArray, least: FloatArray) -> IntArray:
+    """Return the model (R,) of largest worst-case profit (M, R), the first of equals, -1 if none promises a profit.
+
+    A promise is more than ``least`` (R,), in $ (`selection_threshold`).
+    """
     models, customers = worst_case_profit.shape
-    choice, best = np.full(customers, -1), np.full(customers, SELECTION_THRESHOLD)
+    choice, best = np.full(customers, -1), least.copy()
     for m in range(models):  # a loop per array, without a branch, so that it vectorises
         promised = worst_case_profit[m]
         for n in range(customers):

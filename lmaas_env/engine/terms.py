@@ -14,7 +14,7 @@ import numpy as np
 from lmaas_env.engine.jit import kernel
 from lmaas_env.types import FloatArray, IntArray
 
-LARGEST = 1e15  # bound on every number of the terms, so that no product of them overflows
+LARGEST = 1e45  # bound on every number of the terms, so that no product of them overflows
 LEAST = 5e-324  # the least number above 0
 
 

@@ -95,7 +95,7 @@ GROUPS: dict[str, list[Mutant]] = {
                 "where(promised[n] > best[n], m, choice[n])",
                 "where(promised[n] >= best[n], m, choice[n])",
             ),
-            ("customers select at a loss", "np.full(customers, SELECTION_THRESHOLD)", "np.full(customers, -1.0)"),
+            ("customers select at a loss", "least.copy()", "np.full(customers, -1.0)"),
             (
                 "the last model is not offered",
                 "for m in range(models):  # a loop per array",
@@ -351,8 +351,8 @@ GROUPS: dict[str, list[Mutant]] = {
             SEARCHED,
             (
                 "the line search prunes too early",
-                "if block.bound <= best + exact * max(1.0, abs(best))",
-                "if 0.98 * block.bound <= best + exact * max(1.0, abs(best))",
+                "if not block.bound > best + exact * max(unit, abs(best))",
+                "if not 0.98 * block.bound > best + exact * max(unit, abs(best))",
             ),
             ("the line search stops at the first split", "or block.depth == DEPTH", "or block.depth == 1"),
             (

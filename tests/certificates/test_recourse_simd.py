@@ -27,7 +27,7 @@ def test_a_batch_equals_one_problem_at_a_time(slots: int) -> None:
         terms, prices = random_terms(rng, customers, 4, slots).arrays, random_prices(rng, 4)
         price = price_per_customer(prices[None], customers)
         worst, planned = worst_case(terms, price)
-        choice = rsr.select(worst)
+        choice = rsr.select(worst, rsr.selection_threshold(terms))
         faded = np.ascontiguousarray((rng.random((customers, slots)) < 0.5).T)
         hours, profit, energy = rsr.rent(terms, choice, price, faded)
         scratch = np.empty(slots)

@@ -33,7 +33,7 @@ from lmaas_env.engine.jit import kernel
 from lmaas_env.engine.parallel import thread_count
 from lmaas_env.engine.period import Constants, Record, Rentals, draw_days, record_lanes, state_after, terms_of_lanes
 from lmaas_env.engine.recourse import worst_fades
-from lmaas_env.engine.rsr import chosen, select
+from lmaas_env.engine.rsr import chosen, select, selection_threshold
 from lmaas_env.engine.terms import Terms
 from lmaas_env.files import write_whole
 from lmaas_env.spaces import prices_from_action
@@ -296,7 +296,7 @@ def plain_steps(
             faded = worst_fades(terms.fade_budget[n], slots)
             for m in range(models):
                 worst[m, n] = _bisected(terms, n, m, prices[k, m], faded, hours, scratch)[0]
-        choice = select(worst)
+        choice = select(worst, selection_threshold(terms))
         for n in range(customers):
             m = choice[n]
             if m >= 0:

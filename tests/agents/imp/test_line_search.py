@@ -69,7 +69,7 @@ class Search(NamedTuple):
         cap = self.seller.price_cap
         models, customers = self.worst.shape
         demand = self.demand(cap, nothing_known(customers, models))
-        return search_price(self.problem, self.m, cap, -np.inf, demand, new_points(customers), EXACT)
+        return search_price(self.problem, self.m, cap, -np.inf, demand, new_points(customers), EXACT, 1.0)
 
 
 def some_search(customers: int, anticipate: str, seed: int, charge: float = 0.0) -> Search:

@@ -64,7 +64,10 @@ def profit_along(problem: Problem, prices: FloatArray, m: int) -> Callable[[floa
 
     def at(price: float) -> float:
         fill_model(problem, m, price, worst, sale)
-        return float(rsr.chosen(sale, rsr.select(worst)).sum()) - problem.seller.training_cost
+        return (
+            float(rsr.chosen(sale, rsr.select(worst, rsr.selection_threshold(problem.terms))).sum())
+            - problem.seller.training_cost
+        )
 
     return at
 
@@ -75,7 +78,7 @@ def the_line_search_finds_the_best_price() -> None:
         problem = problem_for(seed, charge=charge)
         prices, m, cap = np.array([6.0, 7.0, 9.0, 14.0]), seed % 4, problem.seller.price_cap
         demand = demand_for(problem, m, cap, *sales_at(problem, prices), nothing_known(3, 4))
-        found, profit, _ = search_price(problem, m, cap, -np.inf, demand, new_points(3), EXACT)
+        found, profit, _ = search_price(problem, m, cap, -np.inf, demand, new_points(3), EXACT, 1.0)
         at = profit_along(problem, prices, m)
         inside = demand.threshold[(demand.threshold > 1.0) & (demand.threshold < cap)]
         scan = np.concatenate([np.geomspace(1.0, cap, 60), *(inside * factor for factor in (1 - 1e-6, 1 + 1e-6))])
@@ -146,7 +149,7 @@ def imp_ends_where_no_price_gains() -> None:
         for m in range(4):
             problem, at = imp.problem(terms), profit_along(imp.problem(terms), result.prices, m)
             demand = demand_for(problem, m, 40.0, *sales_at(problem, result.prices), nothing_known(5, 4))
-            best = search_price(problem, m, 40.0, -np.inf, demand, new_points(5), EXACT)[1]
+            best = search_price(problem, m, 40.0, -np.inf, demand, new_points(5), EXACT, 1.0)[1]
             assert best - imp.constants.training_cost <= result.profit + allowed
             near = result.prices[m] * np.array([0.98, 0.999, 1.001, 1.02])
             for price in np.concatenate([np.geomspace(1.0, 40.0, 12), near]).clip(1.0, 40.0):
@@ -217,7 +220,7 @@ def local_searches_end_at_the_best_cells() -> None:
     profit: dict[tuple[int, ...], float] = {}
     for row in itertools.product(range(cells), repeat=4):
         worst, sale = (np.ascontiguousarray(array[models, :, list(row)]) for array in (table.worst, table.sale))
-        profit[row] = float(rsr.chosen(sale, rsr.select(worst)).sum())
+        profit[row] = float(rsr.chosen(sale, rsr.select(worst, rsr.selection_threshold(problem.terms))).sum())
     for row in [(0, 1, 2, 3), (3, 3, 2, 1), (0, 0, 0, 0)]:
         expected = anticipated_profit(problem, table.prices[list(row), models]) + problem.seller.training_cost
         assert profit[row] == pytest.approx(expected, rel=1e-9)

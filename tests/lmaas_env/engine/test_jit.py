@@ -214,3 +214,29 @@ def test_a_folder_that_cannot_be_written_is_left_without_a_stamp(
     monkeypatch.setattr(jit, "write_whole", refuse)
     assert kept(package) == NO_KERNELS
     assert not (package / "__pycache__" / "kernels.sha256").exists()
+
+
+# Reads outside an array; prints whether a kernel noticed, and how many cached kernels it was made from or left behind.
+OUTSIDE = """
+import numpy as np
+from lmaas_env.engine.rsr import chosen
+
+values = np.arange(4.0).reshape(1, 4)
+print(chosen(values, np.zeros(4, dtype=np.int64)).tolist(), flush=True)
+try:
+    chosen(values, np.full(4, 1, dtype=np.int64))
+    noticed = False
+except IndexError:
+    noticed = True
+print(noticed, type(chosen._cache).__name__, flush=True)
+"""
+
+
+@pytest.mark.parametrize("first", ["0", "1"])
+def test_kernels_that_check_indices_are_neither_cached_nor_taken_from_the_cache(first: str) -> None:
+    for setting in (first, "1", "0"):
+        noticed, cache = (True, "NullCache") if setting == "1" else (False, "FunctionCache")
+        code = OUTSIDE if noticed else OUTSIDE.replace("np.full(4, 1,", "np.full(4, 0,")  # never outside unchecked
+        environment = os.environ | {"NUMBA_BOUNDSCHECK": setting}
+        done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+        assert done.stdout.splitlines() == ["[0.0, 1.0, 2.0, 3.0]", f"{noticed} {cache}"]

@@ -8,7 +8,7 @@ import pytest
 from lmaas_env import Market
 from lmaas_env.engine.recourse import recourse, worst_fades
 from lmaas_env.engine.recourse_simd import WIDTH
-from lmaas_env.engine.rsr import SELECTION_THRESHOLD, chosen, rent, select, worst_case, worst_case_of_all
+from lmaas_env.engine.rsr import chosen, rent, select, selection_threshold, worst_case, worst_case_of_all
 from lmaas_env.engine.terms import Terms, price_per_customer
 
 
@@ -26,14 +26,15 @@ def test_selection_and_rental_are_those_of_one_recourse_at_a_time(lanes: int) ->
     assert (24 * lanes) % WIDTH or lanes == 4
     price = price_per_customer(np.exp(rng.uniform(0.0, np.log(40.0), (lanes, 4))), 24)
     worst = worst_case_of_all(terms, price)
-    choice, faded = select(worst), rng.random((6, 24 * lanes)) < 0.3
+    least = selection_threshold(terms)
+    choice, faded = select(worst, least), rng.random((6, 24 * lanes)) < 0.3
     hours, profit, energy = rent(terms, choice, price, faded)
     promised, scratch = chosen(worst, choice), np.empty(6)
     for n in range(24 * lanes):
         pattern = worst_fades(terms.fade_budget[n], 6)
         expected = np.array([recourse(terms, n, m, price[m, n], pattern, scratch)[0] for m in range(4)])
         np.testing.assert_allclose(worst[:, n], expected, rtol=1e-12, atol=1e-12)
-        best = int(expected.argmax()) if expected.max() > SELECTION_THRESHOLD else -1
+        best = int(expected.argmax()) if expected.max() > least[n] else -1
         assert choice[n] == best
         assert promised[n] == (worst[best, n] if best >= 0 else 0.0)
         if best < 0:
@@ -61,14 +62,14 @@ def test_equal_models_are_a_tie_for_the_lowest_index() -> None:
     for array in (terms.quality, terms.airtime_cost, terms.power, terms.max_hours):
         array[:] = array[:, 2:3].copy()
     worst = worst_case_of_all(terms, np.full((4, 24), 5.0))
-    choice = select(worst)
+    choice = select(worst, selection_threshold(terms))
     assert set(choice.tolist()) <= {-1, 0}
     assert chosen(worst, choice).max() > 0.0
 
 
 def test_a_profit_at_the_threshold_is_not_selected() -> None:
-    worst = np.array([[SELECTION_THRESHOLD, 2.0 * SELECTION_THRESHOLD, np.nan, 1.0], [0.0, 0.0, 1.0, np.nan]])
-    assert select(worst).tolist() == [-1, 0, 1, 0]
+    worst = np.array([[1e-12, 2e-12, np.nan, 1.0, 1e-14], [0.0, 0.0, 1.0, np.nan, 0.0]])
+    assert select(worst, np.array([1e-12, 1e-12, 1e-12, 1e-12, 1e-15])).tolist() == [-1, 0, 1, 0, 0]
 
 
 def test_customers_that_selected_no_model_rent_nothing() -> None:
