@@ -31,7 +31,7 @@ TOLERANCE = 1e-6  # of an action beyond [-1, 1], for rounding
 class Hour(NamedTuple):
     """One period of K lanes: its settlement, the state after it and the seconds that the seller took.
 
-    ``seen`` (K, D) is what the seller saw, ``actions`` (K, M) what was posted, ``observation`` (K, D) what it sees next.
+    ``seen`` (K, D) is what the seller saw, ``actions`` (K, M) what was posted, ``observation`` (K, D) what comes next.
     """
 
     settlement: Settlement
