@@ -86,7 +86,7 @@ def test_the_search_writes_settings_that_lmaas_train_reads(tmp_path: Path) -> No
     pytest.importorskip("optuna")
     options = ["--scenario", "static", "--trials", "2", "--steps", "128", "--days", "2"]
     printed = run("8_search_settings.py", tmp_path, *options)
-    assert re.search(r"best: +\d+ \$ a day on tuning days, \+\d+ to the default settings", printed)
+    assert re.search(r"best: +\d+ \$ a day on tuning days, \+\d+ over the default settings", printed)
     found = from_yaml(PPOConfig, tmp_path / "settings.yaml", "ppo")
     assert found.batches in (4, 8, 16, 32)
     assert (

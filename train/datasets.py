@@ -238,8 +238,8 @@ def write_dataset(
     with temporary:
         new = Path(temporary.name) / folder.name
         new.mkdir()
-        spaces = {"observation_space": observation_space(market), "action_space": action_space(market)}
-        storage = MinariStorage.new(new / "data", env_spec=_spec(market, population_seed), **spaces)
+        spec = _spec(market, population_seed)
+        storage = MinariStorage.new(new / "data", observation_space(market), action_space(market), spec)
         storage.update_metadata(
             {
                 "dataset_id": dataset_id,
@@ -263,10 +263,11 @@ def _episodes(days: Iterable[LoggedDay], by_day: list[dict[str, Any]]) -> Iterat
     """Yield the days as Minari stores them, and note who sold them."""
     from minari.data_collector import EpisodeBuffer
 
+    episode: Any = EpisodeBuffer  # its types name lists; arrays are stored faster
     for day in days:
         by_day.append({"seller": day.seller, "noise": day.noise})
         last = np.arange(1, len(day.rewards) + 1) == len(day.rewards)
-        yield EpisodeBuffer(
+        yield episode(
             seed=day.seed,
             observations=day.observations,
             actions=day.actions,
@@ -281,7 +282,7 @@ def _spec(market: Market, population_seed: int) -> Any:
     """Return the specification of the market's environment, with which Gymnasium makes it again."""
     scenario = market.scenario
     known = next((it for it, name in ENVIRONMENTS.items() if Scenario.preset(name) == scenario), None)
-    own = {} if known else {"scenario": scenario.to_dict()}
-    env = gym.make(known or "LMaaS-v0", population_seed=population_seed, **own)
+    own: dict[str, Any] = {} if known else {"scenario": scenario.to_dict()}
+    env = gym.make(known or "LMaaS-v0", **own, population_seed=population_seed)
     env.close()
     return env.spec

@@ -19,7 +19,7 @@ from lmaas_env.files import write_whole
 from lmaas_env.seeds import tuning_seeds
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-parser.add_argument("--scenario", default="day", help="preset or YAML file")
+parser.add_argument("--scenario", default="scarce", help="preset or YAML file")
 parser.add_argument("--trials", type=int, default=10, help="settings to try")
 parser.add_argument("--steps", type=int, default=100_000, help="periods that each trial trains on")
 parser.add_argument("--days", type=int, default=40, help="tuning days of each score")
@@ -58,7 +58,8 @@ def show(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
     """Print a trial's result."""
     settings = ", ".join(f"{name} {value:.2g}" for name, value in trial.params.items())
     profit = trial.intermediate_values[max(trial.intermediate_values)]
-    print(f"trial {trial.number:2d}  {profit:5.0f} $ a day  {settings}{'' if trial.value else '  (stopped early)'}")
+    note = "  (stopped early)" if trial.state == optuna.trial.TrialState.PRUNED else ""
+    print(f"trial {trial.number:2d}  {profit:5.0f} $ a day  {settings}{note}")
 
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -71,5 +72,5 @@ study.optimize(score, n_trials=args.trials, callbacks=[show])
 
 write_whole(args.out, yaml.safe_dump(study.best_params, sort_keys=False))
 gain = study.best_value - study.trials[0].value  # never pruned: there is nothing to compare it with
-print(f"\nbest: {study.best_value:.0f} $ a day on tuning days, {gain:+.0f} to the default settings")
+print(f"\nbest: {study.best_value:.0f} $ a day on tuning days, {gain:+.0f} over the default settings")
 print(f"next: lmaas train {args.scenario} --config {args.out}")
