@@ -7,7 +7,7 @@ import importlib.util
 EXTRAS = {
     "cli": ("matplotlib", "plotly", "rich", "tyro"),
     "train": ("stable_baselines3", "tensorboard", "torch", "tqdm"),
-    "datasets": ("h5py", "minari"),
+    "datasets": ("minari", "h5py"),
     "search": ("optuna",),
     "wandb": ("wandb",),
     "view": ("dash", "pygame"),

@@ -19,6 +19,7 @@ from lmaas_train.datasets import (
     write_dataset,
 )
 from lmaas_train.evaluation.sellers import name_of
+from lmaas_train.extras import EXTRAS, require
 from lmaas_train.progress import bars
 from rich.console import Console
 
@@ -65,6 +66,7 @@ class Dataset:
 
 def dataset(args: Dataset, console: Console | None = None) -> dict[str, Any]:
     """Log days as `Dataset` says; return the id, the path, the number of days and their mean profit in $."""
+    require(*EXTRAS["datasets"])
     console = console or Console()
     if args.size not in SIZES:
         raise ValueError(f"size = {args.size!r} must be one of {', '.join(SIZES)}")

@@ -60,7 +60,6 @@ COMMANDS = {
 PACKAGES = {
     "train": EXTRAS["train"],
     "train sb3": EXTRAS["train"],
-    "dataset": EXTRAS["datasets"],
     "study off-policy": EXTRAS["train"],
     "bench speed": EXTRAS["train"],
     "bench rsr": ("clarabel", "cvxpy"),
