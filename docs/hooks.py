@@ -93,6 +93,9 @@ SPEED = (  # faster loop, slower loop, label
 EXTRAS = {  # optional dependencies: what they are for
     "cli": "the `lmaas` command without training",
     "train": "training with PPO, and the `lmaas` command",
+    "datasets": "logged days as Minari datasets (`lmaas dataset`)",
+    "search": "the search for settings with Optuna (tutorial 8)",
+    "wandb": "learning curves in Weights & Biases (`lmaas train --track wandb`)",
     "view": "windows and the interactive page (`lmaas watch --window`, `lmaas explore`)",
     "bench": "solvers that RSR and IMP are compared with (`lmaas study seller`, `lmaas bench rsr`)",
     "test": "the tests",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
 import re
 import subprocess
@@ -9,6 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from lmaas_train.ppo import PPOConfig
+from lmaas_train.settings import from_yaml
 
 ROOT = Path(__file__).parent.parent
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
@@ -67,6 +71,49 @@ def test_cleanrl_style_learns_from_decisions_only(tmp_path: Path) -> None:
     assert int(steps[-1][2]) > int(steps[0][2]) + 50  # it learns
     (ratio,) = re.findall(r"2 held-out days: PPO \d+ \$, IMP \d+ \$, ratio (\d\.\d+)", printed)
     assert 0.6 < float(ratio) < 1.1
+
+
+def test_behaviour_cloning_prints_a_share_of_the_teacher(tmp_path: Path) -> None:
+    pytest.importorskip("minari")
+    options = ["--teacher", "fixed", "--size", "tiny", "--epochs", "60", "--days", "2"]
+    printed = run("7_behaviour_cloning.py", tmp_path, *options)
+    (share,) = re.findall(r"The clone of fixed earns (\d\.\d+) of its teacher's profit, from 10 logged days", printed)
+    assert 0.9 < float(share) < 1.1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_search_writes_settings_that_lmaas_train_reads(tmp_path: Path) -> None:
+    pytest.importorskip("optuna")
+    options = ["--scenario", "static", "--trials", "2", "--steps", "128", "--days", "2"]
+    printed = run("8_search_settings.py", tmp_path, *options)
+    assert re.search(r"best: +\d+ \$ a day on tuning days, \+\d+ over the default settings", printed)
+    found = from_yaml(PPOConfig, tmp_path / "settings.yaml", "ppo")
+    assert found.batches in (4, 8, 16, 32)
+    assert (
+        dataclasses.replace(
+            found,
+            learning_rate=PPOConfig.learning_rate,
+            gae_lambda=PPOConfig.gae_lambda,
+            batches=PPOConfig.batches,
+        )
+        == PPOConfig()
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["settings.yaml"]
+
+
+@pytest.mark.parametrize("name", ["quick_start", "your_own_policy"])
+def test_a_notebook_runs_and_holds_no_output(name: str, tmp_path: Path) -> None:
+    cells = json.loads((ROOT / "tutorials" / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    assert len({cell["id"] for cell in cells}) == len(cells)
+    assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in code)
+    (tmp_path / "cells.py").write_text("\n\n".join("".join(cell["source"]) for cell in code), encoding="utf-8")
+    command = [sys.executable, "-W", "error", "cells.py"]
+    environment = os.environ | {"MPLBACKEND": "Agg"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "5 held-out days" in done.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["cells.py"]
 
 
 @pytest.mark.parametrize(("name", "needs"), [("6_rllib.py", "ray"), ("6_pettingzoo.py", "pettingzoo")])

@@ -7,6 +7,9 @@ import importlib.util
 EXTRAS = {
     "cli": ("matplotlib", "plotly", "rich", "tyro"),
     "train": ("stable_baselines3", "tensorboard", "torch", "tqdm"),
+    "datasets": ("minari", "h5py"),
+    "search": ("optuna",),
+    "wandb": ("wandb",),
     "view": ("dash", "pygame"),
     "bench": ("clarabel", "cma", "cvxpy", "pyscipopt"),
 }

@@ -61,7 +61,7 @@ def scenario_commands() -> list[str]:
 def test_presets_are_listed_alike_in_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     commands = scenario_commands()
     market_commands = {"price", "scenario init", "train", "train sb3", "compare", "evaluate", "watch", "explore"}
-    market_commands |= {"bound", "study ahead", "study energy-value", "study off-policy"}
+    market_commands |= {"bound", "dataset", "study ahead", "study energy-value", "study off-policy"}
     assert market_commands == set(commands)
     for name in commands:
         shown = " ".join(shown_help(name, capsys).replace("│", "").split())
@@ -193,6 +193,7 @@ def test_a_scenario_is_written_checked_and_never_overwritten(
         ("stable_baselines3", ["train", "--help"], "train"),
         ("dash", ["explore"], "view"),
         ("pygame", ["watch", "--window"], "view"),
+        ("minari", ["dataset"], "datasets"),
         ("cvxpy", ["bench", "rsr"], "bench"),
     ],
 )

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from lmaas_agents.learned.policy import LearnedSeller
@@ -18,7 +18,9 @@ from lmaas_train.ppo import PPO, PPOConfig
 from lmaas_train.runs import new_folder
 from lmaas_train.settings import from_yaml
 from lmaas_train.snapshots import FILE, load_snapshot, save_snapshot
+from lmaas_train.tracking import LOGS, Tracker, check_tracker, start_wandb
 from lmaas_train.training import (
+    SETTINGS,
     check_alone,
     check_options,
     ctrl_c,
@@ -30,7 +32,6 @@ from lmaas_train.training import (
     write_settings,
 )
 from rich.console import Console
-from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from lmaas_env.market import Market
@@ -50,6 +51,7 @@ class Train:
       lmaas train
       lmaas train scarce --seed 2 --steps 4000000
       lmaas train --resume runs/my-run
+      lmaas train --track wandb
       lmaas compare --sellers lookahead fixed runs/my-run
     """
 
@@ -75,6 +77,8 @@ class Train:
     """Held-out days of the final score."""
     resume: Path | None = None
     """Run folder that was interrupted: goes on from its last snapshot, with the settings that it was started with."""
+    track: Literal["tensorboard", "wandb"] = "tensorboard"
+    """Where the learning curves go: TensorBoard logs, or Weights & Biases as well (needs the extra `wandb`)."""
     progress: bool = True
     """Show a progress bar when the output is a terminal."""
 
@@ -93,6 +97,7 @@ def train(args: Train) -> Path:
         check_options(args)
         market = Market(Scenario.load(args.scenario), seed=args.population_seed)
         config = PPOConfig() if args.config is None else from_yaml(PPOConfig, args.config, "ppo")
+    check_tracker(args.track)
     learner = PPO(market, config, args.seed)
     if snapshot is None:
         folder = new_folder(args.out, f"{market.scenario.name}-ppo-seed{args.seed}")
@@ -103,7 +108,7 @@ def train(args: Train) -> Path:
     run = _Run(args, learner, folder)
     if snapshot is not None:
         run.resume(snapshot)
-    print(f"training in {folder}\n  tensorboard --logdir {folder / 'tensorboard'}", flush=True)
+    print(f"training in {folder}\n  tensorboard --logdir {folder / LOGS}", flush=True)
     with ctrl_c(run.stop):
         run.train()
     if run.stopped:
@@ -152,7 +157,8 @@ class _Run:
         bar = tqdm(
             total=total, initial=learner.steps, unit="step", unit_scale=True, disable=None if args.progress else True
         )
-        with SummaryWriter(str(self.folder / "tensorboard")) as log, bar:
+        tracked = start_wandb(self.folder, self.folder / SETTINGS) if args.track == "wandb" else None
+        with Tracker(self.folder, tracked) as log, bar:
             while learner.steps < total and not self.stopped:
                 if learner.steps >= self._next_evaluation:
                     self._next_evaluation += args.eval_every
@@ -169,7 +175,7 @@ class _Run:
         """Return the policy as it is now."""
         return self.learner.seller(self.args.population_seed, self.scores)
 
-    def _evaluate(self, seconds: float, log: SummaryWriter) -> str:
+    def _evaluate(self, seconds: float, log: Tracker) -> str:
         """Add a point to the learning curve and return it in words."""
         score = score_of(rollout(self.learner.market, self.seller(), self._tuning))
         self.scores["tuning"] = {"first_day_seed": self._tuning[0], "step": self.learner.steps, **score}

@@ -18,7 +18,7 @@ from lmaas_env.episode import Episode
 from lmaas_env.market import Market
 from lmaas_env.render.viewer import SoldDay
 from lmaas_env.seeds import of_one_day, open_days
-from lmaas_env.spaces import first_sale, observation_of_batch, shown_constants
+from lmaas_env.spaces import Float32Array, first_sale, observation_of_batch, shown_constants
 from lmaas_env.state import Settlement, State
 from lmaas_env.transition import transition, with_new_customers
 from lmaas_env.types import FloatArray
@@ -31,12 +31,18 @@ TOLERANCE = 1e-6  # of an action beyond [-1, 1], for rounding
 
 
 class Hour(NamedTuple):
-    """One period of K lanes: its settlement, the state and market after it and the seconds that the seller took."""
+    """One period of K lanes: its settlement, the state and market after it and the seconds that the seller took.
+
+    ``seen`` (K, D) is what the seller saw, ``actions`` (K, M) what was posted, ``observation`` (K, D) what comes next.
+    """
 
     settlement: Settlement
     state: State
     market: Market
     seconds: float
+    seen: Float32Array
+    actions: FloatArray
+    observation: Float32Array
 
 
 def rollout(
@@ -171,10 +177,18 @@ def sell_day(
     return of_one_day(opened.market), days
 
 
-def hours(episode: Episode, seller: Seller, seeds: Sequence[int], name: str, batch: bool = True) -> Iterator[Hour]:
+def hours(
+    episode: Episode,
+    seller: Seller,
+    seeds: Sequence[int],
+    name: str,
+    batch: bool = True,
+    change: Callable[[int, FloatArray], FloatArray] | None = None,
+) -> Iterator[Hour]:
     """Sell the periods of K lanes one after the other.
 
-    Without ``batch`` there is one lane, and the seller gets its observation without a leading axis.
+    Without ``batch`` there is one lane, and the seller gets its observation without a leading axis. ``change`` turns
+    the number of an hour and the seller's actions (K, M) into those that are posted.
     """
     market, state, draws, _, drift = episode
     lanes, models, shown = len(state.charge), market.catalogue.names, shown_constants(market)
@@ -192,10 +206,12 @@ def hours(episode: Episode, seller: Seller, seeds: Sequence[int], name: str, bat
             all_lanes = fault.lane is None and lanes > 1
             day = f"s {seeds[0]} to {seeds[-1]}" if all_lanes else f" {seeds[fault.lane or 0]}"
             raise ValueError(f"seller {name!r}, day{day}, hour {period}: {fault}") from fault.__cause__
+        if change is not None:
+            actions = change(period, actions)
         result = transition(market, shown, actions, state, draws.at(period))
         market, shown, result = with_new_customers(market, shown, result, drift)
+        yield Hour(result.settlement, result.state, market, seconds, observation, actions, result.observation)
         state, observation = result.state, result.observation
-        yield Hour(result.settlement, state, market, seconds)
 
 
 class _FaultError(Exception):

@@ -7,7 +7,7 @@ import os
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -23,7 +23,9 @@ from lmaas_train.sb3.imitation import imitate
 from lmaas_train.sb3.networks import CustomerSet
 from lmaas_train.sb3.vec_env import MONITORED, LMaaSVecEnv, ResidualVecEnv
 from lmaas_train.snapshots import FILE, load_snapshot, save_snapshot
+from lmaas_train.tracking import LOGS, check_tracker, start_wandb
 from lmaas_train.training import (
+    SETTINGS,
     check_alone,
     check_options,
     ctrl_c,
@@ -36,7 +38,7 @@ from lmaas_train.training import (
 )
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.logger import configure
+from stable_baselines3.common.logger import KVWriter, configure
 from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnvWrapper, VecMonitor, VecNormalize
 from tqdm import tqdm
@@ -85,6 +87,8 @@ class TrainSB3:
     """Held-out days of the final score."""
     resume: Path | None = None
     """Run folder that was interrupted: goes on from its last checkpoint, with the settings that it was started with."""
+    track: Literal["tensorboard", "wandb"] = "tensorboard"
+    """Where the learning curves go: TensorBoard logs, or Weights & Biases as well (needs the extra `wandb`)."""
     progress: bool = True
     """Show a progress bar when the output is a terminal."""
 
@@ -103,6 +107,7 @@ def train(args: TrainSB3) -> Path:
         check_options(args)
         market = Market(Scenario.load(args.scenario), seed=args.population_seed)
         config = SB3Config.load(args.config) if args.config else SB3Config.for_scenario(market.scenario)
+    check_tracker(args.track)
     if config.imitated_days and (
         market.scenario.observation == "public" or market.scenario.resample_population == "episode"
     ):
@@ -118,7 +123,7 @@ def train(args: TrainSB3) -> Path:
     else:
         assert args.out is not None
         folder = args.out
-    print(f"training in {folder}\n  tensorboard --logdir {folder / 'tensorboard'}", flush=True)
+    print(f"training in {folder}\n  tensorboard --logdir {folder / LOGS}", flush=True)
 
     residual: Residual | None = None
     if config.residual_scale > 0.0:
@@ -128,7 +133,9 @@ def train(args: TrainSB3) -> Path:
     environments = _environments(lanes, config, folder, residual)
     model = build_model(environments, config, args.seed)
     environments.seed(seeds[0])  # lane i gets seeds[i]; PPO's constructor has just seeded them with the bare seed
-    model.set_logger(configure(str(folder / "tensorboard"), ["tensorboard"]))
+    model.set_logger(configure(str(folder / LOGS), ["tensorboard"]))
+    if args.track == "wandb":
+        model.logger.output_formats.append(WandbWriter(start_wandb(folder, folder / SETTINGS)))
     run = Run(args, config, market, residual, lanes, folder, tuning)
     if snapshot is not None:
         run.resume(snapshots.restore(snapshot, model, lanes))
@@ -152,6 +159,22 @@ def train(args: TrainSB3) -> Path:
 
     finish(folder, run.seller(), market, args.eval_days, save)
     return folder
+
+
+class WandbWriter(KVWriter):
+    """Writes the scalars that SB3 writes for TensorBoard to a run of Weights & Biases."""
+
+    def __init__(self, run: Any) -> None:
+        self.run = run
+
+    def write(self, key_values: dict[str, Any], key_excluded: dict[str, tuple[str, ...]], step: int = 0) -> None:
+        """Write the scalars of a step."""
+        names = [name for name in key_values if "tensorboard" not in (key_excluded[name] or ())]
+        self.run.log({name: key_values[name] for name in names if np.isscalar(key_values[name])}, step=step)
+
+    def close(self) -> None:
+        """End the run."""
+        self.run.finish()
 
 
 class Run(BaseCallback):
