@@ -110,7 +110,7 @@ def plan_day(
         states = [State(*(column[some] for column in state)) for state in mornings]
         prices = _improved(market, seller, anticipation, prices, values, states, draws.at((slice(None), some)))
         profits, mornings = sold_days(market, prices, first, draws)
-        profit = float(profits.mean())
+        profit = float(profits.sum(axis=0).mean())
         if profit > best:
             best, kept = profit, prices
         if turn < rounds - 1:
@@ -177,15 +177,14 @@ def _tiled(anticipation: Anticipation, days: int) -> Anticipation:
 def sold_days(market: Market, prices: FloatArray, first: State, draws: Draws) -> tuple[FloatArray, list[State]]:
     """Sell the episodes of K lanes at the prices (P, M) of a plan, repeated.
 
-    Returns the seller's profit of each, (K,) $, and the states at the start of each day.
+    Returns the seller's profit of each hour and lane, (H, K) $, and the states at the start of each day.
     """
     lanes, state, mornings = len(first.charge), first, list[State]()
-    total = np.zeros(lanes)
+    profit = np.empty((market.scenario.periods, lanes))
     for hour in range(market.scenario.periods):
         if hour % HOURS_A_DAY == 0:
             mornings.append(state)
         record = market.new_record(lanes)
         market.settle_batch(np.tile(prices[hour % len(prices)], (lanes, 1)), state, draws.at(hour), record)
-        total += record.per_lane[PROFIT]
-        state = state_after(record)
-    return total, mornings
+        profit[hour], state = record.per_lane[PROFIT], state_after(record)
+    return profit, mornings

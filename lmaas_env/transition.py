@@ -110,12 +110,7 @@ def info_of(result: StepResult, lanes: int | slice = slice(None)) -> dict[str, A
     """Return the info of a step: of all lanes, as arrays with a leading axis of K, or of one as plain numbers."""
     record, of_lane = result.record, result.record.per_lane[:, lanes]
     sums = of_lane.tolist() if isinstance(lanes, int) else of_lane
-    nightly = (
-        {}
-        if result.removed is None or result.added is None
-        else {"removed": result.removed[lanes], "added": result.added[lanes]}
-    )
-    return nightly | {
+    info = {
         "profit": sums[period.PROFIT],
         "revenue": sums[period.REVENUE],
         "cost": sums[period.COST],
@@ -127,3 +122,6 @@ def info_of(result: StepResult, lanes: int | slice = slice(None)) -> dict[str, A
         "faded_share": sums[period.FADED_SHARE],
         "clipped_share": sums[period.CLIPPED_SHARE],
     }
+    if result.removed is not None and result.added is not None:
+        info |= {"removed": result.removed[lanes], "added": result.added[lanes]}
+    return info

@@ -8,6 +8,9 @@ make it fast on this market:
   their advantages, hour by hour, removes what the day brought; what remains is due to prices. Any simulator that can be
   seeded allows this (common random numbers; Glasserman, 2003, section 7.1).
 - **The first prices.** The policy starts at one price for all models instead of the middle of the range.
+
+Where the seller has to learn who its customers are, it needs a memory: the last observations (``stack``) or a gated
+recurrent unit (``gru``; Cho et al., 2014), trained on whole episodes from many regions.
 """
 
 from __future__ import annotations
@@ -54,6 +57,8 @@ class PPOConfig:
     max_grad_norm: float = number(0.5, "", 1e-6, 1e6, "of the gradient")
     hidden: tuple[int, ...] = number((64, 64), "", 1, 8192, "widths of the hidden layers of actor and critic")
     activation: str = option("relu", tuple(ACTIVATIONS), "of the hidden layers")
+    memory: str = option("none", ("none", "stack", "gru"), "of actor and critic")
+    stack: int = number(8, "", 1, 1000, "observations that the memory `stack` holds, the last included")
     first_price: float = number(16.0, "$/h", 1e-6, 1e6, "of every model before learning")
     first_std: float = number(0.37, "", 1e-4, 10.0, "standard deviation of an action at the start of training")
     last_std: float = number(0.02, "", 1e-4, 10.0, "and at the end; between the two it falls geometrically")
@@ -69,6 +74,8 @@ class PPOConfig:
         steps, scenario = self.lanes * market.scenario.periods, market.scenario
         if steps % self.batches:
             raise ValueError(f"batches = {self.batches} must divide the {steps} steps of an update")
+        if self.memory == "gru" and self.lanes % self.batches:
+            raise ValueError(f"batches = {self.batches} must divide lanes = {self.lanes}, as memory = 'gru' keeps days")
         if not scenario.price_floor <= self.first_price <= scenario.price_cap:
             raise ValueError(
                 f"first_price = {self.first_price:g} $/h must be in [{scenario.price_floor:g}, "
@@ -109,8 +116,8 @@ class PPO:
         self._reward_scale = 0.0  # set by the first update
         generator = torch.Generator().manual_seed(seed)
         inputs, models = observation_size(market), market.catalogue.size
-        self.actor = _perceptron(inputs, config, models, 0.01, generator)
-        self.critic = _perceptron(inputs, config, 1, 1.0, generator)
+        self.actor = _network(inputs, config, models, 0.01, generator)
+        self.critic = _network(inputs, config, 1, 1.0, generator)
         first = action_from_prices(market, np.full(models, config.first_price))
         _last(self.actor).bias.data[:] = torch.from_numpy(first)
         self.std = config.first_std
@@ -138,11 +145,10 @@ class PPO:
         if self._reward_scale == 0.0:
             self._reward_scale = max(float(rewards.sum(axis=0).std()), 1e-6)
         with torch.no_grad():
-            value = self.critic(seen).numpy().reshape(rewards.shape)
+            value = self._by_hour(self.critic(seen)[..., 0].numpy())
             before = self._log_probability(seen, actions)
         advantage = self._advantages(rewards / self._reward_scale, value)
-        target = torch.from_numpy((advantage + value).reshape(-1))
-        relative = torch.from_numpy(self._relative(advantage).reshape(-1))
+        target, relative = self._rows(advantage + value), self._rows(self._relative(advantage))
         relative = (relative - relative.mean()) / (relative.std() + 1e-8)
         losses = [
             self._learn(seen[rows], actions[rows], before[rows], relative[rows], target[rows])
@@ -159,20 +165,38 @@ class PPO:
         }
 
     def _sell(self) -> tuple[torch.Tensor, torch.Tensor, Float32Array]:
-        """Sell one day in every lane; return observations (H * K, D), actions (H * K, M) and rewards (H, K)."""
+        """Sell one day in every lane; return observations and actions as rows (`_rows`), and rewards (H, K)."""
         periods, lanes, models = self.market.scenario.periods, self.config.lanes, self.market.catalogue.size
-        seen = np.empty((periods, lanes, observation_size(self.market)), dtype=np.float32)
+        stacked = self.config.stack if self.config.memory == "stack" else 1
+        size = observation_size(self.market)
+        seen = np.empty((periods, lanes, stacked * size), dtype=np.float32)
         actions = np.empty((periods, lanes, models), dtype=np.float32)
         rewards = np.empty((periods, lanes), dtype=np.float32)
         observation, _ = self.env.reset()
+        last, hidden = np.zeros((lanes, stacked * size), dtype=np.float32), None
         for hour in range(periods):
-            seen[hour] = observation
+            last = np.concatenate([last[:, size:], observation], axis=1)
+            seen[hour] = last
             with torch.no_grad():
-                mean = self.actor(torch.from_numpy(seen[hour])).numpy()
+                shown = torch.from_numpy(seen[hour])
+                if isinstance(self.actor, Recurrent):
+                    outputs, hidden = self.actor.step(shown, hidden)
+                else:
+                    outputs = self.actor(shown)
+            mean = outputs.numpy()
             actions[hour] = mean + self.std * self._rng.standard_normal(mean.shape, dtype=np.float32)
             observation, rewards[hour], _, _, _ = self.env.step(actions[hour])
-        rows = periods * lanes
-        return torch.from_numpy(seen.reshape(rows, -1)), torch.from_numpy(actions.reshape(rows, -1)), rewards
+        return self._rows(seen), self._rows(actions), rewards
+
+    def _rows(self, values: Float32Array) -> torch.Tensor:
+        """Return values (H, K, ...) as rows that batches are drawn from: steps, or lanes (K, H, ...) with a GRU."""
+        if self.config.memory == "gru":
+            return torch.from_numpy(np.ascontiguousarray(values.swapaxes(0, 1)))
+        return torch.from_numpy(values.reshape(-1, *values.shape[2:]))
+
+    def _by_hour(self, rows: Float32Array) -> Float32Array:
+        """Return one number of each step, as `_rows` has them, as (H, K)."""
+        return rows.T if self.config.memory == "gru" else rows.reshape(-1, self.config.lanes)
 
     def _advantages(self, rewards: Float32Array, value: Float32Array) -> Float32Array:
         """Return generalised advantages (H, K); after a day's last hour there is nothing to earn."""
@@ -202,7 +226,7 @@ class PPO:
         clip = self.config.clip_range
         ratio = (self._log_probability(seen, actions) - before).exp()
         policy_loss = -torch.min(ratio * advantage, ratio.clamp(1.0 - clip, 1.0 + clip) * advantage).mean()
-        value_loss = 0.5 * (self.critic(seen)[:, 0] - target).square().mean()
+        value_loss = 0.5 * (self.critic(seen)[..., 0] - target).square().mean()
         self._optimiser.zero_grad()
         (policy_loss + 0.5 * value_loss).backward()
         nn.utils.clip_grad_norm_(self._parameters(), self.config.max_grad_norm)
@@ -211,7 +235,7 @@ class PPO:
 
     def _log_probability(self, seen: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
         """Return the logarithm of the probability density of actions, up to a constant."""
-        return -0.5 * ((actions - self.actor(seen)) / self.std).square().sum(dim=1)
+        return -0.5 * ((actions - self.actor(seen)) / self.std).square().sum(dim=-1)
 
     @property
     def _rngs(self) -> list[np.random.Generator]:
@@ -224,8 +248,13 @@ class PPO:
         """Return the policy as it is now, as a seller that needs no torch."""
         size, models = observation_size(self.market), self.market.catalogue.size
         weights: dict[str, torch.Tensor] = {}
-        for i, layer in enumerate(module for module in self.actor if isinstance(module, nn.Linear)):
+        head = self.actor.head if isinstance(self.actor, Recurrent) else self.actor
+        for i, layer in enumerate(module for module in head if isinstance(module, nn.Linear)):
             weights |= {f"layer{i}.weight": layer.weight, f"layer{i}.bias": layer.bias}
+        if isinstance(self.actor, Recurrent):
+            names = {"input.weight": "weight_ih", "input.bias": "bias_ih"}
+            names |= {"hidden.weight": "weight_hh", "hidden.bias": "bias_hh"}
+            weights |= {f"gru.{name}": getattr(self.actor.gru, f"{stored}_l0") for name, stored in names.items()}
         arrays = {name: tensor.detach().numpy().copy() for name, tensor in weights.items()}
         arrays |= {"log_std": np.full(models, np.log(self.std))}
         arrays |= {"observation_mean": np.zeros(size), "observation_variance": np.ones(size)}
@@ -236,7 +265,7 @@ class PPO:
             action_size=models,
             activation=self.config.activation,
             observation_clip=CLIP,
-            policy="flat",
+            policy="flat" if self.config.memory == "none" else self.config.memory,
             residual_scale=0.0,
             snap_radius=0.0,
             searches=0,
@@ -272,19 +301,52 @@ class PPO:
             rng.bit_generator.state = state
 
 
-def _perceptron(inputs: int, config: PPOConfig, outputs: int, gain: float, generator: torch.Generator) -> nn.Sequential:
+class Recurrent(nn.Module):
+    """A gated recurrent unit as wide as the first hidden layer, and a perceptron of its state."""
+
+    def __init__(self, inputs: int, config: PPOConfig, outputs: int, gain: float, generator: torch.Generator) -> None:
+        super().__init__()
+        width, *rest = config.hidden
+        self.gru = nn.GRU(inputs, width, batch_first=True)
+        for name, weights in self.gru.named_parameters():
+            if "weight" in name:
+                nn.init.orthogonal_(weights, generator=generator)
+            else:
+                nn.init.zeros_(weights)
+        self.head = _perceptron([width, *rest, outputs], config, gain, generator)
+
+    def forward(self, seen: torch.Tensor) -> torch.Tensor:
+        """Return outputs (K, H, O) of whole days (K, H, D)."""
+        return self.head(self.gru(seen)[0])
+
+    def step(self, seen: torch.Tensor, hidden: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return outputs (K, O) for one hour's observations (K, D), and the state for the next hour."""
+        outputs, after = self.gru(seen[:, None], hidden)
+        return self.head(outputs[:, 0]), after
+
+
+def _network(
+    size: int, config: PPOConfig, outputs: int, gain: float, generator: torch.Generator
+) -> nn.Sequential | Recurrent:
+    """Return a network of observations of a size, with the memory that the settings name."""
+    if config.memory == "gru":
+        return Recurrent(size, config, outputs, gain, generator)
+    inputs = size * (config.stack if config.memory == "stack" else 1)
+    return _perceptron([inputs, *config.hidden, outputs], config, gain, generator)
+
+
+def _perceptron(widths: list[int], config: PPOConfig, gain: float, generator: torch.Generator) -> nn.Sequential:
     """Return a perceptron with orthogonal weights (gain sqrt 2, ``gain`` in the last layer) and biases of zero."""
     modules: list[nn.Module] = []
-    widths = [inputs, *config.hidden, outputs]
     for i, (before, after) in enumerate(itertools.pairwise(widths)):
         layer = nn.Linear(before, after)
-        nn.init.orthogonal_(layer.weight, gain if i == len(config.hidden) else np.sqrt(2.0), generator=generator)
+        nn.init.orthogonal_(layer.weight, gain if i == len(widths) - 2 else np.sqrt(2.0), generator=generator)
         nn.init.zeros_(layer.bias)
         modules += [layer, ACTIVATIONS[config.activation]()]
     return nn.Sequential(*modules[:-1])
 
 
-def _last(network: nn.Sequential) -> nn.Linear:
-    layer = network[-1]
+def _last(network: nn.Sequential | Recurrent) -> nn.Linear:
+    layer = (network.head if isinstance(network, Recurrent) else network)[-1]
     assert isinstance(layer, nn.Linear)
     return layer

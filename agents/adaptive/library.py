@@ -165,7 +165,7 @@ def _payoff(drawn: Episode, plan: FloatArray, turn: int) -> FloatArray:
         state, draws = drawn.market.days(rngs)
     else:
         state, draws = drawn.state, drawn.draws
-    return sold_days(drawn.market, plan, state, draws)[0]
+    return sold_days(drawn.market, plan, state, draws)[0].sum(axis=0)
 
 
 def write_library(path: str | os.PathLike[str], scenario: Scenario, library: Library) -> None:

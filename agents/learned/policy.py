@@ -19,7 +19,9 @@ from lmaas_agents.learned.residual import (
 )
 from lmaas_agents.planning import Plan, check_plan
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit
 
+from lmaas_env.checks import array_in
 from lmaas_env.fields import close_match
 from lmaas_env.market import Market
 from lmaas_env.population import Population
@@ -34,7 +36,7 @@ from lmaas_env.spaces import (
 from lmaas_env.state import State
 from lmaas_env.types import FloatArray
 
-POLICIES = ("flat", "set")
+POLICIES = ("flat", "set", "stack", "gru")
 LARGEST_SCALE = 10.0
 LARGEST_SEARCHES = 1024
 ACTIVATIONS: dict[str, Callable[[FloatArray], FloatArray]] = {"tanh": np.tanh, "relu": lambda x: np.maximum(x, 0.0)}
@@ -51,7 +53,8 @@ class PolicySpec:
     observation_size, action_size : lengths D and M of what it sees and does
     activation : ``tanh`` or ``relu``, after every layer but the last
     observation_clip : normalised observations are clipped to plus or minus this
-    policy : ``flat`` (a perceptron of the observation) or ``set`` (customer by customer)
+    policy : ``flat`` (a perceptron of the observation), ``set`` (customer by customer), ``stack`` (of the last
+        observations) or ``gru`` (of the state of a gated recurrent unit)
     residual_scale, snap_radius, searches : of residual pricing, a scale of 0 where the policy prices without a plan
         (`lmaas_agents.learned.residual.Residual`)
     algorithm, steps, training_seed : how it was trained
@@ -124,7 +127,9 @@ class LearnedSeller:
     ----------
     weights : mapping of str to array
         ``layer<i>.weight`` (out, in) and ``layer<i>.bias`` (out,) from the first layer on, and ``log_std`` (M,). Of a
-        flat policy also ``observation_mean`` and ``observation_variance`` (D,); of one over customers
+        flat policy, or one with a memory, also ``observation_mean`` and ``observation_variance`` (D,); with a GRU
+        ``gru.input.weight`` (3 E, D), ``gru.hidden.weight`` (3 E, E), ``gru.input.bias`` and ``gru.hidden.bias``
+        (3 E,), as torch orders them; the first layer of a stack sees as many observations as fit; of one over customers
         ``customer.weight`` (E, F), ``clock.weight`` (E, C), ``customer.bias`` (E,), ``encoder.weight`` (E, E) and
         ``encoder.bias`` (E,). Of a residual one ``plan.prices`` (H, M) and ``plan.energy_value`` (H + 1, N or 1, K).
     spec : PolicySpec
@@ -155,6 +160,13 @@ class LearnedSeller:
             if not (variance > 0.0).all():
                 raise ValueError("observation_variance must be positive")
             self._scale = np.sqrt(variance)
+        if spec.policy == "gru":
+            inputs = self._take_gru(used)
+        elif spec.policy == "stack":
+            first = used.array("layer0.weight", (None, None)).shape[1]
+            if first % inputs:
+                raise ValueError(f"layer0.weight sees {first} numbers, not a multiple of the observation's {inputs}")
+            self._stacked, inputs = first // inputs, first
         self._layers = _layers(used, inputs, models)
         self.residual: Residual | None = None
         if spec.residual_scale > 0.0:
@@ -183,6 +195,9 @@ class LearnedSeller:
         seen = self._checked(observation)
         batch = np.atleast_2d(seen)
         shown = self._shown(batch)
+        remembered = None
+        if self.spec.policy in ("stack", "gru"):
+            batch, remembered = self._remember(batch, state, episode_start)
         outputs = self._outputs(batch, shown)
         if not deterministic:
             outputs = outputs + self._deviation * self._rng.standard_normal(outputs.shape)
@@ -190,17 +205,22 @@ class LearnedSeller:
             action = np.clip(outputs, -1.0, 1.0).astype(np.float32)
         else:
             action = action_from_prices(shown[0], residual_prices(shown[0], self.residual, shown[1], outputs))
-        return action.reshape(*seen.shape[:-1], -1), state
+        return action.reshape(*seen.shape[:-1], -1), state if remembered is None else remembered
 
     def outputs(self, observation: ArrayLike) -> FloatArray:
-        """Return the actor's outputs (K, M) for a batch of observations (K, D), before residual pricing or a clip."""
+        """Return the actor's outputs (K, M) for a batch of observations (K, D), before residual pricing or a clip.
+
+        A policy with a memory takes them for the first of an episode.
+        """
         seen = np.atleast_2d(self._checked(observation))
-        return self._outputs(seen, self._shown(seen))
+        known = self._remember(seen, None, None)[0] if self.spec.policy in ("stack", "gru") else seen
+        return self._outputs(known, self._shown(seen))
 
     def check(self, market: Market) -> None:
         """Raise ValueError unless the policy sees and prices what this market shows and sells."""
         size, models = observation_size(market), market.catalogue.size
-        any_size = self._any_size and market.scenario.resample_population == "episode"
+        scenario = market.scenario
+        any_size = self._any_size and scenario.resample_population == "episode" and not scenario.hides_customers
         if (self.spec.observation_size != size and not any_size) or self.spec.action_size != models:
             raise ValueError(
                 f"{self!r} sees {self.spec.observation_size} numbers and prices {self.spec.action_size} models; "
@@ -245,11 +265,51 @@ class LearnedSeller:
             hidden = activation(hidden @ second.T + second_bias).mean(axis=1)
             outputs: FloatArray = np.concatenate([hidden, clock], axis=1)
         else:
-            clip = self.spec.observation_clip
-            outputs = np.clip((seen - self._mean) / self._scale, -clip, clip)
+            outputs = self._normalised(seen) if self.spec.policy == "flat" else seen
         for i, (weight, bias) in enumerate(self._layers):
             outputs = (outputs if i == 0 else activation(outputs)) @ weight.T + bias
         return outputs
+
+    def _normalised(self, seen: FloatArray) -> FloatArray:
+        clip = self.spec.observation_clip
+        return np.clip((seen - self._mean) / self._scale, -clip, clip)
+
+    def _remember(self, seen: FloatArray, state: Any, episode_start: ArrayLike | None) -> tuple[FloatArray, FloatArray]:
+        """Return what the perceptron sees of a batch (K, D), and the state after it, both (K, ...).
+
+        Raises
+        ------
+        ValueError
+            If the state is not one that `predict` returned for as many observations.
+        """
+        lanes, size = seen.shape
+        width = self._stacked * size if self.spec.policy == "stack" else len(self._gru[1]) // 3
+        before = np.zeros((lanes, width)) if state is None else array_in("state", state, (lanes, width))
+        first = np.asarray(False if episode_start is None else episode_start, dtype=np.bool_)
+        before = np.where(np.broadcast_to(first, lanes)[:, None], 0.0, before)
+        normalised = self._normalised(seen)
+        if self.spec.policy == "stack":
+            after = np.concatenate([before[:, size:], normalised], axis=1)
+            return after, after
+        by_input, by_hidden, input_bias, hidden_bias = self._gru
+        reset, update, new = np.split(normalised @ by_input.T + input_bias, 3, axis=1)
+        own_reset, own_update, own_new = np.split(before @ by_hidden.T + hidden_bias, 3, axis=1)
+        kept = expit(update + own_update)
+        after = (1.0 - kept) * np.tanh(new + expit(reset + own_reset) * own_new) + kept * before
+        return after, after
+
+    def _take_gru(self, used: _Stored) -> int:
+        """Keep the arrays of the recurrent unit; return the width of its state."""
+        rows, width = used.array("gru.hidden.weight", (None, None)).shape
+        if rows != 3 * width:
+            raise ValueError(f"gru.hidden.weight has shape {(rows, width)}, its rows must be three times its columns")
+        self._gru = (
+            used.array("gru.input.weight", (rows, self.spec.observation_size)),
+            used.array("gru.hidden.weight", (rows, width)),
+            used.array("gru.input.bias", (rows,)),
+            used.array("gru.hidden.bias", (rows,)),
+        )
+        return width
 
     def _take_encoder(self, used: _Stored) -> int:
         """Keep the arrays of the encoder of customers; return how many numbers the perceptron after it sees."""

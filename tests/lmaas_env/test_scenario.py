@@ -67,7 +67,29 @@ DAY = {
     "settlement": "recourse",
     "observation": "full",
     "resample_population": "never",
+    "region_value_sigma": 0.0,
+    "region_distance_sigma": 0.0,
+    "region_capacity_sigma": 0.0,
+    "region_saturation_sigma": 0.0,
+    "region_memory": 1.0,
+    "churn": 0.0,
 }
+
+
+def hidden(scale: float, **others: Any) -> dict[str, Any]:
+    """Three days with strangers (docs/unknown.md)."""
+    return {
+        "periods": 72,
+        "observation": "public",
+        "resample_population": "episode",
+        "region_value_sigma": scale * 1.0,
+        "region_distance_sigma": scale * 0.5,
+        "region_capacity_sigma": scale * 0.6,
+        "region_saturation_sigma": scale * 0.5,
+        **others,
+    }
+
+
 PRESETS = {
     "day": {},
     "static": {
@@ -84,6 +106,10 @@ PRESETS = {
     "public": {"observation": "public"},
     "population": {"resample_population": "episode"},
     "city": {"customers": 1000},
+    "unknown": hidden(1.0),
+    "unknown-easy": hidden(0.5),
+    "unknown-hard": hidden(1.5),
+    "drift": hidden(1.0, periods=240, churn=0.1, region_memory=0.8),
     "mini": {
         "customers": 2,
         "slots": 1,
@@ -366,7 +392,9 @@ def test_a_market_works_at_both_ends_of_every_range(name: str, end: str) -> None
         change = {f"{name[:-4]}_min": limit, f"{name[:-4]}_max": limit}
     elif name in ("quality_low", "quality_high"):
         change = {**with_entry("quality_low", limit), **with_entry("quality_high", limit)}
-    market = Market(dataclasses.replace(Scenario(), periods=3, **change))
+    if name in ("churn", "region_memory"):  # customers change only overnight, and only where they are drawn
+        change |= {"periods": 30, "resample_population": "episode"}
+    market = Market(dataclasses.replace(Scenario(), **({"periods": 3} | change)))
     state, draws = one_day(market, 0)
     for period in periods_of(draws):
         prices = np.full(4, market.scenario.price_floor)

@@ -20,6 +20,7 @@ from lmaas_agents import (
     Seller,
     load_policy,
 )
+from lmaas_agents.adaptive import InformedLookahead, OwnPlan, PlanUCB, PriorPlan, ThompsonIMP
 from lmaas_agents.learned.policy import LearnedSeller
 from lmaas_agents.learned.policy_file import shipped_policies
 from lmaas_train.evaluation.adapters import FunctionSeller, adapted, imported, load_zip, makes_sellers
@@ -41,7 +42,7 @@ SB3 zip.
 Policies: TypeAlias = Policy | Sequence[Policy] | Mapping[str, Policy]
 """One policy or several, by name or in a list."""
 
-SELLERS: dict[str, Callable[[Market], Seller]] = {
+SELLERS: dict[str, Callable[[Any], Seller]] = {
     "imp": IMP,
     "lookahead": LookaheadIMP,
     "public-imp": PublicIMP,
@@ -50,6 +51,11 @@ SELLERS: dict[str, Callable[[Market], Seller]] = {
     "cost-plus": CostPlus,
     "random": RandomPrice,
     "exact": ExactSeller,
+    "prior-plan": PriorPlan,
+    "own-plan": OwnPlan,
+    "informed-lookahead": InformedLookahead,
+    "thompson": ThompsonIMP,
+    "gp-ucb": PlanUCB,
 }
 
 
