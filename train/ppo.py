@@ -246,37 +246,9 @@ class PPO:
 
     def seller(self, population_seed: int, scores: dict[str, Any]) -> LearnedSeller:
         """Return the policy as it is now, as a seller that needs no torch."""
-        size, models = observation_size(self.market), self.market.catalogue.size
-        weights: dict[str, torch.Tensor] = {}
-        head = self.actor.head if isinstance(self.actor, Recurrent) else self.actor
-        for i, layer in enumerate(module for module in head if isinstance(module, nn.Linear)):
-            weights |= {f"layer{i}.weight": layer.weight, f"layer{i}.bias": layer.bias}
-        if isinstance(self.actor, Recurrent):
-            names = {"input.weight": "weight_ih", "input.bias": "bias_ih"}
-            names |= {"hidden.weight": "weight_hh", "hidden.bias": "bias_hh"}
-            weights |= {f"gru.{name}": getattr(self.actor.gru, f"{stored}_l0") for name, stored in names.items()}
-        arrays = {name: tensor.detach().numpy().copy() for name, tensor in weights.items()}
-        arrays |= {"log_std": np.full(models, np.log(self.std))}
-        arrays |= {"observation_mean": np.zeros(size), "observation_variance": np.ones(size)}
-        spec = PolicySpec(
-            scenario=self.market.scenario.to_dict(),
-            population_seed=population_seed,
-            observation_size=size,
-            action_size=models,
-            activation=self.config.activation,
-            observation_clip=CLIP,
-            policy="flat" if self.config.memory == "none" else self.config.memory,
-            residual_scale=0.0,
-            snap_radius=0.0,
-            searches=0,
-            algorithm="PPO",
-            steps=self.steps,
-            training_seed=self.seed,
-            command=command_line(),
-            versions=versions(),
-            scores=scores,
+        return as_seller(
+            self.actor, self.market, self.config, "PPO", self.steps, self.seed, scores, population_seed, self.std
         )
-        return LearnedSeller(arrays, spec)
 
     def snapshot(self) -> dict[str, Any]:
         """Return all that it takes to go on, between two updates, as tensors and texts; see `restore`."""
@@ -299,6 +271,51 @@ class PPO:
         self._generator.set_state(snapshot["torch"])
         for rng, state in zip(self._rngs, json.loads(snapshot["numpy"]), strict=True):
             rng.bit_generator.state = state
+
+
+def as_seller(
+    actor: nn.Sequential | Recurrent,
+    market: Market,
+    config: PPOConfig,
+    algorithm: str,
+    steps: int,
+    seed: int,
+    scores: dict[str, Any],
+    population_seed: int = 0,
+    std: float = 1.0,
+) -> LearnedSeller:
+    """Return a network with the memory and activation of some settings as a seller that needs no torch."""
+    size, models = observation_size(market), market.catalogue.size
+    head = actor.head if isinstance(actor, Recurrent) else actor
+    weights: dict[str, torch.Tensor] = {}
+    for i, layer in enumerate(module for module in head if isinstance(module, nn.Linear)):
+        weights |= {f"layer{i}.weight": layer.weight, f"layer{i}.bias": layer.bias}
+    if isinstance(actor, Recurrent):
+        names = {"input.weight": "weight_ih", "input.bias": "bias_ih"}
+        names |= {"hidden.weight": "weight_hh", "hidden.bias": "bias_hh"}
+        weights |= {f"gru.{name}": getattr(actor.gru, f"{stored}_l0") for name, stored in names.items()}
+    arrays = {name: tensor.detach().numpy().copy() for name, tensor in weights.items()}
+    arrays |= {"log_std": np.full(models, np.log(std))}
+    arrays |= {"observation_mean": np.zeros(size), "observation_variance": np.ones(size)}
+    spec = PolicySpec(
+        scenario=market.scenario.to_dict(),
+        population_seed=population_seed,
+        observation_size=size,
+        action_size=models,
+        activation=config.activation,
+        observation_clip=CLIP,
+        policy="flat" if config.memory == "none" else config.memory,
+        residual_scale=0.0,
+        snap_radius=0.0,
+        searches=0,
+        algorithm=algorithm,
+        steps=steps,
+        training_seed=seed,
+        command=command_line(),
+        versions=versions(),
+        scores=scores,
+    )
+    return LearnedSeller(arrays, spec)
 
 
 class Recurrent(nn.Module):

@@ -2,13 +2,14 @@
 
 Srinivas et al., 2010. An arm multiplies the prior plan's prices by exp(scale + tilt x), where x runs from -1 for the
 first model to 1 for the last. It is posted for a block of some hours, and its reward is the block's profit relative to
-what the prior plan expects of these hours. Where the market drifts, old blocks fade out of the posterior.
+what the prior plan expects of these hours. Mean and covariance of the arms are those over hypotheses about the region,
+simulated once. Where the market drifts, old blocks are forgotten.
 """
 
 from __future__ import annotations
 
 import itertools
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, cast
 
 import numpy as np
 from lmaas_agents.adaptive.library import hypotheses, load_library, still
@@ -16,17 +17,15 @@ from lmaas_agents.planning import sold_days
 from numpy.typing import ArrayLike
 
 from lmaas_env.market import Market
-from lmaas_env.scenario import HOURS_A_DAY
 from lmaas_env.spaces import Float32Array, action_from_prices, clipped_observation, observation_size
 from lmaas_env.types import FloatArray, IntArray
 
 BLOCK = 4  # hours for which one arm is posted
-SCALES = np.linspace(-1.2, 1.2, 13)
-TILTS = np.linspace(-0.3, 0.3, 5)
-LENGTH = np.array([0.6, 0.4])  # of the kernel, in scale and tilt
-PRIOR_STD = 1.0  # of the relative profit of an arm
-NOISE_STD = 0.5  # of a block's relative profit
-OPTIMISM = 1.0  # standard deviations that are added to the mean
+SCALES = np.linspace(-1.2, 1.2, 9)
+TILTS = np.array([-0.25, 0.0, 0.25])
+HYPOTHESES = 128  # whose customers give the arms' mean and covariance
+NOISE_STD = 0.5  # of the relative profit of a block that holds the mean profit of its kind; more of smaller ones
+OPTIMISM = 0.1  # standard deviations that are added to the mean
 WINDOW = 20  # blocks that are remembered where the market drifts
 
 
@@ -35,6 +34,7 @@ class Bandit(NamedTuple):
 
     arms: IntArray
     rewards: FloatArray
+    noise: FloatArray  # variance of each reward
     arm: int
     earned: float
 
@@ -60,15 +60,22 @@ class PlanUCB:
             raise ValueError(f"scenario {market.scenario.name!r} does not hide its customers: nothing is to be learned")
         self.market = market
         self.prior = load_library(market.scenario).plans[0]
-        drawn = hypotheses(market, 64)
-        profit = sold_days(still(drawn.market), self.prior, drawn.state, drawn.draws)[0].mean(axis=1)
-        self._expected = profit[:HOURS_A_DAY] / market.scenario.customers
         self.arms = np.array(list(itertools.product(SCALES, TILTS)))
-        gap = (self.arms[:, None] - self.arms[None]) / LENGTH
-        self._kernel = PRIOR_STD**2 * np.exp(-0.5 * (gap**2).sum(axis=2))
         models = market.catalogue.size
         tilt = np.linspace(-1.0, 1.0, models) if models > 1 else np.zeros(1)
         self._factors = np.exp(self.arms[:, :1] + self.arms[:, 1:] * tilt)
+        drawn = hypotheses(market, HYPOTHESES)
+        possible = still(drawn.market)
+        low, high = market.scenario.price_floor, market.scenario.price_cap
+        profits = [
+            sold_days(possible, np.clip(self.prior * factor, low, high), drawn.state, drawn.draws)[0]
+            for factor in self._factors
+        ]
+        hourly = profits[self._middle].mean(axis=1)[: len(self.prior)]
+        self._expected = np.abs(hourly) / market.scenario.customers
+        relative = np.stack([profit.sum(axis=0) for profit in profits])
+        relative = relative / relative[self._middle].mean() - 1.0
+        self._mean, self._covariance = relative.mean(axis=1), np.atleast_2d(np.cov(relative))
 
     def predict(
         self,
@@ -96,28 +103,35 @@ class PlanUCB:
     def _after(self, bandit: Bandit | None, profit: float, hour: int) -> Bandit:
         """Return the bandit at the start of an hour, after the last hour's profit per customer."""
         if bandit is None:
-            return Bandit(np.empty(0, dtype=np.int64), np.empty(0), self._middle, 0.0)
+            nothing = np.empty(0)
+            return Bandit(nothing.astype(np.int64), nothing, nothing, self._best(None), 0.0)
         bandit = bandit._replace(earned=bandit.earned + profit)
         if hour % BLOCK:
             return bandit
-        hours = np.arange(hour - BLOCK, hour) % HOURS_A_DAY
-        expected = float(np.abs(self._expected[hours]).sum())
-        arms = np.append(bandit.arms, bandit.arm)
-        rewards = np.append(bandit.rewards, bandit.earned / max(expected, 1e-9) - 1.0)
-        if self.market.scenario.drifts:
-            arms, rewards = arms[-WINDOW:], rewards[-WINDOW:]
-        return Bandit(arms, rewards, self._best(arms, rewards), 0.0)
+        expected = max(float(self._expected[np.arange(hour - BLOCK, hour) % len(self._expected)].sum()), 1e-9)
+        usual = BLOCK * float(self._expected.mean())
+        kept = slice(-WINDOW, None) if self.market.scenario.drifts else slice(None)
+        bandit = Bandit(
+            np.append(bandit.arms, bandit.arm)[kept],
+            np.append(bandit.rewards, bandit.earned / expected - 1.0)[kept],
+            np.append(bandit.noise, NOISE_STD**2 * usual / expected)[kept],
+            0,
+            0.0,
+        )
+        return bandit._replace(arm=self._best(bandit))
 
     @property
     def _middle(self) -> int:
         """The arm that is the prior plan itself."""
         return int(np.argmin(np.abs(self.arms).sum(axis=1)))
 
-    def _best(self, arms: IntArray, rewards: FloatArray) -> int:
+    def _best(self, bandit: Bandit | None) -> int:
         """Return the arm of the highest upper confidence bound."""
-        known = self._kernel[np.ix_(arms, arms)] + NOISE_STD**2 * np.eye(len(arms))
-        cross = self._kernel[:, arms]
-        weights: FloatArray = np.linalg.solve(known, cross.T)
-        mean = rewards @ weights
-        variance = np.diag(self._kernel) - (cross * weights.T).sum(axis=1)
+        mean, variance = self._mean, np.diag(self._covariance)
+        if bandit is not None:
+            cross = self._covariance[:, bandit.arms]
+            known = cross[bandit.arms] + np.diag(bandit.noise)
+            weights = cast("FloatArray", np.linalg.solve(known, cross.T))
+            mean = mean + (bandit.rewards - mean[bandit.arms]) @ weights
+            variance = variance - (cross * weights.T).sum(axis=1)
         return int(np.argmax(mean + OPTIMISM * np.sqrt(np.maximum(variance, 0.0))))

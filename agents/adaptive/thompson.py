@@ -24,7 +24,7 @@ from lmaas_env.types import FloatArray
 
 CUSTOMERS_TOLERANCE = 0.10  # of customers per model over N, of a hypothesis that is true but for who its customers are
 HOURS_TOLERANCE = 0.05  # h, of hours per model over N
-EVIDENCE = 0.5  # weight of an hour's sale, as those of consecutive hours err alike
+EVIDENCE = 0.2  # weight of an hour's sale, as those of consecutive hours err alike
 
 
 class Belief(NamedTuple):

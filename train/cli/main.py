@@ -28,6 +28,11 @@ COMMANDS = {
     "scenario check": ("lmaas_train.cli.scenario", "ScenarioCheck", "check a market file and report errors by line"),
     "train": ("lmaas_train.cli.train", "Train", "train a PPO seller from scratch"),
     "train sb3": ("lmaas_train.sb3.training", "TrainSB3", "train with Stable-Baselines3, guided by look-ahead IMP"),
+    "train in-context": (
+        "lmaas_train.cli.in_context",
+        "TrainInContext",
+        "train a recurrent policy for unknown customers, guided by plans",
+    ),
     "dataset": ("lmaas_train.cli.dataset", "Dataset", "log a seller's days as a Minari dataset"),
     "compare": ("lmaas_train.cli.compare", "Compare", "compare sellers with IMP on the same held-out days"),
     "evaluate": ("lmaas_train.cli.evaluate", "Evaluate", "score learned sellers over several training seeds"),
@@ -60,6 +65,7 @@ COMMANDS = {
 PACKAGES = {
     "train": EXTRAS["train"],
     "train sb3": EXTRAS["train"],
+    "train in-context": EXTRAS["train"],
     "study off-policy": EXTRAS["train"],
     "bench speed": EXTRAS["train"],
     "bench rsr": ("clarabel", "cvxpy"),

@@ -178,8 +178,11 @@ class Evaluation:
 def default_anchors(market: Market, seeds: Sequence[int]) -> tuple[str, str]:
     """Return what scores 0 and 1: IMP, and the certified bound or, where it is not known, look-ahead IMP.
 
-    Where the observation is public, look-ahead IMP's plan stands for it.
+    Where the observation is public, look-ahead IMP's plan stands for it; where customers are hidden, the best plan for
+    the mean of regions scores 0, and the plan of those who know the customers 1.
     """
+    if market.scenario.hides_customers:
+        return "prior-plan", "own-plan"
     if certified_bounds(market, seeds) is not None:
         return REFERENCE, BOUND
     return REFERENCE, "public-lookahead" if market.scenario.observation == "public" else "lookahead"

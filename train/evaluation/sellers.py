@@ -89,6 +89,8 @@ def seller_of(policy: Policy, market: Market, trusted: bool = False) -> NamedSel
     """
     named = isinstance(policy, str | os.PathLike)
     found: Any = _loaded(os.fspath(policy), trusted) if named else policy
+    if found is IMP and market.scenario.observation == "public":
+        found = PublicIMP  # the same prices: what IMP then assumes of the state depends on the hour only
     if makes_sellers(found):
         return found
     seller = adapted(found)
