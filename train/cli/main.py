@@ -54,6 +54,11 @@ COMMANDS = {
         "StudyEnergyValue",
         "try better estimates of the energy value",
     ),
+    "study unknown": (
+        "lmaas_train.studies.unknown",
+        "StudyUnknown",
+        "measure how fast sellers learn who customers are",
+    ),
     "study off-policy": ("lmaas_train.studies.off_policy", "StudyOffPolicy", "train SAC or TQC from scratch"),
     "bench rsr": ("lmaas_train.bench.rsr", "BenchRSR", "time RSR and general solvers"),
     "bench speed": ("lmaas_train.bench.speed", "BenchSpeed", "measure environment steps per second"),

@@ -230,3 +230,38 @@ def _profit_bars(
     bars(axes, names, means, colours, labels, ends)
     low, high = axes.get_xlim()
     axes.set_xlim(low, high + 0.7 * (high - low))  # room for the numbers
+
+
+def score_by_day(rows: Sequence[Sequence[object]], scenario: str) -> Figure:
+    """Draw the score of each seller by day of the episode, from the rows of by_day.csv of `lmaas study unknown`.
+
+    Sellers that score below -1 on any day are left out, and named below the axis.
+    """
+    curves: dict[str, list[tuple[float, ...]]] = {}
+    for name, *numbers in rows:
+        curves.setdefault(str(name), []).append(tuple(float(str(value)) for value in numbers))
+    shown = {name: points for name, points in curves.items() if min(point[2] for point in points) > -1.0}
+    adaptive = [name for name in shown if name not in ("prior-plan", "own-plan", "informed-lookahead")]
+    title = scenario
+    if adaptive:
+        best = max(adaptive, key=lambda name: np.mean([point[2] for point in shown[name]]))
+        first, last = shown[best][0][2], shown[best][-1][2]
+        ends = f"{first:.0%} of the gap on the first day, {last:.0%} on the last"
+        title = f"{scenario}: {seller_label(best)} closes {ends}"
+    figure = new_figure(7.5, 4.0, 120)
+    axes = figure.subplots()
+    styles = seller_styles(curves)
+    for name, points in sorted(shown.items(), key=lambda item: -item[1][-1][2]):
+        day, _, score, low, high = np.array(points).T
+        look = styles[name]
+        axes.plot(day, score, marker="o", color=look.colour, linestyle=look.line, label=seller_label(name))
+        axes.fill_between(day, low, high, color=look.colour, alpha=0.15, linewidth=0)
+    axes.set_xticks(range(1, 1 + max(len(points) for points in shown.values())))
+    left_out = ", ".join(seller_label(name) for name in curves if name not in shown)
+    axes.set_xlabel("day of the episode" + (f" (far below the axis: {left_out})" if left_out else ""), size=SMALL)
+    axes.set_ylabel("score: 0 prior plan, 1 own plan", size=SMALL)
+    style(axes, title, bold=True)
+    grid(axes)
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=SMALL)
+    figure.tight_layout()
+    return figure

@@ -42,7 +42,7 @@ SB3 zip.
 Policies: TypeAlias = Policy | Sequence[Policy] | Mapping[str, Policy]
 """One policy or several, by name or in a list."""
 
-SELLERS: dict[str, Callable[[Any], Seller]] = {
+SELLERS: dict[str, Callable[[Any], Any]] = {
     "imp": IMP,
     "lookahead": LookaheadIMP,
     "public-imp": PublicIMP,
