@@ -54,9 +54,9 @@ class Library(NamedTuple):
     payoff: FloatArray
 
 
-def hypotheses(market: Market, count: int = HYPOTHESES) -> Episode:
-    """Draw the customers that may be, with their region and first state: an episode of ``count`` lanes."""
-    return open_days(still(market), training_seeds(SEED, count))
+def hypotheses(market: Market, count: int | None = None) -> Episode:
+    """Draw the customers that may be, with their region and first state: an episode of `HYPOTHESES` or fewer lanes."""
+    return open_days(still(market), training_seeds(SEED, count or HYPOTHESES))
 
 
 def still(market: Market) -> Market:

@@ -23,13 +23,18 @@ from lmaas_agents import (
     Seller,
     load_policy,
 )
+from lmaas_agents.adaptive import InformedLookahead, OwnPlan, PlanUCB, PriorPlan, ThompsonIMP
 from lmaas_agents.energy import SHARES
 from lmaas_agents.learned.policy_file import shipped_policies
 from lmaas_agents.planning import Plan
+from lmaas_agents.seller import PricingSeller
+from lmaas_train.evaluation.rollout import on_day
 from lmaas_train.evaluation.sellers import SELLERS
 
 from lmaas_env import Market
+from lmaas_env.episode import Episode
 from lmaas_env.scenario import PRESETS
+from lmaas_env.seeds import open_days
 from lmaas_env.spaces import CLIP, observation_size, shown_constants
 
 CASES = int(os.environ.get("FUZZ_CASES", "1500"))  # in all, about
@@ -52,7 +57,24 @@ MAKERS: dict[str, Callable[[Market], Seller]] = {
     "cost-plus": lambda market: CostPlus(market, 1.0),
     "random": RandomPrice,
     "exact": ExactSeller,
+    "prior-plan": PriorPlan,
+    "thompson": ThompsonIMP,
+    "gp-ucb": PlanUCB,
+    "own-plan": lambda market: on_day(OwnPlan, open_days(market, [1]))[1],
+    "informed-lookahead": lambda market: on_day(quick_lookahead, open_days(market, [1]))[1],
 }
+ONLY = {  # scenarios of sellers that fit few
+    "exact": ("mini",),
+    **dict.fromkeys(("prior-plan", "thompson", "gp-ucb"), ("unknown", "drift")),
+    **dict.fromkeys(("own-plan", "informed-lookahead"), ("unknown",)),
+}
+
+
+class quick_lookahead(InformedLookahead):  # noqa: N801
+    """With a plan that takes no time."""
+
+    def __init__(self, episode: Episode) -> None:
+        LookaheadIMP.__init__(self, episode.market, plan=plan_of(episode.market))
 
 
 @functools.cache
@@ -64,7 +86,7 @@ def seller_of(scenario: str, name: str) -> Seller | None:
     """The seller of a name, None if it does not fit the scenario."""
     market = market_of(scenario)
     if name in MAKERS:
-        return MAKERS[name](market) if name != "exact" or scenario == "mini" else None
+        return MAKERS[name](market) if scenario in ONLY.get(name, PRESETS) else None
     policy = load_policy(name)
     try:
         policy.check(market)
@@ -102,6 +124,9 @@ def test_actions_are_finite_and_in_range_on_samples_and_corners(scenario: str, n
     seller, market = seller_of(scenario, name), market_of(scenario)
     if seller is None:
         return
+    if getattr(seller, "informed", False):
+        assert isinstance(seller, PricingSeller)
+        market = seller.market
     count = max(2, int(CASES / 60 * SLOW.get(scenario, 1.0)))
     seen = cases(market, count, name in MAKERS, np.random.default_rng(count))
     for given in (seen, seen[0]):

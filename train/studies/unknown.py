@@ -14,6 +14,7 @@ import numpy as np
 from lmaas_agents.learned.policy import LearnedSeller
 from lmaas_agents.learned.policy_file import load_policy
 from lmaas_train.evaluation.days import Days
+from lmaas_train.evaluation.results import read_results
 from lmaas_train.evaluation.rollout import rollout, sell
 from lmaas_train.evaluation.sellers import sellers_of
 from lmaas_train.evaluation.statistics import mean_estimate, normalised_score
@@ -54,6 +55,8 @@ class StudyUnknown:
     """Besides prior-plan and own-plan: the sellers that `lmaas compare` takes."""
     runs: tuple[Path, ...] = ()
     """Folders, one per way to train, full of policy folders, one per training seed."""
+    beside: Path | None = None
+    """Results of lmaas compare on the same episodes, whose sellers are not sold again."""
     days: int = 200
     """Number of held-out episodes."""
     out: Path | None = None
@@ -70,11 +73,14 @@ def study(args: StudyUnknown) -> list[list[object]]:
     if not market.scenario.hides_customers:
         raise ValueError(f"scenario {market.scenario.name!r} does not hide its customers; see lmaas compare")
     ways = {folder.name: _policies(folder, market) for folder in args.runs}
-    sellers = sellers_of(args.sellers, market, beside=ANCHORS)
-    if ways.keys() & sellers.keys() or len(ways) < len(args.runs):
+    known = {} if args.beside is None else _known(args.beside, market, list(seeds))
+    sellers = {
+        name: seller for name, seller in sellers_of(args.sellers, market, beside=ANCHORS).items() if name not in known
+    }
+    if ways.keys() & (sellers.keys() | known.keys()) or len(ways) < len(args.runs):
         raise ValueError(f"runs = {[str(it) for it in args.runs]} must end in names of their own, no sellers'")
     out = new_folder(args.out, f"study-{market.scenario.name}")
-    sold = {name: [days] for name, days in sell(market, sellers, seeds, console).items()}
+    sold = {name: [days] for name, days in (known | sell(market, sellers, seeds, console)).items()}
     for way, policies in ways.items():
         sold[way] = [rollout(market, policy, seeds, name=way) for policy in policies]
     rows, by_day = _rows(sold), _by_day(sold)
@@ -126,6 +132,14 @@ def _policies(folder: Path, market: Market) -> list[LearnedSeller]:
     for policy in found:
         policy.check(market)
     return found
+
+
+def _known(folder: Path, market: Market, seeds: list[int]) -> dict[str, Days]:
+    """Return the record of every seller that a folder holds."""
+    earlier, days = read_results(folder)
+    if earlier.scenario != market.scenario or any(it.seeds.tolist() != seeds for it in days.values()):
+        raise ValueError(f"beside = {str(folder)!r} must hold the same {len(seeds)} episodes of the same scenario")
+    return days
 
 
 def _rows(sold: Mapping[str, list[Days]]) -> list[list[object]]:
