@@ -274,6 +274,21 @@ def bounded() -> str:
     return table(("scenario", "bound, $ a day", "look-ahead IMP", "IMP", "fixed", "personalised bound"), rows)
 
 
+def learning(scenario: str) -> str:
+    """Return the scores of sellers where customers are hidden."""
+    rows = [
+        [
+            f"`{row['seller']}`",
+            row["seeds"],
+            f"{float(row['profit']):,.0f}",
+            _interval(row, "score", "{:.2f}"),
+            f"{float(row['milliseconds_per_decision']):.2g}",
+        ]
+        for row in _csv(f"{scenario}/table.csv")
+    ]
+    return table(("seller", "training seeds", "profit, $ an episode", "score", "ms per decision"), rows)
+
+
 def ablation() -> str:
     """Return the learned sellers of `day` with parts of the recipe left out, with and without the local search."""
     refined, plain = (_sellers(f"learned/{folder}/table.csv") for folder in ("ablation", "ablation-no-search"))
@@ -421,6 +436,7 @@ GENERATED: Mapping[str, Callable[..., str]] = {
     "headline": headline,
     "returns": returns,
     "bounded": bounded,
+    "learning": learning,
     "ablation": ablation,
     "from_scratch": from_scratch,
     "scratch_ablation": scratch_ablation,

@@ -235,12 +235,12 @@ def _profit_bars(
 def score_by_day(rows: Sequence[Sequence[object]], scenario: str) -> Figure:
     """Draw the score of each seller by day of the episode, from the rows of by_day.csv of `lmaas study unknown`.
 
-    Sellers that score below -1 on any day are left out, and named below the axis.
+    Sellers that score below -0.5 on any day are left out, and named below the axis.
     """
     curves: dict[str, list[tuple[float, ...]]] = {}
     for name, *numbers in rows:
         curves.setdefault(str(name), []).append(tuple(float(str(value)) for value in numbers))
-    shown = {name: points for name, points in curves.items() if min(point[2] for point in points) > -1.0}
+    shown = {name: points for name, points in curves.items() if min(point[2] for point in points) > -0.5}
     adaptive = [name for name in shown if name not in ("prior-plan", "own-plan", "informed-lookahead")]
     title = scenario
     if adaptive:
