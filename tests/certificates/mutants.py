@@ -30,7 +30,7 @@ LINE = "lmaas_agents.imp.line_search"
 STARTS = "lmaas_agents.imp.multistart"
 TABLE = "lmaas_agents.imp.price_table"
 SNAP = "lmaas_agents.learned.snap"
-AHEAD = "lmaas_agents.lookahead"
+ENERGY = "lmaas_agents.energy"
 BRACKETS = "lmaas_agents.bounds.brackets"
 RESPONSES = "lmaas_agents.bounds.responses"
 KNOWN_DAY = "lmaas_agents.bounds.known_day"
@@ -44,6 +44,7 @@ SIMD = "lmaas_env.engine.recourse_simd"
 RSR = "lmaas_env.engine.rsr"
 ENV = "lmaas_env.env"
 MARKET = "lmaas_env.market"
+EPISODE = "lmaas_env.episode"
 SEEDS = "lmaas_env.seeds"
 SPACES = "lmaas_env.spaces"
 TRANSITION = "lmaas_env.transition"
@@ -285,9 +286,13 @@ GROUPS: dict[str, list[Mutant]] = {
             ("ranges start one late", "return range(start, start + count)", "return range(start + 1, start + count)"),
         ),
         *_of(
-            SEEDS,
+            EPISODE,
             DAY,
-            ("all days have the first day's customers", "for rng in rngs]))", "for rng in rngs[:1] * len(rngs)]))"),
+            (
+                "all days have the first day's customers",
+                "_draw_lane(market.scenario, rng) for rng in rngs]",
+                "_draw_lane(market.scenario, rng) for rng in rngs[:1] * len(rngs)]",
+            ),
         ),
         *_of(
             VECTOR,
@@ -309,8 +314,8 @@ GROUPS: dict[str, list[Mutant]] = {
             ),
             (
                 "rewards are not per customer",
-                'reward = entries["profit"] / self.market.population.size',
-                'reward = entries["profit"]',
+                'entries["profit"] / self.market.population.size',
+                'entries["profit"]',
             ),
         ),
         *_of(
@@ -322,7 +327,7 @@ GROUPS: dict[str, list[Mutant]] = {
                 "reward = np.where(over, reward, reward)",
             ),
             ("a reset mask reseeds all lanes", "if own is not None and lanes[lane]:", "if own is not None:"),
-            ("a reset mask leaves the draws", "own[:, lanes] = new", "own[:, lanes] = own[:, lanes]"),
+            ("a reset mask leaves the draws", "values[:, lanes] = new", "values[:, lanes] = values[:, lanes]"),
             ("a reset mask resets all states", "    copy[lanes] = new", "    copy[:] = new"),
             (
                 "lanes share the first lane's hour",
@@ -461,13 +466,13 @@ GROUPS: dict[str, list[Mutant]] = {
     ],
     "look-ahead and static-robust": [
         *_of(
-            AHEAD,
+            ENERGY,
             VALUE,
             ("the energy value ignores later hours", "interpolated(values[hour + 1]", "interpolated(values[-1]"),
             (
                 "the energy value ignores what a rental drains",
-                "share = after.charge / population.capacity",
-                "share = state.charge / population.capacity",
+                "after.charge / capacity",
+                "state.charge / capacity",
             ),
             (
                 "the energy value ignores adaptation",
@@ -477,7 +482,7 @@ GROUPS: dict[str, list[Mutant]] = {
             ("the value is interpolated in the wrong cell", "SHARES[k + 1] <= share", "SHARES[k] <= share"),
         ),
         *_of(
-            AHEAD,
+            ENERGY,
             CHARGE,
             ("harvested energy is charged", "before = charge + numbers.harvest * capacity", "before = charge"),
             (

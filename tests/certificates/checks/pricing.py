@@ -45,7 +45,8 @@ def problem_for(
     """A pricing problem of few customers in the afternoon, with a charge on energy, and a factor on the batteries."""
     market = market_of(seed, customers=customers, demand_rise=9.0, task_value_median=5.0)
     state = market.initial_state(np.random.default_rng(seed))._replace(hour=14)
-    problem = IMP(market, anticipate).problem(market.terms(state._replace(charge=energy * state.charge)))
+    problem = IMP(market, anticipate).problem(market.terms(state))
+    problem = problem._replace(terms=problem.terms._replace(energy=energy * problem.terms.energy))
     charged = problem.seller.serving_cost + charge * problem.terms.power[0]
     return problem._replace(seller=problem.seller._replace(serving_cost=charged))
 
