@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from lmaas_agents.energy import LEAST_PRICE, SHARES, VALUE_DRAWS, charged_costs, energy_value, one_lane
+from lmaas_agents.energy import LEAST_PRICE, SHARES, charged_costs, energy_value, one_lane
 from lmaas_agents.imp.coordinate_ascent import ascend
 from lmaas_agents.imp.imp import IMP
 from lmaas_agents.imp.line_search import Anticipation, Problem, SellerConstants
@@ -29,6 +29,7 @@ from lmaas_env.types import FloatArray
 ROUNDS = 5  # of plan and energy value in turn; more add less than 0.2 % to the plan's profit
 SOLD_CUSTOMERS = 384  # sampled days times customers, over which a plan's prices are the best in the mean
 FEWER = 4  # all rounds but the last sell this part of the sample only
+ROUND_DRAWS = 16  # of the energy value between rounds
 MAX_SWEEPS = 10  # of all prices of an hour in turn
 EXACT = 1e-3  # relative gain that a line search may miss: sampling misses far more
 
@@ -99,7 +100,7 @@ def plan_day(
     if seller.anticipate == "expected":
         anticipation = None
     prices = np.full((period, market.catalogue.size), scenario.price_cap) if start is None else start.copy()
-    values = energy_value(market, prices, VALUE_DRAWS // 4) if start is not None else None
+    values = energy_value(market, prices, ROUND_DRAWS) if start is not None else None
     best, kept = -np.inf, prices
     mornings = [first] if start is None else sold_days(market, prices, first, draws)[1]
     if len(mornings) < days:  # no prices are known yet, so that the days to come start as the first does
@@ -114,7 +115,7 @@ def plan_day(
         if profit > best:
             best, kept = profit, prices
         if turn < rounds - 1:
-            values = energy_value(market, prices, VALUE_DRAWS // 4)
+            values = energy_value(market, prices, ROUND_DRAWS)
     repeated = np.tile(kept, (days, 1))[: scenario.periods]
     return Plan(repeated, energy_value(market, kept))
 

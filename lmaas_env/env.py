@@ -84,7 +84,7 @@ class LMaaSEnv(gym.Env[Any, Any]):
 
     ## Episode End
     - Termination: after the last period of the selling day (24; one for `LMaaS-Static-v0`, four for `LMaaS-Mini-v0`,
-      72 for `LMaaS-Unknown-v0` and 240 for `LMaaS-Drift-v0`, where a day is an episode of three and ten days).
+      72 for `LMaaS-Unknown-v0` and 240 for `LMaaS-Drift-v0`, whose episodes have three and ten days).
       The horizon is part of the task and the observation shows it.
     - Truncation: never.
 

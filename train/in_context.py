@@ -1,10 +1,10 @@
 """A recurrent policy that learns in context: it imitates, for customers it does not know, the plan made for them.
 
-The teacher knows the customers: it posts the plan of the library (`lmaas_agents.adaptive.library`) that earns most from
-them. The policy sees public observations only, so that the best it can do is the mean of the plans that fit what it has
-seen: its memory comes to hold a belief about the region, without one being computed. Every round sells one episode to
-each hypothesis, with the policy's own prices and some noise (dataset aggregation, Ross et al., 2011), and learns the
-teacher's prices for the hours that came about.
+The teacher knows the customers: it posts the plan of the library (`lmaas_agents.adaptive.plan_library`) that earns most
+from them. The policy sees public observations only, so that the best it can do is the mean of the plans that fit what
+it has seen: its memory comes to hold a belief about the region, without one being computed. Every round sells one
+episode to each hypothesis, with the policy's own prices and some noise (dataset aggregation, Ross et al., 2011), and
+learns the teacher's prices for the hours that came about.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from lmaas_agents.adaptive.library import hypotheses, load_library
+from lmaas_agents.adaptive.plan_library import hypotheses, load_library
 from lmaas_agents.learned.policy import LearnedSeller
 from lmaas_train.ppo import PPOConfig, Recurrent, as_seller
 from torch import nn

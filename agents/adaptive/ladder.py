@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from lmaas_agents.adaptive.library import load_library, own_plan
+from lmaas_agents.adaptive.plan_library import load_library, own_plan
 from lmaas_agents.lookahead import LookaheadIMP
 from lmaas_agents.seller import PricingSeller
 

@@ -9,15 +9,14 @@ simulated once. Where the market drifts, old blocks are forgotten.
 from __future__ import annotations
 
 import itertools
-from typing import Any, ClassVar, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import numpy as np
-from lmaas_agents.adaptive.library import hypotheses, load_library, still
+from lmaas_agents.adaptive.adaptive_seller import AdaptiveSeller
+from lmaas_agents.adaptive.plan_library import hypotheses, load_library, still
 from lmaas_agents.planning import sold_days
-from numpy.typing import ArrayLike
 
 from lmaas_env.market import Market
-from lmaas_env.spaces import Float32Array, action_from_prices, clipped_observation, observation_size
 from lmaas_env.types import FloatArray, IntArray
 
 BLOCK = 4  # hours for which one arm is posted
@@ -39,7 +38,7 @@ class Bandit(NamedTuple):
     earned: float
 
 
-class PlanUCB:
+class PlanUCB(AdaptiveSeller[Bandit]):
     """Try scales and tilts of the prior plan, and post the most promising.
 
     Parameters
@@ -53,12 +52,8 @@ class PlanUCB:
         If customers are seen or do not change.
     """
 
-    takes_batches: ClassVar[bool] = True
-
     def __init__(self, market: Market) -> None:
-        if not market.scenario.hides_customers:
-            raise ValueError(f"scenario {market.scenario.name!r} does not hide its customers: nothing is to be learned")
-        self.market = market
+        super().__init__(market)
         self.prior = load_library(market.scenario).plans[0]
         self.arms = np.array(list(itertools.product(SCALES, TILTS)))
         models = market.catalogue.size
@@ -77,35 +72,18 @@ class PlanUCB:
         relative = relative / relative[self._middle].mean() - 1.0
         self._mean, self._covariance = relative.mean(axis=1), np.atleast_2d(np.cov(relative))
 
-    def predict(
-        self,
-        observation: ArrayLike,
-        state: Any = None,
-        episode_start: ArrayLike | None = None,
-        deterministic: bool = True,
-    ) -> tuple[Float32Array, Any]:
-        """Return (action, bandits) for one observation (D,) or a batch (K, D); ``state`` is what a call returned."""
-        seen = clipped_observation(observation, observation_size(self.market))
-        rows, periods = np.atleast_2d(seen), self.market.scenario.periods
-        first = np.broadcast_to(
-            np.asarray(False if episode_start is None else episode_start, dtype=np.bool_), len(rows)
-        )
-        prices, bandits = np.empty((len(rows), self.market.catalogue.size)), list[Bandit]()
-        for lane, row in enumerate(rows):
-            hour = int(np.clip(np.rint(periods * (1.0 - row[2])), 0, periods - 1))
-            bandit = None if state is None or first[lane] or hour == 0 else state[lane]
-            bandits.append(self._after(bandit, float(row[-1]), hour))
-            plan = self.prior[hour % len(self.prior)]
-            prices[lane] = plan * self._factors[bandits[-1].arm]
-        actions = action_from_prices(self.market, prices)
-        return (actions if seen.ndim > 1 else actions[0]), bandits
+    def first(self) -> Bandit:
+        """Return the bandit before the first block."""
+        nothing = np.empty(0)
+        return Bandit(nothing.astype(np.int64), nothing, nothing, self._best(None), 0.0)
 
-    def _after(self, bandit: Bandit | None, profit: float, hour: int) -> Bandit:
-        """Return the bandit at the start of an hour, after the last hour's profit per customer."""
-        if bandit is None:
-            nothing = np.empty(0)
-            return Bandit(nothing.astype(np.int64), nothing, nothing, self._best(None), 0.0)
-        bandit = bandit._replace(earned=bandit.earned + profit)
+    def prices(self, memory: Bandit, hour: int) -> FloatArray:
+        """Return the prices of an hour by the arm that is posted, (M,) $/h."""
+        return self.prior[hour % len(self.prior)] * self._factors[memory.arm]
+
+    def updated(self, memory: Bandit, observation: FloatArray, hour: int) -> Bandit:
+        """Return the bandit after the profit per customer with which an observation (D,) ends."""
+        bandit = memory._replace(earned=memory.earned + float(observation[-1]))
         if hour % BLOCK:
             return bandit
         expected = max(float(self._expected[np.arange(hour - BLOCK, hour) % len(self._expected)].sum()), 1e-9)

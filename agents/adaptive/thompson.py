@@ -1,24 +1,24 @@
 """Thompson-IMP: a belief over hypotheses about the region, updated from one's own sales, and the plan that fits it.
 
-Every hypothesis, the customers of one region (`lmaas_agents.adaptive.library`), is simulated forward at the prices that
-were posted. The closer its hours and customers per model come to those of the last sale, the more it weighs. The next
-prices are those of the library's plan that earns most in the mean of the belief, or for one hypothesis drawn from it.
+Every hypothesis, the customers of one region (`lmaas_agents.adaptive.plan_library`), is simulated forward at the prices
+that were posted. The closer its hours and customers per model come to those of the last sale, the more it weighs. The
+next prices are those of the library's plan that earns most in the mean of the belief, or for one hypothesis drawn from
+it.
 Where the market drifts, weight also moves between hypotheses overnight, as regions do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from lmaas_agents.adaptive.library import hypotheses, load_library, still
-from numpy.typing import ArrayLike
+from lmaas_agents.adaptive.adaptive_seller import AdaptiveSeller
+from lmaas_agents.adaptive.plan_library import hypotheses, load_library, still
 
 from lmaas_env.engine.period import state_after
 from lmaas_env.market import Market
 from lmaas_env.scenario import HOURS_A_DAY
-from lmaas_env.spaces import Float32Array, action_from_prices, clipped_observation, observation_size, prices_from_action
+from lmaas_env.spaces import prices_from_action
 from lmaas_env.state import Draws, State
 from lmaas_env.types import FloatArray
 
@@ -47,7 +47,7 @@ class Belief(NamedTuple):
         return weight / weight.sum()
 
 
-class ThompsonIMP:
+class ThompsonIMP(AdaptiveSeller[Belief]):
     """Learn who the customers are from public sales, and post the plan that fits.
 
     Parameters
@@ -65,59 +65,37 @@ class ThompsonIMP:
         If customers are seen or do not change, or ``choose`` is neither.
     """
 
-    takes_batches: ClassVar[bool] = True
-
     def __init__(self, market: Market, choose: str = "mean", seed: int = 0) -> None:
-        if not market.scenario.hides_customers:
-            raise ValueError(f"scenario {market.scenario.name!r} does not hide its customers: nothing is to be learned")
+        super().__init__(market)
         if choose not in ("mean", "sample"):
             raise ValueError(f"choose = {choose!r} must be 'mean' or 'sample'")
-        self.market, self.choose, self.seed = market, choose, seed
-        self.library = load_library(market.scenario)
+        self.choose, self.seed = choose, seed
+        self.plan_library = load_library(market.scenario)
         drawn = hypotheses(market)
         self.region = drawn.region
         self._possible, self._start = still(drawn.market), drawn.state
         self._overnight = _transition(market, drawn.region) if market.scenario.drifts else None
 
-    def predict(
-        self,
-        observation: ArrayLike,
-        state: Any = None,
-        episode_start: ArrayLike | None = None,
-        deterministic: bool = True,
-    ) -> tuple[Float32Array, Any]:
-        """Return (action, beliefs) for one observation (D,) or a batch (K, D); ``state`` is what a call returned."""
-        seen = clipped_observation(observation, observation_size(self.market))
-        rows = np.atleast_2d(seen)
-        first = np.asarray(False if episode_start is None else episode_start, dtype=np.bool_)
-        started = np.broadcast_to(first, len(rows))
-        before: Sequence[Belief | None] = [None] * len(rows) if state is None else state
-        prices, beliefs = np.empty((len(rows), self.market.catalogue.size)), list[Belief]()
-        for lane, row in enumerate(rows):
-            hour = self._hour(row)
-            belief = None if started[lane] or hour == 0 else before[lane]
-            belief = self.first_belief() if belief is None else self.updated(belief, row, hour)
-            beliefs.append(belief)
-            prices[lane] = self.plan(belief, hour)[hour % HOURS_A_DAY]
-        actions = action_from_prices(self.market, prices)
-        return (actions if seen.ndim > 1 else actions[0]), beliefs
-
-    def first_belief(self) -> Belief:
+    def first(self) -> Belief:
         """Return the belief before the first sale: every hypothesis is as likely."""
         return Belief(np.zeros(len(self.region)), self._start)
 
-    def updated(self, belief: Belief, observation: FloatArray, hour: int) -> Belief:
+    def prices(self, memory: Belief, hour: int) -> FloatArray:
+        """Return the prices of an hour by the plan for a belief, (M,) $/h."""
+        return self.plan(memory, hour)[hour % HOURS_A_DAY]
+
+    def updated(self, memory: Belief, observation: FloatArray, hour: int) -> Belief:
         """Return the belief after the sale that an observation (D,) at the start of an hour shows."""
         scenario, models = self.market.scenario, self.market.catalogue.size
         posted, hours, customers = observation[3 : 3 + 3 * models].reshape(3, models)
         lanes = len(self.region)
         record = self._possible.new_record(lanes)
         prices = np.tile(prices_from_action(self.market, posted), (lanes, 1))
-        self._possible.settle_batch(prices, belief.state, self._draws(hour - 1), record)
+        self._possible.settle_batch(prices, memory.state, self._draws(hour - 1), record)
         size = scenario.customers
         miss = ((record.customers_per_model / size - customers) / CUSTOMERS_TOLERANCE) ** 2
         miss += ((record.hours_per_model / size - hours) / HOURS_TOLERANCE) ** 2
-        log_weight = belief.log_weight - 0.5 * EVIDENCE * miss.sum(axis=1)
+        log_weight = memory.log_weight - 0.5 * EVIDENCE * miss.sum(axis=1)
         log_weight -= log_weight.max()
         if self._overnight is not None and hour % HOURS_A_DAY == 0:
             log_weight = np.log(np.maximum(np.exp(log_weight) @ self._overnight, 1e-300))
@@ -128,12 +106,8 @@ class ThompsonIMP:
         if self.choose == "sample":
             uniform = np.random.default_rng([self.seed, hour // HOURS_A_DAY, 1]).random()
             drawn = min(int(np.searchsorted(np.cumsum(belief.weight), uniform)), len(self.region) - 1)
-            return self.library.plans[int(np.argmax(self.library.payoff[drawn]))]
-        return self.library.plans[int(np.argmax(belief.weight @ self.library.payoff))]
-
-    def _hour(self, row: FloatArray) -> int:
-        periods = self.market.scenario.periods
-        return int(np.clip(np.rint(periods * (1.0 - row[2])), 0, periods - 1))
+            return self.plan_library.plans[int(np.argmax(self.plan_library.payoff[drawn]))]
+        return self.plan_library.plans[int(np.argmax(belief.weight @ self.plan_library.payoff))]
 
     def _draws(self, hour: int) -> Draws:
         """Draw a period of every hypothesis, the same in every episode."""

@@ -105,7 +105,7 @@ def dynamic_bound(
     effort : Effort, optional
     start : (H or more, N, len(SHARES)), $, optional
         Energy values from which the descent starts, by charge as a share of capacity
-        (`lmaas_agents.lookahead.SHARES`); default: those of look-ahead IMP's plan, which takes seconds to make.
+        (`lmaas_agents.energy.SHARES`); default: those of look-ahead IMP's plan, which takes seconds to make.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """Residual pricing: a policy's outputs move the prices of a plan, which then snap to thresholds or are refined.
 
 A residual policy does not price from nothing. Its outputs move the prices of a plan
-(`lmaas_agents.lookahead.plan_day`), which knows the market's constants and the hour only. While the policy learns, each
+(`lmaas_agents.planning.plan_day`), which knows the market's constants and the hour only. While the policy learns, each
 price ends just below the nearest threshold (`lmaas_agents.learned.snap`); once it has learned, a local search refines
 its prices (`lmaas_agents.imp.price_table`), net of the value of the energy that they drain. A policy over the set of
 customers also sees what each customer would do at the plan's prices. All of this the seller knows: the market's

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lmaas_agents.adaptive import InformedLookahead, OwnPlan, PlanUCB, PriorPlan, ThompsonIMP, library
-from lmaas_agents.adaptive.library import Library, hypotheses, key, load_library, make_library, read_library
+from lmaas_agents.adaptive import InformedLookahead, OwnPlan, PlanUCB, PriorPlan, ThompsonIMP, plan_library
+from lmaas_agents.adaptive.plan_library import Library, hypotheses, key, load_library, make_library, read_library
 from lmaas_agents.planning import plan_day, sold_days
 from lmaas_train.evaluation.rollout import on_day, rollout, rollout_each, sell
 from rich.console import Console
@@ -25,7 +25,7 @@ SMALL = dataclasses.replace(Scenario.preset("unknown"), name="small", customers=
 def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Scenario:
     """A scenario whose library takes a moment, with a cache of its own."""
     for name, number in (("HYPOTHESES", 12), ("PLANS", 3), ("PRIOR_EPISODES", 4)):
-        monkeypatch.setattr(library, name, number)
+        monkeypatch.setattr(plan_library, name, number)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     load_library.cache_clear()
     yield SMALL  # pyright: ignore
@@ -45,7 +45,7 @@ def test_a_library_is_made_once_then_read_and_holds_what_plans_earn(
         second = sold_days(drawn.market, plan, *other)[0].sum(axis=0)
         np.testing.assert_allclose(made.payoff[:, q], 0.5 * (first + second), rtol=1e-4, atol=1e-3)
     load_library.cache_clear()
-    monkeypatch.setattr(library, "make_library", None)  # it would raise
+    monkeypatch.setattr(plan_library, "make_library", None)  # it would raise
     again = load_library(small)
     assert all(np.array_equal(one, two) for one, two in zip(made, again, strict=True))
 
@@ -72,11 +72,13 @@ def test_the_key_depends_on_numbers_not_on_names_and_drift_shares_the_plans_of_u
 
 
 def test_the_shipped_library_is_that_of_unknown_and_its_plans_fit_those_they_are_made_for() -> None:
-    found = read_library(library.SHIPPED / f"{key(Scenario.preset('unknown'))}.safetensors", Scenario.preset("unknown"))
+    found = read_library(
+        plan_library.SHIPPED / f"{key(Scenario.preset('unknown'))}.safetensors", Scenario.preset("unknown")
+    )
     assert found is not None
     assert found.payoff.max(axis=1).mean() > 1.15 * found.payoff[:, 0].mean()
-    own = found.payoff[np.arange(library.PLANS), 1 + np.arange(library.PLANS)]
-    assert own.mean() > 0.99 * found.payoff[: library.PLANS].max(axis=1).mean()
+    own = found.payoff[np.arange(plan_library.PLANS), 1 + np.arange(plan_library.PLANS)]
+    assert own.mean() > 0.99 * found.payoff[: plan_library.PLANS].max(axis=1).mean()
 
 
 def test_known_customers_need_no_library() -> None:
@@ -156,7 +158,7 @@ class TestThompson:
         truth = 5  # the episode's customers are those of one hypothesis
         state, draws = drawn.market.days([np.random.default_rng(s) for s in range(len(drawn.region))])
         own = drawn.market
-        belief = seller.first_belief()
+        belief = seller.first()
         assert belief.weight == pytest.approx(1.0 / len(drawn.region))
         ranks: list[int] = []
         for hour in range(24):
@@ -173,7 +175,7 @@ class TestThompson:
 
     def test_forgets_overnight_where_the_market_drifts(self, small: Scenario) -> None:
         drift = ThompsonIMP(Market(dataclasses.replace(small, churn=0.1, region_memory=0.5, periods=72)))
-        sure = drift.first_belief()._replace(log_weight=np.where(np.arange(12) == 3, 0.0, -50.0))
+        sure = drift.first()._replace(log_weight=np.where(np.arange(12) == 3, 0.0, -50.0))
         seen = np.zeros(16)
         night, noon = drift.updated(sure, seen, 24).weight, drift.updated(sure, seen, 12).weight
         assert noon.max() > 0.999
@@ -181,9 +183,9 @@ class TestThompson:
 
     def test_samples_one_hypothesis_a_day(self, small: Scenario) -> None:
         seller = ThompsonIMP(Market(small), choose="sample")
-        plans = [seller.plan(seller.first_belief(), hour) for hour in range(48)]
+        plans = [seller.plan(seller.first(), hour) for hour in range(48)]
         assert all(np.array_equal(plan, plans[0]) for plan in plans[:24])
-        assert all(any(np.array_equal(plan, own) for own in seller.library.plans) for plan in plans)
+        assert all(any(np.array_equal(plan, own) for own in seller.plan_library.plans) for plan in plans)
         with pytest.raises(ValueError, match="choose = 'best' must be 'mean' or 'sample'"):
             ThompsonIMP(Market(small), choose="best")
 
@@ -196,7 +198,7 @@ class TestPlanUCB:
 
     def test_moves_to_the_arm_that_pays(self, small: Scenario) -> None:
         seller = PlanUCB(Market(small))
-        bandit = seller._after(None, 0.0, 0)
+        bandit = seller.first()
         best = int(np.argmax(seller._covariance.diagonal()))
         paid = bandit._replace(arms=np.full(50, best), rewards=np.full(50, 5.0), noise=np.full(50, 0.01))
         assert seller._best(paid) == best or seller._covariance[best, seller._best(paid)] > 0.0

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from lmaas_agents.adaptive import library
-from lmaas_agents.adaptive.library import load_library
+from lmaas_agents.adaptive import plan_library
+from lmaas_agents.adaptive.plan_library import load_library
 from lmaas_agents.learned.policy import LearnedSeller
 from lmaas_agents.learned.policy_file import load_policy, save_policy
 from lmaas_train.cli.in_context import TrainInContext
@@ -31,7 +31,7 @@ QUICK = InContextConfig(rounds=2, hidden=(8, 8), batch=4)
 def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """Libraries take a moment and are kept in a cache of their own."""
     for name, number in (("HYPOTHESES", 12), ("PLANS", 3), ("PRIOR_EPISODES", 4)):
-        monkeypatch.setattr(library, name, number)
+        monkeypatch.setattr(plan_library, name, number)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     load_library.cache_clear()
     yield

@@ -222,7 +222,7 @@ def evaluate(
         What scores 0 and 1: names of sellers, such as ``("random", "lookahead")``, or ``"bound"``, the certified bound.
         By default IMP and the bound, which is known for the first 40 held-out days of ``day``, ``scarce``, ``abundant``
         and ``public`` with the customers that ship; elsewhere look-ahead IMP, or its plan where the observation is
-        public.
+        public. Where customers are hidden, the prior plan and the own plan (docs/unknown.md).
     sell_anchors : bool
         Whether to sell the anchors if they are not among the policies. Without them there is no score, and look-ahead
         IMP does not plan first, which takes seconds, and where customers change daily, seconds for each day.

@@ -1,6 +1,6 @@
 """`lmaas study energy-value`: what better energy values add to look-ahead IMP, on held-out days, paired by day.
 
-Look-ahead IMP charges every Wh at the profit that the plan expects to earn with it later (`lmaas_agents.lookahead`).
+Look-ahead IMP charges every Wh at the profit that the plan expects to earn with it later (`lmaas_agents.energy`).
 Four ways to estimate this energy value better:
 
 - own days: over days that look-ahead IMP itself sold, with its prices and the states it met, instead of the plan's
@@ -145,7 +145,7 @@ def net_table(problem: Problem, constants: Constants, values: FloatArray, prices
         Of one market.
     constants : Constants
     values : (N, K), $
-        The energy value after the hour, by charge as in `lmaas_agents.lookahead.Plan`.
+        The energy value after the hour, by charge as in `lmaas_agents.planning.Plan`.
     prices : (J, M), $/h
     """
     terms, anticipation, seller = problem

@@ -60,14 +60,14 @@ def hypotheses(market: Market, count: int | None = None) -> Episode:
 
 
 def still(market: Market) -> Market:
-    """Return the market without drift, in which plans are made."""
-    scenario = dataclasses.replace(market.scenario, churn=0.0, region_memory=1.0, periods=_planned(market.scenario))
+    """Return the market without drift and with at most three days, in which plans are made."""
+    scenario = _still(market.scenario)
     return Market(scenario, population=market.population) if scenario != market.scenario else market
 
 
-def _planned(scenario: Scenario) -> int:
-    """Return the periods of the episodes over which plans are made: those of the scenario, at most three days."""
-    return min(scenario.periods, 3 * HOURS_A_DAY)
+def _still(scenario: Scenario) -> Scenario:
+    periods = min(scenario.periods, 3 * HOURS_A_DAY)
+    return dataclasses.replace(scenario, churn=0.0, region_memory=1.0, periods=periods)
 
 
 @functools.lru_cache(maxsize=8)
@@ -108,7 +108,7 @@ def cache_folder() -> Path:
 
 def key(scenario: Scenario) -> str:
     """Return the key of a scenario's library: a digest of every number that it depends on, not of names."""
-    numbers = dataclasses.asdict(still(Market(scenario)).scenario)
+    numbers = dataclasses.asdict(_still(scenario))
     ignored = {name: numbers.pop(name) for name in ("name", "models", "observation", "customers_file")}
     numbers["models"] = len(ignored["models"])
     said = json.dumps([VERSION, HYPOTHESES, PLANS, PRIOR_EPISODES, PAYOFF_EPISODES, numbers], sort_keys=True)
