@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from lmaas_agents.adaptive.plan_library import hypotheses, load_library
 from lmaas_agents.learned.policy import LearnedSeller
-from lmaas_train.ppo import PPOConfig, Recurrent, as_seller
+from lmaas_train.ppo import PPOConfig, act, as_seller, inputs_of, network
 from torch import nn
 
-from lmaas_env.fields import checked, number
+from lmaas_env.fields import checked, number, option
 from lmaas_env.market import Market
 from lmaas_env.seeds import training_seeds
 from lmaas_env.spaces import (
@@ -27,7 +27,6 @@ from lmaas_env.spaces import (
     action_from_prices,
     first_sale,
     observation_of_batch,
-    observation_size,
     shown_constants,
 )
 from lmaas_env.transition import transition
@@ -53,6 +52,7 @@ class InContextConfig:
     learning_rate: float = number(2e-3, "", 1e-8, 1.0, "of Adam, at the start")
     learning_rate_end: float = number(1e-4, "", 1e-8, 1.0, "and at the end; between the two it falls linearly")
     hidden: tuple[int, ...] = number((64, 64), "", 1, 8192, "width of the recurrent unit, then of hidden layers")
+    memory: str = option("gru", ("none", "stack", "gru"), "of the policy; `none` and `stack` for comparison")
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -98,9 +98,9 @@ class InContext:
         earned = library.payoff.max(axis=1)
         weight = np.maximum(earned / earned.mean(), LEAST_WEIGHT).astype(np.float32)
         self._weight = torch.from_numpy(weight / weight.mean())
-        self._ppo = PPOConfig(memory="gru", hidden=config.hidden)
+        self._ppo = PPOConfig(memory=config.memory, hidden=config.hidden)
         self._generator = torch.Generator().manual_seed(seed)
-        self.actor = Recurrent(observation_size(market), self._ppo, models, 0.01, self._generator)
+        self.actor = network(market, self._ppo, models, 0.01, self._generator)
         self._optimiser = torch.optim.Adam(self.actor.parameters(), lr=config.learning_rate)
         self._rng, self._round = np.random.default_rng(seed), 0
 
@@ -131,14 +131,13 @@ class InContext:
         state, draws = market.days([np.random.default_rng(seed) for seed in days])
         shown = shown_constants(market)
         observation = observation_of_batch(market, shown, state, first_sale(market, lanes))
-        seen = np.empty((lanes, periods, observation.shape[1]), dtype=np.float32)
+        seen = np.empty((lanes, periods, inputs_of(market, self._ppo)), dtype=np.float32)
         is_guided = self._rng.random(lanes) < 1.0 - self._round / max(self.config.guided_rounds, 1)
-        std, hidden = self.config.noise * self._rng.random((lanes, 1)), None
+        std = self.config.noise * self._rng.random((lanes, 1))
+        memory: torch.Tensor | None = None
         for hour in range(periods):
-            seen[:, hour] = observation
-            with torch.no_grad():
-                outputs, hidden = self.actor.step(torch.from_numpy(observation), hidden)
-            own = np.where(is_guided[:, None], self._teacher[:, hour], outputs.numpy())
+            seen[:, hour], outputs, memory = act(self.actor, self._ppo, observation, memory)
+            own = np.where(is_guided[:, None], self._teacher[:, hour], outputs)
             actions = np.clip(own + std * self._rng.standard_normal(own.shape), -1.0, 1.0)
             result = transition(market, shown, actions, state, draws.at(hour))
             state, observation = result.state, result.observation

@@ -18,10 +18,13 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import math
 from typing import Any
 
 import numpy as np
 import torch
+from lmaas_agents.adaptive.plan_library import load_library
+from lmaas_agents.energy import SHARES
 from lmaas_agents.learned.policy import LearnedSeller, PolicySpec
 from lmaas_train.runs import command_line, versions
 from torch import nn
@@ -29,7 +32,7 @@ from torch import nn
 from lmaas_env.fields import checked, number, option
 from lmaas_env.market import Market
 from lmaas_env.seeds import training_seeds
-from lmaas_env.spaces import CLIP, Float32Array, action_from_prices, observation_size
+from lmaas_env.spaces import CLIP, Float32Array, action_from_prices, observation_size, prices_from_action
 from lmaas_env.vector_env import LMaaSVectorEnv
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
@@ -59,7 +62,8 @@ class PPOConfig:
     activation: str = option("relu", tuple(ACTIVATIONS), "of the hidden layers")
     memory: str = option("none", ("none", "stack", "gru"), "of actor and critic")
     stack: int = number(8, "", 1, 1000, "observations that the memory `stack` holds, the last included")
-    first_price: float = number(16.0, "$/h", 1e-6, 1e6, "of every model before learning")
+    first_price: float = number(16.0, "$/h", 1e-6, 1e6, "of every model before learning, without a plan")
+    plan: str = option("none", ("none", "prior"), "whose prices the policy moves: a residual policy, not from scratch")
     first_std: float = number(0.37, "", 1e-4, 10.0, "standard deviation of an action at the start of training")
     last_std: float = number(0.02, "", 1e-4, 10.0, "and at the end; between the two it falls geometrically")
 
@@ -115,11 +119,13 @@ class PPO:
         self._rng = np.random.default_rng(seed)
         self._reward_scale = 0.0  # set by the first update
         generator = torch.Generator().manual_seed(seed)
-        inputs, models = observation_size(market), market.catalogue.size
-        self.actor = _network(inputs, config, models, 0.01, generator)
-        self.critic = _network(inputs, config, 1, 1.0, generator)
-        first = action_from_prices(market, np.full(models, config.first_price))
-        _last(self.actor).bias.data[:] = torch.from_numpy(first)
+        models = market.catalogue.size
+        self.actor = network(market, config, models, 0.01, generator)
+        self.critic = network(market, config, 1, 1.0, generator)
+        self._plan = planned_actions(market, config)
+        if self._plan is None:
+            first = action_from_prices(market, np.full(models, config.first_price))
+            _last(self.actor).bias.data[:] = torch.from_numpy(first)
         self.std = config.first_std
         self._generator = generator
         self._optimiser = torch.optim.Adam(self._parameters(), lr=config.learning_rate, eps=1e-5, fused=True)
@@ -167,25 +173,16 @@ class PPO:
     def _sell(self) -> tuple[torch.Tensor, torch.Tensor, Float32Array]:
         """Sell one day in every lane; return observations and actions as rows (`_rows`), and rewards (H, K)."""
         periods, lanes, models = self.market.scenario.periods, self.config.lanes, self.market.catalogue.size
-        stacked = self.config.stack if self.config.memory == "stack" else 1
-        size = observation_size(self.market)
-        seen = np.empty((periods, lanes, stacked * size), dtype=np.float32)
+        seen = np.empty((periods, lanes, inputs_of(self.market, self.config)), dtype=np.float32)
         actions = np.empty((periods, lanes, models), dtype=np.float32)
         rewards = np.empty((periods, lanes), dtype=np.float32)
         observation, _ = self.env.reset()
-        last, hidden = np.zeros((lanes, stacked * size), dtype=np.float32), None
+        memory: torch.Tensor | None = None
         for hour in range(periods):
-            last = np.concatenate([last[:, size:], observation], axis=1)
-            seen[hour] = last
-            with torch.no_grad():
-                shown = torch.from_numpy(seen[hour])
-                if isinstance(self.actor, Recurrent):
-                    outputs, hidden = self.actor.step(shown, hidden)
-                else:
-                    outputs = self.actor(shown)
-            mean = outputs.numpy()
+            seen[hour], mean, memory = act(self.actor, self.config, observation, memory)
             actions[hour] = mean + self.std * self._rng.standard_normal(mean.shape, dtype=np.float32)
-            observation, rewards[hour], _, _, _ = self.env.step(actions[hour])
+            posted = actions[hour] if self._plan is None else self._plan[hour] + actions[hour]
+            observation, rewards[hour], _, _, _ = self.env.step(posted)
         return self._rows(seen), self._rows(actions), rewards
 
     def _rows(self, values: Float32Array) -> torch.Tensor:
@@ -273,6 +270,14 @@ class PPO:
             rng.bit_generator.state = state
 
 
+def planned_actions(market: Market, config: PPOConfig) -> Float32Array | None:
+    """Return the actions (H, M) that a residual policy moves, None without a plan; a plan may take minutes to make."""
+    if config.plan == "none":
+        return None
+    plan = load_library(market.scenario).plans[0]
+    return action_from_prices(market, plan[np.arange(market.scenario.periods) % len(plan)])
+
+
 def as_seller(
     actor: nn.Sequential | Recurrent,
     market: Market,
@@ -297,6 +302,12 @@ def as_seller(
     arrays = {name: tensor.detach().numpy().copy() for name, tensor in weights.items()}
     arrays |= {"log_std": np.full(models, np.log(std))}
     arrays |= {"observation_mean": np.zeros(size), "observation_variance": np.ones(size)}
+    plan, scale = planned_actions(market, config), 0.0
+    if plan is not None:  # an output of 1 moves a price as an action of 1 does
+        scenario = market.scenario
+        scale = 0.5 * math.log(scenario.price_cap / scenario.price_floor)
+        arrays |= {"plan.prices": prices_from_action(market, plan)}
+        arrays |= {"plan.energy_value": np.zeros((scenario.periods + 1, 1, SHARES.size))}
     spec = PolicySpec(
         scenario=market.scenario.to_dict(),
         population_seed=population_seed,
@@ -305,7 +316,7 @@ def as_seller(
         activation=config.activation,
         observation_clip=CLIP,
         policy="flat" if config.memory == "none" else config.memory,
-        residual_scale=0.0,
+        residual_scale=scale,
         snap_radius=0.0,
         searches=0,
         algorithm=algorithm,
@@ -342,13 +353,34 @@ class Recurrent(nn.Module):
         return self.head(outputs[:, 0]), after
 
 
-def _network(
-    size: int, config: PPOConfig, outputs: int, gain: float, generator: torch.Generator
+def inputs_of(market: Market, config: PPOConfig) -> int:
+    """Return how many numbers a network sees at a time."""
+    return observation_size(market) * (config.stack if config.memory == "stack" else 1)
+
+
+def act(
+    actor: nn.Sequential | Recurrent, config: PPOConfig, observation: Float32Array, memory: torch.Tensor | None
+) -> tuple[Float32Array, Float32Array, torch.Tensor | None]:
+    """Return what the actor sees (K, D), its outputs (K, M) and its memory, None before an episode's first hour."""
+    seen = torch.from_numpy(observation)
+    with torch.no_grad():
+        if isinstance(actor, Recurrent):
+            outputs, memory = actor.step(seen, memory)
+        else:
+            if config.memory == "stack":
+                before = torch.zeros(len(seen), config.stack * seen.shape[1]) if memory is None else memory
+                memory = seen = torch.cat([before[:, seen.shape[1] :], seen], dim=1)
+            outputs = actor(seen)
+    return seen.numpy(), outputs.numpy(), memory
+
+
+def network(
+    market: Market, config: PPOConfig, outputs: int, gain: float, generator: torch.Generator
 ) -> nn.Sequential | Recurrent:
-    """Return a network of observations of a size, with the memory that the settings name."""
+    """Return a network of a market's observations, with the memory that the settings name."""
+    inputs = inputs_of(market, config)
     if config.memory == "gru":
-        return Recurrent(size, config, outputs, gain, generator)
-    inputs = size * (config.stack if config.memory == "stack" else 1)
+        return Recurrent(inputs, config, outputs, gain, generator)
     return _perceptron([inputs, *config.hidden, outputs], config, gain, generator)
 
 

@@ -17,11 +17,18 @@ from lmaas_env.types import FloatArray
 
 
 class PriorPlan(PricingSeller):
-    """Post the best plan for the mean of all regions, day after day: the best that does not adapt."""
+    """Post the best plan for the mean of all customers that may come, day after day: the best that does not adapt.
 
-    def __init__(self, market: Market) -> None:
+    Parameters
+    ----------
+    market : Market
+    plan : (P, M) array, optional
+        By default that of the market's library; where customers are seen, from `prior_plan`.
+    """
+
+    def __init__(self, market: Market, plan: FloatArray | None = None) -> None:
         super().__init__(market)
-        self.plan = load_library(market.scenario).plans[0]
+        self.plan = load_library(market.scenario).plans[0] if plan is None else plan
 
     def prices(self, state: State) -> FloatArray:
         """Return the plan's prices for the hour of day, (M,) $/h."""

@@ -80,10 +80,10 @@ def load_library(scenario: Scenario) -> Library:
         If customers do not differ between episodes.
     """
     _check(scenario)
-    for folder in (SHIPPED, cache_folder()):
-        found = read_library(folder / f"{key(scenario)}.safetensors", scenario)
-        if found is not None:
-            return found
+    found = found_library(scenario)
+    known = None if found is None else read_library(found, scenario)
+    if known is not None:
+        return known
     library = make_library(scenario)
     try:
         cache_folder().mkdir(parents=True, exist_ok=True)
@@ -91,6 +91,12 @@ def load_library(scenario: Scenario) -> Library:
     except OSError:  # a library that cannot be kept is made again
         pass
     return library
+
+
+def found_library(scenario: Scenario) -> Path | None:
+    """Return the file of a scenario's library, of those that ship or of the cache, or None where there is none."""
+    files = [folder / f"{key(scenario)}.safetensors" for folder in (SHIPPED, cache_folder())]
+    return next((file for file in files if read_library(file, scenario) is not None), None)
 
 
 def _check(scenario: Scenario) -> None:
@@ -142,7 +148,14 @@ def parts() -> int:
 
 
 def prior_plan(market: Market) -> FloatArray:
-    """Return the best plan for the mean of tuning regions, (P, M) $/h."""
+    """Return the best plan for the mean of tuning episodes, (P, M) $/h.
+
+    Raises
+    ------
+    ValueError
+        If customers do not differ between episodes.
+    """
+    _check(market.scenario)
     episode = open_days(still(market), tuning_seeds(PRIOR_EPISODES))
     return plan_day(episode.market, sample=(episode.state, episode.draws)).prices[:HOURS_A_DAY]
 
