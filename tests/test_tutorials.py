@@ -101,6 +101,19 @@ def test_the_search_writes_settings_that_lmaas_train_reads(tmp_path: Path) -> No
     assert [path.name for path in tmp_path.iterdir()] == ["settings.yaml"]
 
 
+def test_the_belief_about_strangers_narrows(tmp_path: Path) -> None:
+    printed = run("9_selling_to_strangers.py", tmp_path, "--episodes", "2", "--figures", str(tmp_path))
+    ranges = re.findall(r"^ *(\d+) +\d+\.\d+ \((\d+\.\d+) to (\d+\.\d+)\)", printed, flags=re.MULTILINE)
+    width = {int(hour): float(high) / float(low) for hour, low, high in ranges}
+    assert width[24] < 0.5 * width[0]
+    scores = {name: float(score) for name, score in re.findall(r"([\w-]+): .*score (-?\d\.\d+)", printed)}
+    assert scores["plan"] == 1.0  # printed last: the own plan
+    assert scores["Thompson-IMP"] > 0.3
+    assert {path.name for path in tmp_path.iterdir()} == {
+        f"strangers-{name}.png" for name in ("belief", "belief-dark", "episode", "episode-dark")
+    }
+
+
 @pytest.mark.parametrize("name", ["quick_start", "your_own_policy"])
 def test_a_notebook_runs_and_holds_no_output(name: str, tmp_path: Path) -> None:
     cells = json.loads((ROOT / "tutorials" / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
