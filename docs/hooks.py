@@ -289,6 +289,40 @@ def learning(scenario: str) -> str:
     return table(("seller", "training seeds", "profit, $ an episode", "score", "ms per decision"), rows)
 
 
+def suite() -> str:
+    """Return what each environment leaves to learning and planning, from `lmaas suite check`."""
+    rows = [
+        [
+            f"`{row['environment']}`",
+            row["tests"],
+            f"`{row['clock_only_seller']}` {float(row['share_clock_only']):.3f}",
+            "–" if row["adaptive_seller"] == row["informed_seller"] else _closed(row),
+            f"{float(row['planning']):.2f}",
+            f"`{row['informed_seller']}` {float(row['informed']):,.{0 if float(row['informed']) > 100.0 else 1}f}",
+            f"{float(row['share_of_bound']):.3f}" if row["bound"] else "–",
+            row["class"],
+        ]
+        for row in _csv("suite/table.csv")
+    ]
+    heads = (
+        "environment",
+        "what is hard",
+        "clock only",
+        "closed",
+        "planning",
+        "informed, $ an episode",
+        "/ bound",
+        "class",
+    )
+    return table(heads, rows)
+
+
+def _closed(row: Mapping[str, str]) -> str:
+    """Return which adaptive seller closes how much of the gap, `none` where it earns less than without adapting."""
+    closed = float(row["gap_closed"])
+    return f"`{row['adaptive_seller']}` {closed:.2f}" if closed > 0.0 else "none"
+
+
 def ablation() -> str:
     """Return the learned sellers of `day` with parts of the recipe left out, with and without the local search."""
     refined, plain = (_sellers(f"learned/{folder}/table.csv") for folder in ("ablation", "ablation-no-search"))
@@ -437,6 +471,7 @@ GENERATED: Mapping[str, Callable[..., str]] = {
     "returns": returns,
     "bounded": bounded,
     "learning": learning,
+    "suite": suite,
     "ablation": ablation,
     "from_scratch": from_scratch,
     "scratch_ablation": scratch_ablation,
