@@ -38,6 +38,7 @@ ENVIRONMENTS = {
     "LMaaS-Public-v0": "public",  # the seller sees the clock and its own sales only
     "LMaaS-City-v0": "city",  # 1000 customers
     "LMaaS-Population-v0": "population",  # the population is resampled every episode, and seen
+    "LMaaS-Rival-v0": "rivals",  # a second seller replies to the prices of the first
     "LMaaS-Unknown-v0": "unknown",  # strangers in a region that is hidden: the seller learns while it sells
     "LMaaS-Drift-v0": "drift",  # the region drifts, customers come and go
     "LMaaS-Mini-v0": "mini",  # small enough to be solved exactly: to debug learners
@@ -55,6 +56,7 @@ REWARD_THRESHOLDS = {
     "public": 71.1,
     "city": 66.3,
     "population": 60.1,
+    "rivals": 1.0,
     "unknown": 232.0,
     "drift": 780.0,
     "mini": 41.3,

@@ -21,6 +21,7 @@ DAY = {
     "customers_file": "",
     "customers": 24,
     "slots": 6,
+    "sellers": 1,
     "periods": 24,
     "price_floor": 1.0,
     "price_cap": 40.0,
