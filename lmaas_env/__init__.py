@@ -5,6 +5,9 @@ Importing the package registers its environments with Gymnasium.
 
 from __future__ import annotations
 
+import os
+from typing import TYPE_CHECKING
+
 import gymnasium as gym
 
 from lmaas_env.catalogue import Catalogue
@@ -15,6 +18,9 @@ from lmaas_env.scenario import Scenario
 from lmaas_env.state import Draws, Settlement, State
 from lmaas_env.terms import RentalTerms
 from lmaas_env.vector_env import LMaaSVectorEnv
+
+if TYPE_CHECKING:
+    from lmaas_env.pettingzoo_env import LMaaSParallelEnv
 
 __version__ = "0.1.0"
 __all__ = [
@@ -28,6 +34,7 @@ __all__ = [
     "Scenario",
     "Settlement",
     "State",
+    "parallel_env",
 ]
 
 ENVIRONMENTS = {
@@ -62,6 +69,22 @@ REWARD_THRESHOLDS = {
     "mini": 41.3,
 }
 STEP_LIMIT = 8761  # beyond the longest day of any scenario: it never truncates, but TimeAwareObservation needs one
+
+
+def parallel_env(
+    scenario: Scenario | str | os.PathLike[str] = "rivals",
+    population_seed: int = 0,
+    observation: str | None = None,
+    customers: str = "rsr",
+    render_mode: str | None = None,
+) -> LMaaSParallelEnv:
+    """Return the market of several sellers as a PettingZoo ParallelEnv (`lmaas_env.pettingzoo_env`).
+
+    Without PettingZoo installed the environment has the same methods, but is not an instance of its class.
+    """
+    from lmaas_env.pettingzoo_env import LMaaSParallelEnv
+
+    return LMaaSParallelEnv(scenario, population_seed, observation, customers, render_mode)
 
 
 def _register() -> None:
