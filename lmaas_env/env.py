@@ -59,9 +59,9 @@ class LMaaSEnv(gym.Env[Any, Any]):
     | 3N, 3N+1 | sine and cosine of the hour of day | -1 | 1 |
     | 3N+2 | share of the day that is left | 0 | 1 |
 
-    With S sellers (`LMaaS-Rival-v0` has two), D = (S + 2) N + 3 + S M: the shadowing at one's own site comes first, that
-    at the others' sites next, and the observation ends with the last prices of all sellers as actions, one's own first
-    (1, the cap, before the first hour).
+    With S sellers (`LMaaS-Rival-v0` has two), D = (S + 2) N + 3 + S M: the shadowing at one's own site comes first,
+    that at the others' sites next, and the observation ends with the last prices of all sellers as actions, one's own
+    first (1, the cap, before the first hour).
 
     With `observation="public"`, D = 3 M + 4, zeros before the first sale (with S sellers, S M actions instead of M):
 
@@ -119,8 +119,8 @@ class LMaaSEnv(gym.Env[Any, Any]):
     A rival is `"imp"` (every hour the best reply, at the current state, to the prices that the others posted last),
     `"fixed"`, `"cost-plus"` or any object with `predict`, which then observes the market from its own site.
 
-    Presets are `day`, `static`, `scarce`, `abundant`, `public`, `city`, `population`, `rivals`, `unknown` (with `unknown-easy`
-    and `unknown-hard`), `drift` and `mini`; customers are `rsr`, `nominal`, `nominal-recourse`, `static-robust`,
+    Presets are `day`, `static`, `scarce`, `abundant`, `public`, `city`, `population`, `rivals`, `unknown` (with
+    `unknown-easy` and `unknown-hard`), `drift` and `mini`; customers are `rsr`, `nominal`, `nominal-recourse`, `static-robust`,
     `stochastic`, `greedy-quality`, `cheapest`, `random` or `perfect-foresight`.
 
     `info` holds, of the period that ended, `profit`, `revenue`, `cost` ($), `prices` ($/h), `customers_per_model`,
@@ -128,9 +128,8 @@ class LMaaSEnv(gym.Env[Any, Any]):
     and `clipped_share` (of the action's entries). Where customers are drawn in a region, the info of `reset` names it,
     for analysis only: `region`, the standard normal z of task value, distance, capacity and saturation, (4,), or (D, 4)
     for the D days of `LMaaS-Drift-v0`, where a step's info also holds `removed` and `added`, the Wh in the batteries of
-    customers who left and came after the period. With several sellers, `profit`, `revenue`, `cost` and `clipped_share`
-    are one's own, `prices`, `customers_per_model` and `hours_per_model` those of all S M offers (model m of seller s is
-    offer s M + m), and `profits` holds the profits of all sellers.
+    customers who left and came after the period. With several sellers all of this is one's own, and
+    `posted` holds the prices of all S M offers (model m of seller s is offer s M + m), `profits` those of all sellers.
 
     ## Vectorized environment
     `gym.make_vec("LMaaS-v0", num_envs=256, vectorization_mode="vector_entry_point")` settles all lanes in one call;

@@ -123,9 +123,7 @@ class LMaaSParallelEnv(Base):
 
     def step(
         self, actions: Mapping[str, ArrayLike]
-    ) -> tuple[
-        dict[str, Float32Array], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]
-    ]:
+    ) -> tuple[dict[str, Float32Array], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]]:
         """Post every seller's prices for one period.
 
         Raises
@@ -143,9 +141,7 @@ class LMaaSParallelEnv(Base):
         joint = np.concatenate([checked_action(actions[agent], size) for agent in self.agents])[None]
         result = transition(self.market, shown_constants(self.market), joint, self._state, self._day.at(hour))
         sales = [sale_of(self.market, result.prices, result.record, s) for s in range(len(self.agents))]
-        self.market, _, result = with_new_customers(
-            self.market, shown_constants(self.market), result, self._drift
-        )
+        self.market, _, result = with_new_customers(self.market, shown_constants(self.market), result, self._drift)
         self._last, self._state = result, result.state
         seen, agents = self._observations(sales), self.agents
         infos = {agent: info_of(result, 0, s) for s, agent in enumerate(agents)}

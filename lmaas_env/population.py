@@ -173,9 +173,7 @@ def value_factor(scenario: Scenario, region: FloatArray) -> float:
     return _scaled(scenario, region, 0, scenario.task_value_median, (1e-6, 1e6)) / scenario.task_value_median
 
 
-def draw_distance(
-    scenario: Scenario, region: FloatArray, rng: np.random.Generator, customers: int
-) -> FloatArray:
+def draw_distance(scenario: Scenario, region: FloatArray, rng: np.random.Generator, customers: int) -> FloatArray:
     """Draw the distances of so many customers to a site in a region (4 or 0,), log-uniform, (N,) m."""
     ends = scenario.distance_min, scenario.distance_max
     nearest, farthest = (_scaled(scenario, region, 1, end, REGION_DISTANCES) for end in ends)
@@ -233,7 +231,9 @@ def check_population(population: Population, customers: int, slots: int) -> None
             elsewhere = np.asarray(population.other_distance)
             if elsewhere.shape[:-1] != array.shape or elsewhere.dtype != wanted:
                 own = *array.shape, "S - 1"
-                raise ValueError(f"population: other_distance is {elsewhere.shape} {elsewhere.dtype}, not {own} {wanted}")
+                raise ValueError(
+                    f"population: other_distance is {elsewhere.shape} {elsewhere.dtype}, not {own} {wanted}"
+                )
             check_range("population: other_distance", elsewhere, low * (1.0 - ROUNDING), high * (1.0 + ROUNDING), unit)
     if (np.diff(population.task_value, axis=-1) > 0.0).any():
         raise ValueError("population: task_value must be sorted descending along the slots")

@@ -25,7 +25,9 @@ def fade_scenarios(market: Market, count: int) -> BoolArray:
     """
     scenario, budgets = market.scenario, market.population.fade_budget
     if scenario.settlement == "plan":
-        return np.array([[worst_fades(int(budget), scenario.slots) for budget in budgets.ravel()]]).swapaxes(1, 2).copy()
+        return (
+            np.array([[worst_fades(int(budget), scenario.slots) for budget in budgets.ravel()]]).swapaxes(1, 2).copy()
+        )
     drawn = np.random.default_rng(0).random((count, scenario.customers, scenario.slots)) < scenario.fade_probability
     return np.ascontiguousarray(drawn.swapaxes(1, 2))
 
@@ -73,9 +75,7 @@ def replies(market: Market, state: State, seller: int, prices: FloatArray, faded
     return found
 
 
-def anticipated_profits(
-    market: Market, state: State, prices: ArrayLike, faded: BoolArray | None = None
-) -> FloatArray:
+def anticipated_profits(market: Market, state: State, prices: ArrayLike, faded: BoolArray | None = None) -> FloatArray:
     """Return what each seller expects to earn in one period at the prices of all, (S,) or (K, S) $.
 
     Parameters
@@ -97,8 +97,9 @@ def anticipated_profits(
         columns = (np.repeat(np.asarray(column)[None], count, axis=0) for column in state[1:])
         state = State(np.full(count, state.hour), *columns)
     batch, rows = _checked(market, state, prices)
-    patterns, found = fade_scenarios(market, SCENARIOS) if faded is None else faded, np.empty(
-        (len(rows), market.scenario.sellers)
+    patterns, found = (
+        fade_scenarios(market, SCENARIOS) if faded is None else faded,
+        np.empty((len(rows), market.scenario.sellers)),
     )
 
     def expect_some(first: int, last: int) -> None:

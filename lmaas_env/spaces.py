@@ -259,8 +259,8 @@ def observation_of_batch(
     return seen
 
 
-def state_from_observation(market: Market, observation: ArrayLike) -> State:
-    """Return the state that an observation shows, up to float32 and clipping.
+def state_from_observation(market: Market, observation: ArrayLike, seller: int = 0) -> State:
+    """Return the state that a seller's observation shows, up to float32 and clipping.
 
     A public observation shows only the hour; the rest is then assumed (`assumed_state`). What no market can show is
     moved to the nearest that one can: numbers into [-10, 10], the hour into 0..H, charges into [0, capacity].
@@ -270,17 +270,34 @@ def state_from_observation(market: Market, observation: ArrayLike) -> State:
     ValueError
         If the observation has another shape, is not finite or shows other customers than the market's.
     """
-    scenario = market.scenario
     seen = clipped_observation(observation, observation_size(market))
-    known = shown_constants(market)
-    if known.shape[-1]:
-        if not np.allclose(seen[..., -known.shape[-1] :], known, rtol=0.0, atol=1e-4):
-            raise ValueError("observation shows other customers than the market's; see observed_market")
-    return _shown_state(market, seen)
+    known = shown_constants(market, seller)
+    if known.shape[-1] and not np.allclose(seen[..., -known.shape[-1] :], known, rtol=0.0, atol=1e-4):
+        raise ValueError("observation shows other customers than the market's; see observed_market")
+    state = _shown_state(market, seen)
+    return state._replace(shadowing=np.roll(state.shadowing, seller * market.population.size, axis=-1))
+
+
+def posted_from_observation(market: Market, observation: ArrayLike, seller: int = 0) -> FloatArray:
+    """Return the last posted prices of all sellers that a seller's observation shows, (S * M,) or (K, S * M) $/h.
+
+    Raises
+    ------
+    ValueError
+        If the observation has another shape or is not finite, or shows no prices: those of a market of one seller that
+        sees the state.
+    """
+    if not sale_size(market):
+        raise ValueError(f"sellers = {market.scenario.sellers}: the observation shows no posted prices")
+    seen = clipped_observation(observation, observation_size(market))
+    is_public = market.scenario.observation == "public"
+    first = 3 if is_public else (2 + market.scenario.sellers) * market.population.size + 3
+    posted = prices_from_action(market, seen[..., first : first + market.offers])
+    return np.roll(posted, seller * market.catalogue.size, axis=-1)
 
 
 def _shown_state(market: Market, seen: FloatArray) -> State:
-    """Return the state that a clipped observation of the first seller shows."""
+    """Return the state that a clipped observation shows, with the seller's own site first."""
     scenario, n = market.scenario, market.population.size
     sites = scenario.sellers * n
     share_left = seen[..., sites + 2 * n + 2] if scenario.observation == "full" else seen[..., 2]
@@ -299,7 +316,9 @@ def _shown_state(market: Market, seen: FloatArray) -> State:
 def assumed_state(market: Market, hour: int | IntArray) -> State:
     """Return the state to assume when only the hour is known: mean shadowing and demand, batteries at 40 %."""
     zeros = np.zeros((*np.shape(hour), market.population.size))
-    return State(hour, np.tile(zeros, market.scenario.sellers), zeros, zeros + ASSUMED_CHARGE * market.population.capacity)
+    return State(
+        hour, np.tile(zeros, market.scenario.sellers), zeros, zeros + ASSUMED_CHARGE * market.population.capacity
+    )
 
 
 def clipped_observation(observation: ArrayLike, size: int | None = None) -> FloatArray:

@@ -109,10 +109,12 @@ def with_new_customers(
 def info_of(result: StepResult, lanes: int | slice = slice(None), seller: int = 0) -> dict[str, Any]:
     """Return the info of a step for a seller: of all lanes, with a leading axis of K, or of one as plain numbers.
 
-    Money and clipped share are the seller's. Where there are several, ``prices`` and what customers chose are those of
-    every offer, (S * M,), and ``profits`` (S,) those of all sellers.
+    Where there are several, it also holds the ``posted`` prices of every offer, (S * M,), and the ``profits`` of all
+    sellers, (S,).
     """
-    record = result.record
+    record, sellers = result.record, result.record.per_seller.shape[2]
+    models = result.prices.shape[1] // sellers
+    own = slice(seller * models, (seller + 1) * models)
     of_lane, of_seller = record.per_lane[:, lanes], record.per_seller[:, lanes, seller]
     if isinstance(lanes, int):
         of_lane, of_seller = of_lane.tolist(), of_seller.tolist()
@@ -120,16 +122,16 @@ def info_of(result: StepResult, lanes: int | slice = slice(None), seller: int = 
         "profit": of_seller[period.PROFIT],
         "revenue": of_seller[period.REVENUE],
         "cost": of_seller[period.COST],
-        "prices": result.prices[lanes],
-        "customers_per_model": record.customers_per_model[lanes],
-        "hours_per_model": record.hours_per_model[lanes],
+        "prices": result.prices[lanes, own],
+        "customers_per_model": record.customers_per_model[lanes, own],
+        "hours_per_model": record.hours_per_model[lanes, own],
         "customer_profit": of_lane[period.CUSTOMERS_PROFIT],
         "worst_case_profit": of_lane[period.CUSTOMERS_WORST_CASE],
         "faded_share": of_lane[period.FADED_SHARE],
         "clipped_share": of_seller[period.CLIPPED_SHARE],
     }
-    if record.per_seller.shape[2] > 1:
-        info["profits"] = record.per_seller[period.PROFIT, lanes]
+    if sellers > 1:
+        info |= {"posted": result.prices[lanes], "profits": record.per_seller[period.PROFIT, lanes]}
     if result.removed is not None and result.added is not None:
         info |= {"removed": result.removed[lanes], "added": result.added[lanes]}
     return info

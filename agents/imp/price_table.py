@@ -15,6 +15,7 @@ from lmaas_env.engine.rsr import worst_case
 from lmaas_env.engine.terms import Terms, slice_terms
 from lmaas_env.types import FloatArray, IntArray
 
+
 @kernel
 def price_table(terms: Terms, seller: SellerConstants, prices: FloatArray) -> PriceTable:
     """Return the table of one market's customers at prices (J, M), $/h."""

@@ -128,7 +128,7 @@ def observe(
         for j in range(sale.shape[1]):
             seen[clock + 3 + j] = _clipped(sale[k, j])
         for j in range(shown.shape[1]):
-            seen[clock + 3 + j] = shown[k % shown.shape[0], j]
+            seen[clock + 3 + sale.shape[1] + j] = shown[k % shown.shape[0], j]
 
 
 @kernel

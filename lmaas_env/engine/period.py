@@ -33,7 +33,7 @@ class CustomerConstants(NamedTuple):
 
 
 class ModelConstants(NamedTuple):
-    """The models' constants, as in `lmaas_env.Catalogue`, of every offer: (S * M,), the models of seller after seller."""
+    """The constants of every offer, (S * M,): the models of `lmaas_env.Catalogue`, seller after seller."""
 
     quality_low: FloatArray
     quality_high: FloatArray
@@ -262,8 +262,8 @@ def settle_lanes(
 ) -> bool:
     """Settle a period of the lanes first, ..., last - 1 for customers that follow RSR and rent with recourse.
 
-    Prices (K, S * M), state, draws and the record that is filled are those of all lanes. Returns False if terms or prices
-    break a rule (`first_violation`, `first_unpayable`).
+    Prices (K, S * M), state, draws and the record that is filled are those of all lanes. Returns False if terms or
+    prices break a rule (`first_violation`, `first_unpayable`).
     """
     customers, slots = state.charge.shape[1], draws.faded.shape[2]
     at_once = max(1, BLOCK // customers)

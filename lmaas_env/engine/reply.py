@@ -1,11 +1,11 @@
 """The best reply of one of several sellers to the prices of the others, fast enough for an environment.
 
-IMP's coordinate ascent on a table: every customer's worst-case profit W and expected profit U are solved at a few prices
-of every own model, from its serving cost to the cap. Both are convex in the price, and their slopes are known, minus the
-hours. So a cubic through values and slopes gives W, and the hours, between those prices: the price may then move over
-many cells without a problem being solved. The search starts from the seller's last prices, from the cap and from between
-(`STARTS`), moves one price at a time to its best cell, and withdraws models without customers as IMP does. A second
-table, of a few prices around those found, is exact to 1e-7 and gives the price to 0.2 %.
+IMP's coordinate ascent on a table: every customer's worst-case profit W and expected profit U are solved at a few
+prices of every own model, from its serving cost to the cap. Both are convex in the price, and their slopes are known,
+minus the hours. So a cubic through values and slopes gives W, and the hours, between those prices: the price may then
+move over many cells without a problem being solved. The search starts from the seller's last prices, from the cap and
+from between (`STARTS`), moves one price at a time to its best cell, and withdraws models without customers as IMP does.
+A second table, around the prices found, is exact to 1e-6 and gives the price to 0.2 %.
 """
 
 from __future__ import annotations
