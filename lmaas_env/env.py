@@ -120,8 +120,8 @@ class LMaaSEnv(gym.Env[Any, Any]):
     `"fixed"`, `"cost-plus"` or any object with `predict`, which then observes the market from its own site.
 
     Presets are `day`, `static`, `scarce`, `abundant`, `public`, `city`, `population`, `rivals`, `unknown` (with
-    `unknown-easy` and `unknown-hard`), `drift` and `mini`; customers are `rsr`, `nominal`, `nominal-recourse`, `static-robust`,
-    `stochastic`, `greedy-quality`, `cheapest`, `random` or `perfect-foresight`.
+    `unknown-easy` and `unknown-hard`), `drift` and `mini`; customers are `rsr`, `nominal`, `nominal-recourse`,
+    `static-robust`, `stochastic`, `greedy-quality`, `cheapest`, `random` or `perfect-foresight`.
 
     `info` holds, of the period that ended, `profit`, `revenue`, `cost` ($), `prices` ($/h), `customers_per_model`,
     `hours_per_model`, `customer_profit` and `worst_case_profit` ($, summed over customers), `faded_share` (of slots)

@@ -136,7 +136,7 @@ class IMP(PricingSeller):
         """Return the prices for one market's state, (M,) $/h; with rivals, if they post the cap."""
         if self.market.scenario.sellers > 1:
             return self.reply(state, np.full(self.market.offers, self.market.scenario.price_cap)).prices
-        return self._search(*self._period(state)).prices
+        return self._search(self._problem(*self._period(state))).prices
 
     def reply(self, state: State, posted: ArrayLike, start: FloatArray | None = None) -> SearchResult:
         """Search the best prices of one period against those of the other sellers.
@@ -155,12 +155,22 @@ class IMP(PricingSeller):
         ValueError
             If the state is not one of the market, or prices have another shape or leave the range from floor to cap.
         """
+        return self._search(self.reply_problem(state, posted), start)
+
+    def reply_problem(self, state: State, posted: ArrayLike) -> Problem:
+        """Return the pricing problem of one period beside the others' prices; refuses what `reply` does."""
         scenario, models = self.market.scenario, self.market.catalogue.size
         given = array_in("posted", posted, (self.market.offers,), scenario.price_floor, scenario.price_cap, "$/h")
         offers, constants = self._period(state)
         own = self.seller * models
         terms = RentalTerms.from_arrays(slice_offers(offers.arrays, own, own + models))
-        return self._search(terms, constants, start, promised_by_others(offers.arrays, given, own, models))
+        return self._problem(terms, constants, promised_by_others(offers.arrays, given, own, models))
+
+    def profit_of(self, problem: Problem, prices: ArrayLike) -> float:
+        """Return the anticipated profit of a problem at given prices (M,), $."""
+        posted = array_in("prices", prices, (self.market.catalogue.size,), unit="$/h")
+        check_payable(problem.terms, posted)
+        return float(anticipated_profit(problem, posted))
 
     def predict(
         self,
@@ -191,20 +201,16 @@ class IMP(PricingSeller):
         ValueError
             If the state is not one of the market, or the start is not one price per model between floor and cap.
         """
-        terms, constants = self._period(state)
-        result = self._search(terms, constants, start)
-        return result._replace(bound=float(personalised_bound(self._problem(terms, constants))))
+        problem = self._problem(*self._period(state))
+        return self._search(problem, start)._replace(bound=float(personalised_bound(problem)))
 
     def solve_terms(self, terms: RentalTerms, start: FloatArray | None = None) -> SearchResult:
         """As `solve`, for rental terms of the market's customers, without the bound; other sizes are refused."""
-        return self._search(terms, self.constants, start)
+        return self._search(self.problem(terms), start)
 
     def profit(self, terms: RentalTerms, prices: FloatArray) -> float:
         """Return the anticipated profit of one period at given prices, $: what IMP maximises."""
-        problem = self.problem(terms)
-        posted = array_in("prices", prices, (self.market.catalogue.size,), unit="$/h")
-        check_payable(terms.arrays, posted)
-        return float(anticipated_profit(problem, posted))
+        return self.profit_of(self.problem(terms), prices)
 
     def bound(self, terms: RentalTerms) -> float:
         """Return the personalised-price bound, $: what one price per customer and model would earn, an upper bound."""
@@ -232,15 +238,8 @@ class IMP(PricingSeller):
         """Return the terms of a period and the constants that the seller counts with."""
         return self.market.terms(state), self.constants
 
-    def _search(
-        self,
-        terms: RentalTerms,
-        constants: SellerConstants,
-        start: FloatArray | None = None,
-        outside: FloatArray = NO_OFFERS,
-    ) -> SearchResult:
-        began = time.perf_counter()
-        problem = self._problem(terms, constants, outside)
+    def _search(self, problem: Problem, start: FloatArray | None = None) -> SearchResult:
+        began, constants = time.perf_counter(), problem.seller
 
         def climb(first: FloatArray) -> tuple[FloatArray, FloatArray, int]:
             return ascend(problem, first, self.order, self.max_sweeps, self._exact)

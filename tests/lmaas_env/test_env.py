@@ -16,8 +16,8 @@ from lmaas_env import ENVIRONMENTS
 from lmaas_env.env import LMaaSEnv
 
 INFO_KEYS = ["profit", "revenue", "cost", "prices", "customers_per_model", "hours_per_model"]
-MORE_KEYS = {"drift": ["removed", "added"], "rivals": ["posted", "profits"]}
 INFO_KEYS += ["customer_profit", "worst_case_profit", "faded_share", "clipped_share"]
+MORE_KEYS = {"drift": ["removed", "added"], "rivals": ["posted", "profits"]}
 ACTION = np.array([0.3, -0.2, 0.1, 0.4], np.float32)
 BAD_ACTIONS = {
     "too few": [0.0, 0.0, 0.0],

@@ -9,7 +9,6 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
-from tests.days import one_day, periods_of
 
 import lmaas_env
 from lmaas_env import Market, Population, Scenario, State
@@ -22,6 +21,7 @@ from lmaas_env.spaces import (
     prices_from_action,
     state_from_observation,
 )
+from tests.days import one_day, periods_of
 
 ONE, TWO = Market("day"), Market("rivals")
 THREE = Market(Scenario.from_dict({"base": "rivals", "sellers": 3, "customers": 7}), seed=2)

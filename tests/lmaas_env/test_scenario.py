@@ -106,6 +106,7 @@ PRESETS = {
     "abundant": {"harvest": 0.3},
     "public": {"observation": "public"},
     "population": {"resample_population": "episode"},
+    "rivals": {"sellers": 2},
     "city": {"customers": 1000},
     "unknown": hidden(1.0),
     "unknown-easy": hidden(0.5),
