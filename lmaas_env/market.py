@@ -256,8 +256,10 @@ class Market:
         Raises
         ------
         ValueError
-            If a rental term or a price breaks a rule.
+            If there is not one price per offer, or a rental term or a price breaks a rule.
         """
+        if prices.shape[1] != self.offers:
+            raise ValueError(f"prices have shape {prices.shape}, they must be of all {self.offers} offers")
 
         def settle_some(first: int, last: int) -> bool:
             return settle_lanes(self.constants, prices, state, draws, first, last, record)

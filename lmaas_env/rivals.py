@@ -17,8 +17,8 @@ from lmaas_env.transition import StepResult
 from lmaas_env.types import BoolArray, FloatArray
 
 # Tuned against "imp" on 16 tuning days of `rivals` (docs/rivals.md).
-FIXED_PRICE = 6.0  # $/h of every model
-MARKUP = 5.0  # $/h on the serving cost
+FIXED_PRICE = 2.7  # $/h of every model
+MARKUP = 2.2  # $/h on the serving cost
 
 
 class Pricing(Protocol):

@@ -50,7 +50,7 @@ class StepResult(NamedTuple):
 
 
 def transition(market: Market, shown: Float32Array, actions: FloatArray, state: State, draws: Draws) -> StepResult:
-    """Post actions (K, S * M) of all sellers for one period of K lanes; shapes are not checked.
+    """Post actions (K, S * M) of all sellers for one period of K lanes; other shapes are not checked.
 
     Parameters
     ----------
@@ -65,8 +65,10 @@ def transition(market: Market, shown: Float32Array, actions: FloatArray, state: 
     Raises
     ------
     ValueError
-        If the state holds an impossible number.
+        If there is not one action per offer, or the state holds an impossible number.
     """
+    if actions.shape[1] != market.offers:
+        raise ValueError(f"actions have shape {actions.shape}, they must be of all {market.offers} offers")
     lanes, constants = len(actions), market.constants
     prices, record, sale = np.empty(actions.shape), market.new_record(lanes), first_sale(market, lanes)
     observation = np.empty((lanes, observation_size(market)), dtype=np.float32)

@@ -9,18 +9,22 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
+from lmaas_agents import IMP
 
 import lmaas_env
 from lmaas_env import Market, Population, Scenario, State
 from lmaas_env.reply import anticipated_profits, best_reply, fade_scenarios
 from lmaas_env.seeds import draw_days, tuning_seeds
 from lmaas_env.spaces import (
+    action_from_prices,
     observation_from_state,
     observed,
     posted_from_observation,
     prices_from_action,
+    shown_constants,
     state_from_observation,
 )
+from lmaas_env.transition import transition
 from tests.days import one_day, periods_of
 
 ONE, TWO = Market("day"), Market("rivals")
@@ -283,6 +287,38 @@ class TestReply:
             best_reply(TWO, state, 1, np.full(4, 5.0))
         with pytest.raises(ValueError, match=r"prices\[0\] = 50.0 must be in \[1, 40\]"):
             anticipated_profits(TWO, state, np.full(8, 50.0))
+
+
+def test_sellers_who_price_for_a_market_of_their_own_are_refused() -> None:
+    state, draws = draw_days(TWO, [0])
+    with pytest.raises(ValueError, match=r"prices have shape \(1, 4\), they must be of all 8 offers"):
+        TWO.settle_batch(np.full((1, M), 5.0), state, draws.at(0), TWO.new_record(1))
+    with pytest.raises(ValueError, match=r"actions have shape \(1, 4\), they must be of all 8 offers"):
+        transition(TWO, shown_constants(TWO), np.zeros((1, M)), state, draws.at(0))
+
+
+class TestImp:
+    def test_the_full_search_replies_as_well_as_the_fast_one_or_better(self) -> None:
+        imp, (state, _) = IMP(TWO, seller=1), one_day(TWO, 3)
+        state = state._replace(hour=13)
+        posted = random_prices(TWO, 1)[0]
+        problem, found = imp.reply_problem(state, posted), imp.reply(state, posted)
+        fast = best_reply(TWO, state, 1, posted)
+        assert imp.profit_of(problem, found.prices) == pytest.approx(found.profit, rel=1e-9)
+        joint = np.concatenate([posted[:M], found.prices])
+        assert anticipated_profits(TWO, state, joint)[1] == pytest.approx(found.profit, rel=1e-9)
+        assert found.profit > 0.99 * imp.profit_of(problem, fast) > 0.9 * found.profit
+
+    @pytest.mark.parametrize("seller", [0, 1])
+    def test_its_answer_to_an_observation_is_the_reply_to_the_prices_shown(self, seller: int) -> None:
+        imp, (state, _) = IMP(TWO, seller=seller, restarts=0), one_day(TWO, 3)
+        posted = random_prices(TWO, 1)[0]
+        sale = np.roll(action_from_prices(TWO, posted), -seller * M)[None].astype(np.float64)
+        seen = observation_from_state(TWO, state, sale, seller)
+        action, _ = imp.predict(seen)
+        expected = imp.reply(state_from_observation(TWO, seen, seller), posted_from_observation(TWO, seen, seller))
+        np.testing.assert_allclose(prices_from_action(TWO, action), expected.prices, rtol=1e-5)
+        np.testing.assert_array_equal(imp.predict(np.stack([seen, seen]))[0][1], action)
 
 
 class TestParallelEnv:
