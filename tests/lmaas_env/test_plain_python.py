@@ -19,7 +19,8 @@ import pytest
 from lmaas_env import ENVIRONMENTS, Market
 from lmaas_env.rsr import rent, solve
 
-SLOW = ("LMaaS-City-v0", "LMaaS-Rival-v0")  # the first has 1000 customers, in the second a rival searches its prices
+CITY = "LMaaS-City-v0"
+SLOW = (CITY, "LMaaS-Rival-v0")  # the first has 1000 customers, in the second a rival searches its prices
 EXACT = ("choice", "customers_per_model", "faded", "terminated")  # the rest may differ by rounding
 Arrays = dict[str, np.ndarray]
 
