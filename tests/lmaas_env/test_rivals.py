@@ -307,7 +307,7 @@ class TestImp:
         assert imp.profit_of(problem, found.prices) == pytest.approx(found.profit, rel=1e-9)
         joint = np.concatenate([posted[:M], found.prices])
         assert anticipated_profits(TWO, state, joint)[1] == pytest.approx(found.profit, rel=1e-9)
-        assert found.profit > 0.99 * imp.profit_of(problem, fast) > 0.9 * found.profit
+        assert found.profit > 0.999 * imp.profit_of(problem, fast) > 0.5 * found.profit
 
     @pytest.mark.parametrize("seller", [0, 1])
     def test_its_answer_to_an_observation_is_the_reply_to_the_prices_shown(self, seller: int) -> None:
