@@ -187,5 +187,5 @@ def sold_days(market: Market, prices: FloatArray, first: State, draws: Draws) ->
             mornings.append(state)
         record = market.new_record(lanes)
         market.settle_batch(np.tile(prices[hour % len(prices)], (lanes, 1)), state, draws.at(hour), record)
-        profit[hour], state = record.per_lane[PROFIT], state_after(record)
+        profit[hour], state = record.per_seller[PROFIT, :, 0], state_after(record)
     return profit, mornings

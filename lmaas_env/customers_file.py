@@ -24,11 +24,12 @@ LIMITS: dict[str, tuple[str, float, float]] = {
     "task_value": ("$", 0.0, 1e30),
 }
 COLUMNS = ("distance_m", "bandwidth_hz", "capacity_wh", "saturation_per_h", "fade_depth_db", "fade_budget_slots")
+OTHER_DISTANCE = "distance_m_{}"  # to the sites of sellers 2, 3, ...; these columns may be left out
 _VALUE_COLUMN = "task_value_{}_usd"
 
 
-def read(path: str | os.PathLike[str]) -> FloatArray:
-    """Return the numbers of a customers' file, (N, 6 + L): `COLUMNS`, then the L task values.
+def read(path: str | os.PathLike[str]) -> tuple[FloatArray, int]:
+    """Return the numbers of a customers' file, (N, 6 + J + L), and J: `COLUMNS`, J `OTHER_DISTANCE`, L task values.
 
     Raises
     ------
@@ -44,42 +45,47 @@ def read(path: str | os.PathLike[str]) -> FloatArray:
     return parse(text, os.fspath(path))
 
 
-def parse(text: str, source: str) -> FloatArray:
+def parse(text: str, source: str) -> tuple[FloatArray, int]:
     """As `read`, of a file's text; ``source`` is its name in messages."""
     rows = list(csv.reader(io.StringIO(text)))
     header = rows[0] if rows else []
-    expected = _header(max(len(header) - len(COLUMNS), 1))
+    others = 0
+    while header[len(COLUMNS) + others : len(COLUMNS) + others + 1] == [OTHER_DISTANCE.format(others + 2)]:
+        others += 1
+    expected = _header(max(len(header) - len(COLUMNS) - others, 1), others)
     if header != expected:
         raise ValueError(f"customers file {source!r}, line 1: the columns must be {','.join(expected)}")
     if len(rows) < 2:
         raise ValueError(f"customers file {source!r} has no customers")
     numbers = np.empty((len(rows) - 1, len(expected)))
-    names = [*list(LIMITS)[: len(COLUMNS)], *["task_value"] * (len(expected) - len(COLUMNS))]
+    names = [*list(LIMITS)[: len(COLUMNS)], *["distance"] * others]
+    names += ["task_value"] * (len(expected) - len(names))
     for i, row in enumerate(rows[1:]):
         if len(row) != len(expected):
             raise ValueError(f"customers file {source!r}, line {i + 2}: {len(row)} values, {len(expected)} columns")
         for j, entry in enumerate(row):
             numbers[i, j] = _parsed(entry, names[j], f"customers file {source!r}, line {i + 2}: {expected[j]}")
-    return numbers
+    return numbers, others
 
 
-def text_of(slots: int, rows: Iterable[Sequence[int | float]]) -> str:
+def text_of(slots: int, rows: Iterable[Sequence[int | float]], others: int = 0) -> str:
     """Return a customers' file as text; reading it back gives the same numbers."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(_header(slots))
+    writer.writerow(_header(slots, others))
     writer.writerows(rows)
     return out.getvalue()
 
 
 def sizes(path: str | os.PathLike[str]) -> dict[str, int]:
     """Return the numbers of customers and slots that a file holds, by their names in a scenario."""
-    customers, columns = read(path).shape
-    return {"customers": customers, "slots": columns - len(COLUMNS)}
+    numbers, others = read(path)
+    return {"customers": len(numbers), "slots": numbers.shape[1] - len(COLUMNS) - others}
 
 
-def _header(slots: int) -> list[str]:
-    return [*COLUMNS, *(_VALUE_COLUMN.format(i + 1) for i in range(slots))]
+def _header(slots: int, others: int) -> list[str]:
+    elsewhere = [OTHER_DISTANCE.format(j + 2) for j in range(others)]
+    return [*COLUMNS, *elsewhere, *(_VALUE_COLUMN.format(i + 1) for i in range(slots))]
 
 
 def _parsed(entry: str, name: str, where: str) -> int | float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import gymnasium as gym
@@ -13,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from lmaas_env.episode import Drift, open_episodes
 from lmaas_env.market import Market
 from lmaas_env.population import Population
+from lmaas_env.rivals import Rival, Rivals
 from lmaas_env.scenario import Scenario
 from lmaas_env.spaces import (
     Float32Array,
@@ -57,7 +59,11 @@ class LMaaSEnv(gym.Env[Any, Any]):
     | 3N, 3N+1 | sine and cosine of the hour of day | -1 | 1 |
     | 3N+2 | share of the day that is left | 0 | 1 |
 
-    With `observation="public"`, D = 3 M + 4, zeros before the first sale:
+    With S sellers (`LMaaS-Rival-v0` has two), D = (S + 2) N + 3 + S M: the shadowing at one's own site comes first,
+    that at the others' sites next, and the observation ends with the last prices of all sellers as actions, one's own
+    first (1, the cap, before the first hour).
+
+    With `observation="public"`, D = 3 M + 4, zeros before the first sale (with S sellers, S M actions instead of M):
 
     | Index | Meaning | Min | Max |
     |---|---|---|---|
@@ -105,20 +111,25 @@ class LMaaSEnv(gym.Env[Any, Any]):
     | `population_seed` | int | `0` | which customers; 0 reads those that ship with the package |
     | `observation` | `"full"`, `"public"` or None | None | what the seller sees; None: as the scenario says |
     | `customers` | str | `"rsr"` | how customers select and rent; rivals for comparison |
+    | `rival` | str, seller or a sequence | None | the other sellers of `LMaaS-Rival-v0`; None: `"imp"` |
     | `render_mode` | `"human"`, `"ansi"`, `"rgb_array"` or None | None | a window, a table or a picture of the period |
 
     With `human`, `reset` and `step` show every period in a window, two a second; closing it does not stop the day.
 
-    Presets are `day`, `static`, `scarce`, `abundant`, `public`, `city`, `population`, `unknown` (with `unknown-easy`
-    and `unknown-hard`), `drift` and `mini`; customers are `rsr`, `nominal`, `nominal-recourse`, `static-robust`,
-    `stochastic`, `greedy-quality`, `cheapest`, `random` or `perfect-foresight`.
+    A rival is `"imp"` (every hour the best reply, at the current state, to the prices that the others posted last),
+    `"fixed"`, `"cost-plus"` or any object with `predict`, which then observes the market from its own site.
+
+    Presets are `day`, `static`, `scarce`, `abundant`, `public`, `city`, `population`, `rivals`, `unknown` (with
+    `unknown-easy` and `unknown-hard`), `drift` and `mini`; customers are `rsr`, `nominal`, `nominal-recourse`,
+    `static-robust`, `stochastic`, `greedy-quality`, `cheapest`, `random` or `perfect-foresight`.
 
     `info` holds, of the period that ended, `profit`, `revenue`, `cost` ($), `prices` ($/h), `customers_per_model`,
     `hours_per_model`, `customer_profit` and `worst_case_profit` ($, summed over customers), `faded_share` (of slots)
     and `clipped_share` (of the action's entries). Where customers are drawn in a region, the info of `reset` names it,
     for analysis only: `region`, the standard normal z of task value, distance, capacity and saturation, (4,), or (D, 4)
     for the D days of `LMaaS-Drift-v0`, where a step's info also holds `removed` and `added`, the Wh in the batteries of
-    customers who left and came after the period.
+    customers who left and came after the period. With several sellers all of this is one's own, and
+    `posted` holds the prices of all S M offers (model m of seller s is offer s M + m), `profits` those of all sellers.
 
     ## Vectorized environment
     `gym.make_vec("LMaaS-v0", num_envs=256, vectorization_mode="vector_entry_point")` settles all lanes in one call;
@@ -140,6 +151,7 @@ class LMaaSEnv(gym.Env[Any, Any]):
         observation: str | None = None,
         customers: str = "rsr",
         render_mode: str | None = None,
+        rival: Rival | Sequence[Rival] | None = None,
     ) -> None:
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise ValueError(f"render_mode = {render_mode!r} must be one of {', '.join(self.metadata['render_modes'])}")
@@ -148,6 +160,7 @@ class LMaaSEnv(gym.Env[Any, Any]):
         self.action_space = action_space(self.market)
         self.render_mode = render_mode
         self._window: Window | None = None
+        self._rivals = Rivals(self.market, rival, lanes=1)
         self._shown = shown_constants(self.market)
         self._state: State | None = None  # with a leading lane axis, as all that a step takes and returns
         self._drift: Drift | None = None
@@ -165,6 +178,7 @@ class LMaaSEnv(gym.Env[Any, Any]):
             self._shown = shown_constants(self.market)
         self._state, self._day, self._drift = episode.state, episode.draws, episode.drift
         self._last = None
+        self._rivals.start(self.market, np.ones(1, dtype=np.bool_))
         self._show()
         seen = observation_of_batch(self.market, self._shown, self._state, first_sale(self.market, 1))[0]
         return seen, {"region": episode.region[0]} if episode.region.size else {}
@@ -183,7 +197,9 @@ class LMaaSEnv(gym.Env[Any, Any]):
         scenario = self.market.scenario
         if self._state is None or (hour := int(self._state.hour[0])) >= scenario.periods:
             raise gym.error.ResetNeeded("Call reset() before step(): no day has started, or it is over")
-        result = transition(self.market, self._shown, checked[None], self._state, self._day.at(hour))
+        actions = self._rivals.joint_actions(self.market, self._state, checked[None])
+        result = transition(self.market, self._shown, actions, self._state, self._day.at(hour))
+        self._rivals.remember(self.market, result)
         self.market, self._shown, result = with_new_customers(self.market, self._shown, result, self._drift)
         self._last, self._state = result, result.state
         self._show()

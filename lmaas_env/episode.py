@@ -26,7 +26,8 @@ class Drift(NamedTuple):
     ----------
     replaced : (D - 1, K, N) bool, customers that leave after the day before
     population : with leading axes (D - 1, K), all customers of the day
-    shadowing, demand, charge : (D - 1, K, N), of those who come, in dB, as a logarithm and in Wh
+    shadowing : (D - 1, K, S * N), of those who come, dB
+    demand, charge : (D - 1, K, N), of those who come, as a logarithm and in Wh
     """
 
     replaced: BoolArray
@@ -115,7 +116,8 @@ def draw_customers(market: Market, rngs: Sequence[np.random.Generator]) -> Custo
     """Draw the customers of K lanes, a generator a lane.
 
     The order of draws, which is part of the definition: the region (if there are any), the customers, and where they
-    change, day by day: innovations of the region, replacements, as many new customers, their charge, shadowing, demand.
+    change, day by day: innovations of the region, replacements, as many new customers, their charge, shadowing, demand,
+    and their shadowing at the sites of sellers after the first.
     """
     lanes = [_draw_lane(market.scenario, rng) for rng in rngs]
     first = Population.stack([lane[0].population for lane in lanes])
@@ -150,6 +152,8 @@ def _draw_lane(scenario: Scenario, rng: np.random.Generator) -> list[_Day]:
         share = rng.uniform(scenario.charge_start_min, scenario.charge_start_max, n)
         shadowing = scenario.shadowing_sigma * rng.standard_normal(n)
         demand = scenario.demand_sigma * rng.standard_normal(n)
+        elsewhere = scenario.shadowing_sigma * rng.standard_normal((scenario.sellers - 1) * n)
+        shadowing = np.concatenate([shadowing, elsewhere])
         customers = customers.with_rows(new, replaced)
         today = _valued(scenario, region, customers)
         days.append(_Day(region, today, replaced, shadowing, demand, share * new.capacity))
@@ -182,7 +186,8 @@ def start_day(market: Market, state: State, drift: Drift, lanes: BoolArray) -> N
 
     def renewed(own: FloatArray, new: FloatArray) -> FloatArray:
         column = own.copy()
-        column[which] = np.where(replaced, new[day, which], own[which])
+        sites = own.shape[1] // replaced.shape[1]
+        column[which] = np.where(np.tile(replaced, sites), new[day, which], own[which])
         return column
 
     after = State(

@@ -54,7 +54,8 @@ class Market:
     seed : int
         The population's seed; 0 reads the customers that ship with the package.
     population : Population, optional
-        Your own customers instead of the seed's; K populations (`Population.stack`) for K lanes that differ.
+        Your own customers instead of the seed's; K populations (`Population.stack`) for K lanes that differ. Their
+        distances to the sites of other sellers are drawn by the seed if they have none.
     customers : str
         How they select and rent: ``"rsr"`` or a rival's name (`lmaas_env.customers.strategies.STRATEGIES`).
 
@@ -77,7 +78,8 @@ class Market:
     ) -> None:
         self.scenario = Scenario.load(scenario)
         self.customers = strategy(customers, self.scenario.fade_probability)
-        self.population = Population.for_scenario(self.scenario, seed) if population is None else population
+        own = Population.for_scenario(self.scenario, seed) if population is None else population
+        self.population = own.with_sites(self.scenario, seed)
         self.catalogue = Catalogue.from_scenario(self.scenario)
         self.constants = _constants(self.scenario, self.population, self.catalogue)
 
@@ -89,9 +91,14 @@ class Market:
     def with_population(self, population: Population) -> Market:
         """Return the same market with other customers."""
         market = copy.copy(self)
-        market.population = population
-        market.constants = _constants(self.scenario, population, self.catalogue)
+        market.population = population.with_sites(self.scenario)
+        market.constants = _constants(self.scenario, market.population, self.catalogue)
         return market
+
+    @property
+    def offers(self) -> int:
+        """Number of offers S * M: the models of every seller, seller after seller."""
+        return self.scenario.sellers * self.catalogue.size
 
     def initial_state(self, rng: np.random.Generator) -> State:
         """Draw the state at the start of a day: stationary shadowing and demand, partly charged batteries."""
@@ -99,7 +106,7 @@ class Market:
         return State(0, *(array[0] for array in state[1:]))
 
     def draws(self, rng: np.random.Generator) -> Draws:
-        """Draw one period's fades, innovations and harvests; a day is H of them in order."""
+        """Draw one period's fades, innovations and harvests; a day is H of them in order, if there is one seller."""
         return self._draw([rng], 0, 1)[1].at((0, 0))
 
     def draws_of(self, rng: np.random.Generator, periods: int) -> Draws:
@@ -113,8 +120,11 @@ class Market:
     def _draw(self, rngs: Sequence[np.random.Generator], starting: int, periods: int) -> tuple[State, Draws]:
         """Draw the first state of so many customers and so many periods of every lane."""
         scenario, lanes = self.scenario, len(rngs)
-        start, shape = np.empty((3, lanes, starting)), (periods, lanes, self.population.size)
+        others, shape = scenario.sellers - 1, (periods, lanes, self.population.size)
+        start = np.empty((3 + others, lanes, starting))
         draws = Draws(np.empty((*shape, scenario.slots), dtype=np.bool_), *np.empty((4, *shape)))
+        if others:
+            draws = draws._replace(shadowing=np.empty((*shape[:2], scenario.sellers * shape[2])))
 
         def draw_lanes(first: int, last: int) -> None:
             while first < last:
@@ -123,7 +133,8 @@ class Market:
                 first += count
 
         in_threads(draw_lanes, lanes, LEAST_LANES)
-        shadowing, demand, share = start
+        demand, share = start[1:3]
+        shadowing = np.concatenate([start[0], *start[3:]], axis=-1) if others else start[0]
         capacity = self.population.capacity if starting else np.empty(0)
         hour = np.zeros(lanes, dtype=np.int64)
         return State(
@@ -163,18 +174,22 @@ class Market:
         most = self.population.capacity * (1.0 + ROUNDING)
         return State(
             np.full(shape[:-1] or 1, hour) if hour.ndim == 0 else np.ascontiguousarray(hour),
-            _batch_of("state: shadowing", state.shadowing, shape, unit="dB"),
+            _batch_of("state: shadowing", state.shadowing, self._per_site(shape), unit="dB"),
             _batch_of("state: demand", state.demand, shape),
             _batch_of("state: charge", charge, shape, 0.0, most, "Wh"),
         )
+
+    def _per_site(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of what every customer (..., N) has at every site, (..., S * N)."""
+        return *shape[:-1], self.scenario.sellers * shape[-1]
 
     def settle(self, prices: ArrayLike, state: State, draws: Draws) -> tuple[Settlement, State]:
         """Let customers select, fades come true, customers rent; return what that brings and the next state.
 
         Parameters
         ----------
-        prices : (M,) or (K, M) array_like
-            $ per rented hour, as many rows as the state has lanes.
+        prices : (S * M,) or (K, S * M) array_like
+            $ per rented hour of every offer, as many rows as the state has lanes.
         state : State
         draws : Draws
 
@@ -190,14 +205,14 @@ class Market:
         before, faded = self.as_batch(state), np.ascontiguousarray(draws.faded)
         shape = np.shape(state.charge)
         lead = shape[:-1]
-        if posted.shape != (*lead, self.catalogue.size):
-            raise ValueError(f"prices have shape {posted.shape}, they must be {(*lead, self.catalogue.size)}")
+        if posted.shape != (*lead, self.offers):
+            raise ValueError(f"prices have shape {posted.shape}, they must be {(*lead, self.offers)}")
         expected = (*shape, self.scenario.slots)
         if faded.shape != expected or faded.dtype != np.bool_:
             raise ValueError(f"draws: faded has shape {faded.shape} ({faded.dtype}), it must be {expected} (bool)")
         batch = Draws(
             faded if lead else faded[None],
-            _batch_of("draws: shadowing", draws.shadowing, shape),
+            _batch_of("draws: shadowing", draws.shadowing, self._per_site(shape)),
             _batch_of("draws: demand", draws.demand, shape),
             _batch_of("draws: harvest", draws.harvest, shape, 0.0),
             # A 1 would select a model that does not exist.
@@ -220,15 +235,17 @@ class Market:
 
     def new_record(self, lanes: int) -> Record:
         """Return room for what a period of K lanes brings."""
-        customers, slots, models = self.scenario.customers, self.scenario.slots, self.catalogue.size
+        customers, slots, sellers = self.scenario.customers, self.scenario.slots, self.scenario.sellers
         return Record(
             np.empty(lanes, dtype=np.int64),
             np.empty((lanes, customers), dtype=np.int64),
             np.empty((lanes, customers, slots)),
-            np.empty((7, lanes, customers)),
-            np.empty((7, lanes)),
-            np.empty((lanes, models), dtype=np.int64),
-            np.empty((lanes, models)),
+            np.empty((6, lanes, customers)),
+            np.empty((lanes, sellers * customers)),
+            np.empty((3, lanes)),
+            np.empty((4, lanes, sellers)),
+            np.empty((lanes, self.offers), dtype=np.int64),
+            np.empty((lanes, self.offers)),
         )
 
     def settle_batch(self, prices: FloatArray, state: State, draws: Draws, record: Record) -> None:
@@ -239,8 +256,10 @@ class Market:
         Raises
         ------
         ValueError
-            If a rental term or a price breaks a rule.
+            If there is not one price per offer, or a rental term or a price breaks a rule.
         """
+        if prices.shape[1] != self.offers:
+            raise ValueError(f"prices have shape {prices.shape}, they must be of all {self.offers} offers")
 
         def settle_some(first: int, last: int) -> bool:
             return settle_lanes(self.constants, prices, state, draws, first, last, record)
@@ -260,14 +279,16 @@ class Market:
 
 def settlement_of(prices: FloatArray, faded: BoolArray, record: Record) -> Settlement:
     """Return what a record says of the period of K lanes."""
-    mine, of_lane = record.per_customer, record.per_lane
+    mine, of_seller = record.per_customer, record.per_seller
+    if of_seller.shape[2] == 1:
+        of_seller = of_seller[:, :, 0]
     return Settlement(
         prices=prices,
         choice=record.choice,
         hours=record.hours,
-        revenue=of_lane[period.REVENUE],
-        cost=of_lane[period.COST],
-        profit=of_lane[period.PROFIT],
+        revenue=of_seller[period.REVENUE],
+        cost=of_seller[period.COST],
+        profit=of_seller[period.PROFIT],
         customer_profit=mine[period.CUSTOMER_PROFIT],
         worst_case_profit=mine[period.WORST_CASE_PROFIT],
         energy_used=mine[period.ENERGY_USED],
@@ -282,21 +303,27 @@ def _constants(scenario: Scenario, population: Population, catalogue: Catalogue)
     """Return the constants as kernels take them; refuses a population that does not fit the scenario."""
     check_population(population, scenario.customers, scenario.slots)
     wave = np.sin(2.0 * np.pi * (np.arange(24) - scenario.demand_rise) / 24.0)
-    distance, bandwidth = np.ravel(population.distance), np.ravel(population.bandwidth)
-    links = zip(distance, bandwidth, strict=True)
-    snr = [mean_snr(metres, width, scenario.transmit_power) for metres, width in links]
+    bandwidth = np.ravel(population.bandwidth)
+    sites = [np.ravel(population.distance), *population.other_distance.reshape(len(bandwidth), -1).T]
+    snr = np.array(
+        [
+            [mean_snr(metres, width, scenario.transmit_power) for metres, width in zip(site, bandwidth, strict=True)]
+            for site in sites
+        ]
+    )
     customers = CustomerConstants(
-        mean_snr=np.array(snr),
+        mean_snr=snr[0],
         bandwidth=bandwidth,
         fade_depth=np.ravel(population.fade_depth),
         capacity=np.ravel(population.capacity),
         saturation=np.ravel(population.saturation),
+        other_snr=snr[1:],
     )
     return Constants(
-        customers=np.array(customers),
+        customers=np.concatenate([customers[:5], customers.other_snr]),
         fade_budget=np.ravel(population.fade_budget),
         task_value=np.ascontiguousarray(population.task_value.reshape(-1, scenario.slots).T),
-        models=np.array(ModelConstants(*catalogue[1:])),
+        models=np.tile(np.array(ModelConstants(*catalogue[1:])), scenario.sellers),
         demand_factor=np.maximum(scenario.demand_trough, 1.0 + scenario.demand_peak * wave),
         numbers=np.array([getattr(scenario, name) for name in Numbers._fields], dtype=np.float64),
     )

@@ -22,7 +22,20 @@ SHIPPED = ("day", "city")  # presets whose customers of population seed 0 are fr
 REGION_DISTANCES = (10.0, 5000.0)  # m, within which a region's distances are kept
 
 
-class Population(NamedTuple):
+class _Columns(NamedTuple):
+    """The columns of a `Population`."""
+
+    distance: FloatArray
+    bandwidth: FloatArray
+    capacity: FloatArray
+    saturation: FloatArray
+    fade_depth: FloatArray
+    fade_budget: IntArray
+    task_value: FloatArray
+    other_distance: FloatArray
+
+
+class Population(_Columns):
     """The customers' constants; arrays of shape ``(N,)`` unless said, or with a leading axis of K populations.
 
     Attributes
@@ -34,15 +47,27 @@ class Population(NamedTuple):
     fade_depth : delta, dB
     fade_budget : Gamma, slots (integer)
     task_value : shape ``(N, L)``, $ per slot before the demand factor, sorted descending along L
+    other_distance : shape ``(N, S - 1)``, to the sites of sellers after the first, m; none by default
     """
 
-    distance: FloatArray
-    bandwidth: FloatArray
-    capacity: FloatArray
-    saturation: FloatArray
-    fade_depth: FloatArray
-    fade_budget: IntArray
-    task_value: FloatArray
+    __slots__ = ()
+
+    def __new__(
+        cls,
+        distance: FloatArray,
+        bandwidth: FloatArray,
+        capacity: FloatArray,
+        saturation: FloatArray,
+        fade_depth: FloatArray,
+        fade_budget: IntArray,
+        task_value: FloatArray,
+        other_distance: FloatArray | None = None,
+    ) -> Population:
+        """Return a population whose customers reach one site if no other distances are given."""
+        elsewhere = np.empty((*np.shape(distance), 0)) if other_distance is None else other_distance
+        return super().__new__(
+            cls, distance, bandwidth, capacity, saturation, fade_depth, fade_budget, task_value, elsewhere
+        )
 
     @property
     def size(self) -> int:
@@ -61,13 +86,15 @@ class Population(NamedTuple):
         if scenario.customers_file:
             if seed != 0:
                 raise ValueError(f"population_seed = {seed} must be 0, customers come from {scenario.customers_file!r}")
-            return cls.from_csv(scenario.customers_file)
+            return cls.from_csv(scenario.customers_file).with_sites(scenario)
         if seed == 0:
             for name in SHIPPED:
                 if _customer_numbers(scenario) == _customer_numbers(Scenario.preset(name)):
                     file = resources.files("lmaas_env") / "data" / f"customers_{name}.csv"
-                    return cls._from_columns(customers_file.parse(file.read_text(encoding="utf-8"), file.name))
-        return cls.sample(scenario, np.random.default_rng(seed))
+                    found = customers_file.parse(file.read_text(encoding="utf-8"), file.name)
+                    return cls._from_columns(*found).with_sites(scenario)
+        one_site = dataclasses.replace(scenario, sellers=1)
+        return cls.sample(one_site, np.random.default_rng(seed)).with_sites(scenario, seed)
 
     @classmethod
     def sample(cls, scenario: Scenario, rng: np.random.Generator) -> Population:
@@ -75,6 +102,21 @@ class Population(NamedTuple):
         region = draw_region(scenario, rng)
         population = sample_in_region(scenario, region, rng)
         return population._replace(task_value=value_factor(scenario, region) * population.task_value)
+
+    def with_sites(self, scenario: Scenario, seed: int = 0) -> Population:
+        """Return the customers with distances to the sites of the scenario's sellers, drawn if they have none.
+
+        Those to the site of seller s, s >= 1, are log-uniform in the scenario's range, by ``default_rng([seed, s])``.
+        """
+        others, known = scenario.sellers - 1, self.other_distance.shape[-1]
+        if others <= known:
+            return self if others == known else self._replace(other_distance=self.other_distance[..., :others].copy())
+        if known:
+            raise ValueError(f"population: other_distance is known of {known} sites, sellers = {scenario.sellers}")
+        rngs = [np.random.default_rng([seed, s]) for s in range(1, scenario.sellers)]
+        drawn = [draw_distance(scenario, np.empty(0), rng, self.size) for rng in rngs]
+        sites = np.stack(drawn, axis=-1)
+        return self._replace(other_distance=np.broadcast_to(sites, (*self.distance.shape, others)).copy())
 
     @classmethod
     def stack(cls, populations: Sequence[Population]) -> Population:
@@ -100,22 +142,25 @@ class Population(NamedTuple):
         ValueError
             If a column is missing or a value is not a number in its range; the message names file, line and column.
         """
-        return cls._from_columns(customers_file.read(path))
+        return cls._from_columns(*customers_file.read(path))
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write the customers to a CSV file, whole or not at all; reading it back gives the same numbers."""
-        rows = zip(*self[:-1], self.task_value, strict=True)
+        rows = zip(*self[:6], self.other_distance, self.task_value, strict=True)
         text = customers_file.text_of(
-            self.task_value.shape[1], ([*(entry.item() for entry in row[:-1]), *row[-1].tolist()] for row in rows)
+            self.task_value.shape[1],
+            ([*(entry.item() for entry in row[:6]), *row[6].tolist(), *row[7].tolist()] for row in rows),
+            self.other_distance.shape[1],
         )
         write_whole(path, text)
 
     @classmethod
-    def _from_columns(cls, numbers: FloatArray) -> Population:
+    def _from_columns(cls, numbers: FloatArray, others: int) -> Population:
         known = len(customers_file.COLUMNS)
-        values = -np.sort(-numbers[:, known:], axis=1)
+        values = -np.sort(-numbers[:, known + others :], axis=1)
         distance, bandwidth, capacity, saturation, fade_depth, budget = numbers[:, :known].T.copy()
-        return cls(distance, bandwidth, capacity, saturation, fade_depth, budget.astype(np.int64), values)
+        elsewhere = numbers[:, known : known + others].copy()
+        return cls(distance, bandwidth, capacity, saturation, fade_depth, budget.astype(np.int64), values, elsewhere)
 
 
 def draw_region(scenario: Scenario, rng: np.random.Generator) -> FloatArray:
@@ -128,17 +173,26 @@ def value_factor(scenario: Scenario, region: FloatArray) -> float:
     return _scaled(scenario, region, 0, scenario.task_value_median, (1e-6, 1e6)) / scenario.task_value_median
 
 
+def draw_distance(scenario: Scenario, region: FloatArray, rng: np.random.Generator, customers: int) -> FloatArray:
+    """Draw the distances of so many customers to a site in a region (4 or 0,), log-uniform, (N,) m."""
+    ends = scenario.distance_min, scenario.distance_max
+    nearest, farthest = (_scaled(scenario, region, 1, end, REGION_DISTANCES) for end in ends)
+    return np.exp(rng.uniform(np.log(nearest), np.log(farthest), customers))
+
+
 def sample_in_region(scenario: Scenario, region: FloatArray, rng: np.random.Generator) -> Population:
-    """Draw the customers of a region (4 or 0,), with task values before the region's `value_factor`."""
+    """Draw the customers of a region (4 or 0,), with task values before the region's `value_factor`.
+
+    Distances to the sites of sellers after the first are drawn last.
+    """
 
     def limits(name: str, number: int) -> tuple[float, float]:
-        low, high = REGION_DISTANCES if name == "distance" else LIMITS[name][1:]
+        low, high = LIMITS[name][1:]
         ends = getattr(scenario, f"{name}_min"), getattr(scenario, f"{name}_max")
         return tuple(_scaled(scenario, region, number, end, (low, high)) for end in ends)  # pyright: ignore
 
     n, slots = scenario.customers, scenario.slots
-    nearest, farthest = limits("distance", 1)
-    distance = np.exp(rng.uniform(np.log(nearest), np.log(farthest), n))
+    distance = draw_distance(scenario, region, rng, n)
     bandwidth = rng.uniform(scenario.bandwidth_min, scenario.bandwidth_max, n)
     capacity = rng.uniform(*limits("capacity", 2), n)
     total_value = scenario.task_value_median * np.exp(scenario.task_value_sigma * rng.standard_normal(n))
@@ -147,7 +201,9 @@ def sample_in_region(scenario: Scenario, region: FloatArray, rng: np.random.Gene
     fade_depth = rng.uniform(scenario.fade_depth_min, scenario.fade_depth_max, n)
     fade_budget = rng.choice(np.array(scenario.fade_budgets, dtype=np.int64), n)
     task_value = -np.sort(-total_value[:, None] * split, axis=1)
-    return Population(distance, bandwidth, capacity, saturation, fade_depth, fade_budget, task_value)
+    found = Population(distance, bandwidth, capacity, saturation, fade_depth, fade_budget, task_value)
+    elsewhere = [draw_distance(scenario, region, rng, n) for _ in range(1, scenario.sellers)]
+    return found._replace(other_distance=np.stack(elsewhere, axis=-1)) if elsewhere else found
 
 
 def _scaled(scenario: Scenario, region: FloatArray, number: int, value: float, limits: tuple[float, float]) -> float:
@@ -171,6 +227,14 @@ def check_population(population: Population, customers: int, slots: int) -> None
         if array.shape != own or array.dtype != wanted:
             raise ValueError(f"population: {name} is {array.shape} {array.dtype}, it must be {own} {wanted}")
         check_range(f"population: {name}", array, low * (1.0 - ROUNDING), high * (1.0 + ROUNDING), unit)
+        if name == "distance":
+            elsewhere = np.asarray(population.other_distance)
+            if elsewhere.shape[:-1] != array.shape or elsewhere.dtype != wanted:
+                own = *array.shape, "S - 1"
+                raise ValueError(
+                    f"population: other_distance is {elsewhere.shape} {elsewhere.dtype}, not {own} {wanted}"
+                )
+            check_range("population: other_distance", elsewhere, low * (1.0 - ROUNDING), high * (1.0 + ROUNDING), unit)
     if (np.diff(population.task_value, axis=-1) > 0.0).any():
         raise ValueError("population: task_value must be sorted descending along the slots")
 

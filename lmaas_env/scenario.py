@@ -43,6 +43,7 @@ class Scenario:
     customers: int = number(24, "customers", 1, 1_000_000, "number of customers N", customers=True)
     slots: int = number(6, "slots", 1, 96, "slots L in one period", customers=True)
     periods: int = number(24, "h", 1, 8760, "periods H of one hour in a selling day")
+    sellers: int = number(1, "sellers", 1, 16, "number of sellers S, each with a site of its own and these models")
     # Prices
     price_floor: float = number(1.0, "$/h", 1e-6, 1e6, "lowest price that may be posted")
     price_cap: float = number(40.0, "$/h", 1e-6, 1e6, "highest price that may be posted")
@@ -275,6 +276,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     "public": {"observation": "public"},
     "city": {"customers": 1000},
     "population": {"resample_population": "episode"},
+    # A second seller with the same models at another site.
+    "rivals": {"sellers": 2},
     # Three days with strangers, in a region that the seller learns about from its own sales only.
     "unknown": _regions(1.0),
     "unknown-easy": _regions(0.5),

@@ -14,9 +14,18 @@ from numpy.typing import ArrayLike
 
 from lmaas_env.checks import array_in
 from lmaas_env.customers_file import LIMITS
-from lmaas_env.engine.observation import CLIP, Float32Array, actions_from_prices, observe, prices_from_actions
+from lmaas_env.engine.observation import (
+    CLIP,
+    Float32Array,
+    actions_from_prices,
+    fill_sale,
+    observe,
+    prices_from_actions,
+)
+from lmaas_env.engine.period import Record
 from lmaas_env.market import Market
 from lmaas_env.population import Population
+from lmaas_env.scenario import Scenario
 from lmaas_env.state import State
 from lmaas_env.types import FloatArray, IntArray
 
@@ -36,7 +45,7 @@ LEAST_TASK_VALUE = 1e-4  # $, shown for less
 
 
 def action_space(market: Market) -> spaces.Box:
-    """Return the space of actions: one number in [-1, 1] per model, from price floor to price cap."""
+    """Return the space of a seller's actions: one number in [-1, 1] per model, from price floor to price cap."""
     return spaces.Box(-1.0, 1.0, (market.catalogue.size,), np.float32)
 
 
@@ -48,23 +57,39 @@ def observation_space(market: Market) -> spaces.Box:
 def observation_size(market: Market) -> int:
     """Return the length D of an observation."""
     if market.scenario.observation == "public":
-        return 3 * market.catalogue.size + 4
-    shown = len(CONSTANTS) + market.scenario.slots if market.scenario.resample_population == "episode" else 0
-    return (3 + shown) * market.population.size + 3
+        return 3 + sale_size(market)
+    shown = _constants_shown(market.scenario) if market.scenario.resample_population == "episode" else 0
+    return (2 + market.scenario.sellers + shown) * market.population.size + 3 + sale_size(market)
 
 
-def shown_constants(market: Market) -> Float32Array:
-    """Return the constants of the market's customers that an observation ends with, (1 or K, S); S = 0 for none.
+def sale_size(market: Market) -> int:
+    """Return the size Q of what a seller remembers of a period (`first_sale`)."""
+    posted = market.offers if market.scenario.sellers > 1 or market.scenario.observation == "public" else 0
+    return posted + (2 * market.catalogue.size + 1 if market.scenario.observation == "public" else 0)
 
-    They are shown where the population is resampled and the state is seen, customer by customer (`CONSTANTS`, then the
-    task values).
+
+def _constants_shown(scenario: Scenario) -> int:
+    """Return how many constants of a customer are shown."""
+    return len(CONSTANTS) + scenario.sellers - 1 + scenario.slots
+
+
+def shown_constants(market: Market, seller: int = 0) -> Float32Array:
+    """Return the customers' constants that a seller's observation ends with, (1 or K, C); C = 0 for none.
+
+    They are shown where the population is resampled and the state is seen, customer by customer: `CONSTANTS`, the
+    distances to the others' sites in cyclic order, then the task values.
     """
     scenario, population = market.scenario, market.population
     if scenario.resample_population == "never" or scenario.observation == "public":
         return np.empty((1, 0), dtype=np.float32)
+    sites = np.concatenate([population.distance[..., None], population.other_distance], axis=-1)
+    own, *others = np.moveaxis(np.roll(sites, -seller, axis=-1), -1, 0)
     columns = [
         np.log(values / scale) if kind == "log" else values / scale
-        for values, (kind, scale) in ((getattr(population, name), how) for name, how in CONSTANTS.items())
+        for values, (kind, scale) in (
+            *((own if name == "distance" else getattr(population, name), how) for name, how in CONSTANTS.items()),
+            *((other, CONSTANTS["distance"]) for other in others),
+        )
     ]
     value = np.log(np.maximum(population.task_value, LEAST_TASK_VALUE) / TASK_VALUE)
     shown = np.concatenate([np.stack(columns, axis=-1), value], axis=-1)
@@ -131,26 +156,44 @@ def _rows(name: str, values: ArrayLike) -> tuple[FloatArray, FloatArray]:
 
 
 def first_sale(market: Market, lanes: int) -> FloatArray:
-    """Return what sellers remember before their first sale: zeros (K, 3 M + 1), or (K, 0) if they see the state."""
-    is_public = market.scenario.observation == "public"
-    return np.zeros((lanes, 3 * market.catalogue.size + 1 if is_public else 0))
+    """Return what sellers remember before their first sale, (K, Q).
+
+    The last posted prices of all sellers as actions, one's own first, where the seller has rivals or sees no more than
+    its own sales; and in that case hours and customers of its models and its profit, over N. All are 0 before the first
+    sale, but the actions of rivals' markets are 1, the cap.
+    """
+    sale = np.zeros((lanes, sale_size(market)))
+    if market.scenario.sellers > 1:
+        sale[:, : market.offers] = 1.0
+    return sale
 
 
-def population_from_constants(shown: ArrayLike, slots: int) -> Population:
+def sale_of(market: Market, prices: FloatArray, record: Record, seller: int = 0) -> FloatArray:
+    """Return what a seller remembers (K, Q) of a period of K lanes at prices (K, S * M), $/h."""
+    sale = first_sale(market, len(prices))
+    if sale.size:
+        fill_sale(market.constants, prices, record, seller, 0, len(prices), sale)
+    return sale
+
+
+def population_from_constants(shown: ArrayLike, slots: int, sellers: int = 1) -> Population:
     """Return the population whose constants an observation shows, up to float32: the inverse of `shown_constants`.
 
-    Constants that no customer may have are moved to the nearest that one may have.
+    Constants that no customer may have are moved to the nearest that one may have. Sites are those of the seller that
+    sees them, then of the others as shown.
     """
-    rows = np.asarray(shown, dtype=np.float64)
-    rows = rows.reshape(*rows.shape[:-1], -1, len(CONSTANTS) + slots)
+    rows, known = np.asarray(shown, dtype=np.float64), len(CONSTANTS) + sellers - 1
+    rows = rows.reshape(*rows.shape[:-1], -1, known + slots)
     values = {
         name: scale * (np.exp(rows[..., i]) if kind == "log" else rows[..., i])
         for i, (name, (kind, scale)) in enumerate(CONSTANTS.items())
     }
     values = {name: np.clip(array, *LIMITS[name][1:]) for name, array in values.items()}
     budget = np.rint(values.pop("fade_budget")).astype(np.int64)
-    task_value = -np.sort(-TASK_VALUE * np.exp(rows[..., len(CONSTANTS) :]), axis=-1)
-    return Population(**values, fade_budget=budget, task_value=task_value)
+    task_value = -np.sort(-TASK_VALUE * np.exp(rows[..., known:]), axis=-1)
+    elsewhere = CONSTANTS["distance"][1] * np.exp(rows[..., len(CONSTANTS) : known])
+    other_distance = np.clip(elsewhere, *LIMITS["distance"][1:])
+    return Population(**values, fade_budget=budget, task_value=task_value, other_distance=other_distance)
 
 
 def observed_market(market: Market, observation: ArrayLike) -> Market:
@@ -168,17 +211,20 @@ def observed(market: Market, observation: ArrayLike) -> tuple[Market, State]:
     """Return the market that an observation shows, as `observed_market`, and the state that it shows of it."""
     if market.scenario.resample_population == "never" or market.scenario.observation == "public":
         return market, state_from_observation(market, observation)
-    seen, shown = clipped_observation(observation), len(CONSTANTS) + market.scenario.slots
-    customers, rest = divmod(seen.shape[-1] - 3, 3 + shown)
+    seen, sellers = clipped_observation(observation), market.scenario.sellers
+    each, common = 2 + sellers + _constants_shown(market.scenario), 3 + sale_size(market)
+    customers, rest = divmod(seen.shape[-1] - common, each)
     if rest or customers < 1:
-        raise ValueError(f"observation has shape {seen.shape}, its length must be 3 + customers * {3 + shown}")
+        raise ValueError(f"observation has shape {seen.shape}, its length must be {common} + customers * {each}")
     scenario = dataclasses.replace(market.scenario, customers=customers)
-    population = population_from_constants(seen[..., 3 * customers + 3 :], scenario.slots)
+    population = population_from_constants(seen[..., (2 + sellers) * customers + common :], scenario.slots, sellers)
     found = Market(scenario, population=population)
     return found, _shown_state(found, seen)
 
 
-def observation_from_state(market: Market, state: State, sale: FloatArray | None = None) -> Float32Array:
+def observation_from_state(
+    market: Market, state: State, sale: FloatArray | None = None, seller: int = 0
+) -> Float32Array:
     """Return what a seller sees: the state in full, or the clock and its own last sale (scenario ``observation``).
 
     Parameters
@@ -186,8 +232,10 @@ def observation_from_state(market: Market, state: State, sale: FloatArray | None
     market : Market
     state : State
         Of one market or of K lanes.
-    sale : (K, 3 M + 1), optional
-        What sellers with public information remember of the last period; by default nothing (`first_sale`).
+    sale : (K, Q), optional
+        What the seller remembers of the last period; by default nothing (`first_sale`).
+    seller : int
+        Who sees it.
 
     Raises
     ------
@@ -197,20 +245,22 @@ def observation_from_state(market: Market, state: State, sale: FloatArray | None
     batch = market.as_batch(state)
     nothing = first_sale(market, len(batch.hour))
     known = nothing if sale is None else array_in("sale", sale, nothing.shape)
-    seen = observation_of_batch(market, shown_constants(market), batch, known)
+    seen = observation_of_batch(market, shown_constants(market, seller), batch, known, seller)
     return seen if np.ndim(state.charge) > 1 else seen[0]
 
 
-def observation_of_batch(market: Market, shown: Float32Array, state: State, sale: FloatArray) -> Float32Array:
+def observation_of_batch(
+    market: Market, shown: Float32Array, state: State, sale: FloatArray, seller: int = 0
+) -> Float32Array:
     """As `observation_from_state` for K lanes of an environment, with the market's `shown_constants`; unchecked."""
     lanes = len(state.hour)
     seen = np.empty((lanes, observation_size(market)), dtype=np.float32)
-    observe(market.constants, shown, state, sale, 0, lanes, seen)
+    observe(market.constants, shown, state, sale, seller, 0, lanes, seen)
     return seen
 
 
-def state_from_observation(market: Market, observation: ArrayLike) -> State:
-    """Return the state that an observation shows, up to float32 and clipping.
+def state_from_observation(market: Market, observation: ArrayLike, seller: int = 0) -> State:
+    """Return the state that a seller's observation shows, up to float32 and clipping.
 
     A public observation shows only the hour; the rest is then assumed (`assumed_state`). What no market can show is
     moved to the nearest that one can: numbers into [-10, 10], the hour into 0..H, charges into [0, capacity].
@@ -220,27 +270,45 @@ def state_from_observation(market: Market, observation: ArrayLike) -> State:
     ValueError
         If the observation has another shape, is not finite or shows other customers than the market's.
     """
-    scenario, n = market.scenario, market.population.size
     seen = clipped_observation(observation, observation_size(market))
-    if observation_size(market) > 3 * n + 3 and scenario.observation == "full":
-        known = shown_constants(market)
-        if not np.allclose(seen[..., 3 * n + 3 :], known, rtol=0.0, atol=1e-4):
-            raise ValueError("observation shows other customers than the market's; see observed_market")
-    return _shown_state(market, seen)
+    known = shown_constants(market, seller)
+    if known.shape[-1] and not np.allclose(seen[..., -known.shape[-1] :], known, rtol=0.0, atol=1e-4):
+        raise ValueError("observation shows other customers than the market's; see observed_market")
+    state = _shown_state(market, seen)
+    return state._replace(shadowing=np.roll(state.shadowing, seller * market.population.size, axis=-1))
+
+
+def posted_from_observation(market: Market, observation: ArrayLike, seller: int = 0) -> FloatArray:
+    """Return the last posted prices of all sellers that a seller's observation shows, (S * M,) or (K, S * M) $/h.
+
+    Raises
+    ------
+    ValueError
+        If the observation has another shape or is not finite, or shows no prices: those of a market of one seller that
+        sees the state.
+    """
+    if not sale_size(market):
+        raise ValueError(f"sellers = {market.scenario.sellers}: the observation shows no posted prices")
+    seen = clipped_observation(observation, observation_size(market))
+    is_public = market.scenario.observation == "public"
+    first = 3 if is_public else (2 + market.scenario.sellers) * market.population.size + 3
+    posted = prices_from_action(market, seen[..., first : first + market.offers])
+    return np.roll(posted, seller * market.catalogue.size, axis=-1)
 
 
 def _shown_state(market: Market, seen: FloatArray) -> State:
-    """Return the state that a clipped observation shows."""
+    """Return the state that a clipped observation shows, with the seller's own site first."""
     scenario, n = market.scenario, market.population.size
-    share_left = seen[..., 3 * n + 2] if scenario.observation == "full" else seen[..., 2]
+    sites = scenario.sellers * n
+    share_left = seen[..., sites + 2 * n + 2] if scenario.observation == "full" else seen[..., 2]
     hour = np.rint(scenario.periods * (1.0 - share_left)).clip(0, scenario.periods).astype(np.int64)[()]
     if scenario.observation == "public":
         return assumed_state(market, hour)
-    charge = 0.5 * (seen[..., n : 2 * n] + 1.0) * market.population.capacity
+    charge = 0.5 * (seen[..., sites : sites + n] + 1.0) * market.population.capacity
     return State(
         hour=hour,
-        shadowing=seen[..., :n] * scenario.shadowing_sigma,
-        demand=seen[..., 2 * n : 3 * n] * scenario.demand_sigma,
+        shadowing=seen[..., :sites] * scenario.shadowing_sigma,
+        demand=seen[..., sites + n : sites + 2 * n] * scenario.demand_sigma,
         charge=np.clip(charge, 0.0, market.population.capacity),
     )
 
@@ -248,7 +316,9 @@ def _shown_state(market: Market, seen: FloatArray) -> State:
 def assumed_state(market: Market, hour: int | IntArray) -> State:
     """Return the state to assume when only the hour is known: mean shadowing and demand, batteries at 40 %."""
     zeros = np.zeros((*np.shape(hour), market.population.size))
-    return State(hour, zeros, zeros, zeros + ASSUMED_CHARGE * market.population.capacity)
+    return State(
+        hour, np.tile(zeros, market.scenario.sellers), zeros, zeros + ASSUMED_CHARGE * market.population.capacity
+    )
 
 
 def clipped_observation(observation: ArrayLike, size: int | None = None) -> FloatArray:

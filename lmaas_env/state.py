@@ -1,6 +1,7 @@
 """What a market remembers, what nature draws and what one period brings: plain arrays.
 
-Shapes are for one market of N customers, M models and L slots. A batch of K markets has a leading axis of K.
+Shapes are for one market of N customers, L slots and S sellers of M models (one seller, unless the scenario says
+otherwise). A batch of K markets has a leading axis of K.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ class State(NamedTuple):
     Attributes
     ----------
     hour : int, periods since the start of the day; an int array (K,) for a batch
-    shadowing : (N,), dB
+    shadowing : (S * N,), dB, of every customer at the site of seller after seller
     demand : (N,), logarithm of the demand factor
     charge : (N,), energy in the battery, Wh
     """
@@ -33,7 +34,7 @@ class Draws(NamedTuple):
     Attributes
     ----------
     faded : (N, L) bool, slots in deep fade
-    shadowing, demand : (N,), standard normal innovations
+    shadowing, demand : (S * N,) and (N,), standard normal innovations
     harvest : (N,), factor on the mean harvest
     choice_uniform : (N,), uniform on [0, 1), used by customers that choose at random
     """
@@ -60,15 +61,15 @@ class Settlement(NamedTuple):
 
     Attributes
     ----------
-    prices : (M,), posted, $/h
-    choice : (N,) int, selected model, -1 for none
+    prices : (S * M,), posted for every offer, $/h; model m of seller s is offer s * M + m
+    choice : (N,) int, selected offer, -1 for none
     hours : (N, L), rented
-    revenue, cost, profit : the seller's
+    revenue, cost, profit : the seller's; (S,) where there are several
     customer_profit : (N,), realised
     worst_case_profit : (N,), what each customer's selection guaranteed
     energy_used, spilled : (N,), Wh drained by the rental, and harvested but not stored
     faded : (N, L) bool
-    customers_per_model, hours_per_model : (M,), the first int
+    customers_per_model, hours_per_model : (S * M,), of every offer, the first int
     """
 
     prices: FloatArray

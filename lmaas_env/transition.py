@@ -25,12 +25,12 @@ class StepResult(NamedTuple):
 
     Attributes
     ----------
-    prices : (K, M), $/h
+    prices : (K, S * M), of every offer, $/h
     faded : (K, N, L) bool
     record : of the period that ended; `settlement` names its parts
     state : the next state of all lanes
-    sale : (K, 3 M + 1), what a seller with public information remembers; (K, 0) where it sees the state
-    observation : (K, D) float32, of the next state
+    sale : (K, Q), what the first seller remembers (`lmaas_env.spaces.first_sale`)
+    observation : (K, D) float32, the first seller's, of the next state
     removed, added : (K,), Wh in the batteries of customers who left and came after the period
     """
 
@@ -50,14 +50,14 @@ class StepResult(NamedTuple):
 
 
 def transition(market: Market, shown: Float32Array, actions: FloatArray, state: State, draws: Draws) -> StepResult:
-    """Post actions (K, M) for one period of K lanes; shapes are not checked.
+    """Post actions (K, S * M) of all sellers for one period of K lanes; other shapes are not checked.
 
     Parameters
     ----------
     market : Market
-    shown : (1 or K, S) float32
+    shown : (1 or K, C) float32
         The customers' constants that are seen (`lmaas_env.spaces.shown_constants`).
-    actions : (K, M)
+    actions : (K, S * M)
     state : State
         Of K lanes, as the draws.
     draws : Draws
@@ -65,8 +65,10 @@ def transition(market: Market, shown: Float32Array, actions: FloatArray, state: 
     Raises
     ------
     ValueError
-        If the state holds an impossible number.
+        If there is not one action per offer, or the state holds an impossible number.
     """
+    if actions.shape[1] != market.offers:
+        raise ValueError(f"actions have shape {actions.shape}, they must be of all {market.offers} offers")
     lanes, constants = len(actions), market.constants
     prices, record, sale = np.empty(actions.shape), market.new_record(lanes), first_sale(market, lanes)
     observation = np.empty((lanes, observation_size(market)), dtype=np.float32)
@@ -77,13 +79,13 @@ def transition(market: Market, shown: Float32Array, actions: FloatArray, state: 
 
     is_done = market.is_compiled and all(in_threads(step_some, lanes, LEAST_LANES))
     rows = record.per_customer
-    after = State(record.hour, rows[period.SHADOWING], rows[period.DEMAND], rows[period.CHARGE])
+    after = State(record.hour, record.shadowing, rows[period.DEMAND], rows[period.CHARGE])
     if not is_done:  # other customers, or a number that breaks a rule
         post_actions(constants, actions, 0, lanes, prices, record)
         market.settle_batch(prices, state, draws, record)
         if sale.size:
-            fill_sale(constants, prices, record, 0, lanes, sale)
-        observe(constants, shown, after, sale, 0, lanes, observation)
+            fill_sale(constants, prices, record, 0, 0, lanes, sale)
+        observe(constants, shown, after, sale, 0, 0, lanes, observation)
     return StepResult(prices, draws.faded, record, after, sale, observation)
 
 
@@ -106,22 +108,32 @@ def with_new_customers(
     return day.market, shown, result._replace(state=day.state, observation=seen, removed=day.removed, added=day.added)
 
 
-def info_of(result: StepResult, lanes: int | slice = slice(None)) -> dict[str, Any]:
-    """Return the info of a step: of all lanes, as arrays with a leading axis of K, or of one as plain numbers."""
-    record, of_lane = result.record, result.record.per_lane[:, lanes]
-    sums = of_lane.tolist() if isinstance(lanes, int) else of_lane
+def info_of(result: StepResult, lanes: int | slice = slice(None), seller: int = 0) -> dict[str, Any]:
+    """Return the info of a step for a seller: of all lanes, with a leading axis of K, or of one as plain numbers.
+
+    Where there are several, it also holds the ``posted`` prices of every offer, (S * M,), and the ``profits`` of all
+    sellers, (S,).
+    """
+    record, sellers = result.record, result.record.per_seller.shape[2]
+    models = result.prices.shape[1] // sellers
+    own = slice(seller * models, (seller + 1) * models)
+    of_lane, of_seller = record.per_lane[:, lanes], record.per_seller[:, lanes, seller]
+    if isinstance(lanes, int):
+        of_lane, of_seller = of_lane.tolist(), of_seller.tolist()
     info = {
-        "profit": sums[period.PROFIT],
-        "revenue": sums[period.REVENUE],
-        "cost": sums[period.COST],
-        "prices": result.prices[lanes],
-        "customers_per_model": record.customers_per_model[lanes],
-        "hours_per_model": record.hours_per_model[lanes],
-        "customer_profit": sums[period.CUSTOMERS_PROFIT],
-        "worst_case_profit": sums[period.CUSTOMERS_WORST_CASE],
-        "faded_share": sums[period.FADED_SHARE],
-        "clipped_share": sums[period.CLIPPED_SHARE],
+        "profit": of_seller[period.PROFIT],
+        "revenue": of_seller[period.REVENUE],
+        "cost": of_seller[period.COST],
+        "prices": result.prices[lanes, own],
+        "customers_per_model": record.customers_per_model[lanes, own],
+        "hours_per_model": record.hours_per_model[lanes, own],
+        "customer_profit": of_lane[period.CUSTOMERS_PROFIT],
+        "worst_case_profit": of_lane[period.CUSTOMERS_WORST_CASE],
+        "faded_share": of_lane[period.FADED_SHARE],
+        "clipped_share": of_seller[period.CLIPPED_SHARE],
     }
+    if sellers > 1:
+        info |= {"posted": result.prices[lanes], "profits": record.per_seller[period.PROFIT, lanes]}
     if result.removed is not None and result.added is not None:
         info |= {"removed": result.removed[lanes], "added": result.added[lanes]}
     return info

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from lmaas_env.env import market_of
 from lmaas_env.episode import Drift, open_episodes
 from lmaas_env.market import Market
+from lmaas_env.rivals import Rival, Rivals
 from lmaas_env.scenario import Scenario
 from lmaas_env.spaces import (
     Float32Array,
@@ -39,7 +40,7 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
     ----------
     num_envs : int
         Number of lanes K.
-    scenario, population_seed, observation, customers
+    scenario, population_seed, observation, customers, rival
         As in `lmaas_env.env.LMaaSEnv`.
     autoreset_mode : AutoresetMode or str
         ``NextStep``: the step after a day's end ignores the action and starts the next day with reward 0.
@@ -73,6 +74,7 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         market: Market | None = None,
         max_episode_steps: int | None = None,
+        rival: Rival | Sequence[Rival] | None = None,
     ) -> None:
         if num_envs < 1:
             raise ValueError(f"num_envs = {num_envs} must be at least 1")
@@ -93,6 +95,7 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.render_mode = None
         self._shown = shown_constants(self.market)
+        self._rivals = Rivals(self.market, rival, num_envs)
         self.state: State | None = None
         self._day: Draws
         self._drift: Drift | None = None
@@ -144,7 +147,9 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
             info = self._start_days(over)
             nothing = np.zeros(self.num_envs, dtype=np.bool_)
             return self._observe(), np.zeros(self.num_envs), nothing, nothing.copy(), info
-        result = transition(self.market, self._shown, checked, self.state, self._draws())
+        joint = self._rivals.joint_actions(self.market, self.state, checked)
+        result = transition(self.market, self._shown, joint, self.state, self._draws())
+        self._rivals.remember(self.market, result)
         self.market, self._shown, result = with_new_customers(self.market, self._shown, result, self._drift)
         self.state, self._sale = result.state, result.sale
         seen, entries = result.observation, info_of(result)
@@ -195,6 +200,7 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
             self.state = State(*(_with_lanes(own, new, lanes) for own, new in zip(self.state, state, strict=True)))
             self._sale = _with_lanes(self._sale, sale, lanes)
         self._shown = shown_constants(self.market)
+        self._rivals.start(self.market, lanes)
         if not region.size:
             return {}
         regions = np.zeros((self.num_envs, *region.shape[1:]))

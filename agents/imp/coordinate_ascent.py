@@ -12,6 +12,7 @@ from lmaas_agents.imp.line_search import (
     Problem,
     demand_for,
     fill_model,
+    least_promise,
     least_unit,
     new_points,
     nothing_known,
@@ -19,8 +20,7 @@ from lmaas_agents.imp.line_search import (
 )
 
 from lmaas_env.engine.jit import kernel
-from lmaas_env.engine.rsr import chosen, select, selection_threshold
-from lmaas_env.engine.terms import Terms
+from lmaas_env.engine.rsr import chosen, select
 from lmaas_env.types import BoolArray, FloatArray, IntArray
 
 
@@ -42,7 +42,7 @@ def ascend(
         fill_model(problem, m, prices[m], worst, sale)
     points, unit = new_points(customers), least_unit(problem.terms)
     history = np.empty(max_sweeps + 1)
-    history[0] = _total(problem.terms, worst, sale, training_cost)
+    history[0] = _total(problem, worst, sale)
     evaluations, settled = 0, 0  # settled: models whose price is known to be best among the others as they are
     known = nothing_known(customers, models)
     kept, kept_profit = prices, -np.inf  # before models were withdrawn
@@ -64,7 +64,7 @@ def ascend(
                 continue
             before = worst[m].copy(), sale[m].copy()
             fill_model(problem, m, price, worst, sale)
-            trial = _total(problem.terms, worst, sale, training_cost)
+            trial = _total(problem, worst, sale)
             if trial > profit + TOLERANCE * max(unit, abs(profit)):
                 prices[m], profit, settled = price, trial, 1
                 withdrawn[:] = False
@@ -91,7 +91,7 @@ def _withdraw(problem: Problem, prices: FloatArray, worst: FloatArray, sale: Flo
     """
     cap = problem.seller.price_cap
     raised = prices < cap
-    for choice in select(worst, selection_threshold(problem.terms)):
+    for choice in select(worst, least_promise(problem)):
         if choice >= 0:
             raised[choice] = False
     for m in range(prices.shape[0]):
@@ -107,10 +107,10 @@ def anticipated_profit(problem: Problem, prices: FloatArray) -> float:
     worst, sale = np.empty(problem.terms.setup_cost.shape), np.empty(problem.terms.setup_cost.shape)
     for m in range(prices.shape[0]):
         fill_model(problem, m, prices[m], worst, sale)
-    return _total(problem.terms, worst, sale, problem.seller.training_cost)
+    return _total(problem, worst, sale)
 
 
 @kernel
-def _total(terms: Terms, worst: FloatArray, sale: FloatArray, training_cost: float) -> float:
+def _total(problem: Problem, worst: FloatArray, sale: FloatArray) -> float:
     """Return the seller's profit when every customer selects by ``worst`` (M, N)."""
-    return chosen(sale, select(worst, selection_threshold(terms))).sum() - training_cost
+    return chosen(sale, select(worst, least_promise(problem))).sum() - problem.seller.training_cost

@@ -22,11 +22,13 @@ improve. So IMP starts again where local searches over a table of sales end high
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import numpy as np
 from lmaas_agents.imp.coordinate_ascent import anticipated_profit, ascend
 from lmaas_agents.imp.line_search import (
     EXACT,
+    NO_OFFERS,
     Anticipation,
     Problem,
     SellerConstants,
@@ -34,11 +36,20 @@ from lmaas_agents.imp.line_search import (
 )
 from lmaas_agents.imp.multistart import starting_prices
 from lmaas_agents.seller import PricingSeller, SearchResult
+from numpy.typing import ArrayLike
 
 from lmaas_env.checks import array_in
 from lmaas_env.engine.recourse import worst_fades
-from lmaas_env.market import Market
-from lmaas_env.spaces import assumed_state
+from lmaas_env.engine.reply import promised_by_others
+from lmaas_env.engine.terms import slice_offers
+from lmaas_env.market import Market, unstack
+from lmaas_env.spaces import (
+    Float32Array,
+    action_from_prices,
+    assumed_state,
+    posted_from_observation,
+    state_from_observation,
+)
 from lmaas_env.state import State
 from lmaas_env.terms import RentalTerms, check_payable
 from lmaas_env.types import FloatArray
@@ -62,6 +73,8 @@ class IMP(PricingSeller):
         Of each slot in the scenarios; default the scenario's.
     restarts : int, optional
         How often IMP starts again, >= 0. Default: 2 up to 64 customers, 0 beyond.
+    seller : int
+        Which of the market's sellers it is; with rivals it replies to their last prices (`reply`).
 
     Attributes
     ----------
@@ -85,8 +98,12 @@ class IMP(PricingSeller):
         anticipate: str | None = None,
         fade_probability: float | None = None,
         restarts: int | None = None,
+        seller: int = 0,
     ) -> None:
         super().__init__(market)
+        if not 0 <= seller < market.scenario.sellers:
+            raise ValueError(f"seller = {seller} must be in [0, {market.scenario.sellers - 1}]")
+        self.seller = seller
         default = "worst_case" if market.scenario.settlement == "plan" else "expected"
         self.anticipate = default if anticipate is None else anticipate
         if self.anticipate not in ("expected", "worst_case"):
@@ -116,8 +133,62 @@ class IMP(PricingSeller):
         )
 
     def prices(self, state: State) -> FloatArray:
-        """Return the prices for one market's state, (M,) $/h."""
-        return self._search(*self._period(state)).prices
+        """Return the prices for one market's state, (M,) $/h; with rivals, if they post the cap."""
+        if self.market.scenario.sellers > 1:
+            return self.reply(state, np.full(self.market.offers, self.market.scenario.price_cap)).prices
+        return self._search(self._problem(*self._period(state))).prices
+
+    def reply(self, state: State, posted: ArrayLike, start: FloatArray | None = None) -> SearchResult:
+        """Search the best prices of one period against those of the other sellers.
+
+        `lmaas_env.reply.best_reply` is as good to 0.5 % in the median, and a thousand times as fast.
+
+        Parameters
+        ----------
+        state : State
+        posted : (S * M,), prices of all sellers, $/h; one's own are not used
+        start : (M,), optional
+            As in `solve`.
+
+        Raises
+        ------
+        ValueError
+            If the state is not one of the market, or prices have another shape or leave the range from floor to cap.
+        """
+        return self._search(self.reply_problem(state, posted), start)
+
+    def reply_problem(self, state: State, posted: ArrayLike) -> Problem:
+        """Return the pricing problem of one period beside the others' prices; refuses what `reply` does."""
+        scenario, models = self.market.scenario, self.market.catalogue.size
+        given = array_in("posted", posted, (self.market.offers,), scenario.price_floor, scenario.price_cap, "$/h")
+        offers, constants = self._period(state)
+        own = self.seller * models
+        terms = RentalTerms.from_arrays(slice_offers(offers.arrays, own, own + models))
+        return self._problem(terms, constants, promised_by_others(offers.arrays, given, own, models))
+
+    def profit_of(self, problem: Problem, prices: ArrayLike) -> float:
+        """Return the anticipated profit of a problem at given prices (M,), $."""
+        posted = array_in("prices", prices, (self.market.catalogue.size,), unit="$/h")
+        check_payable(problem.terms, posted)
+        return float(anticipated_profit(problem, posted))
+
+    def predict(
+        self,
+        observation: ArrayLike,
+        state: Any = None,
+        episode_start: ArrayLike | None = None,
+        deterministic: bool = True,
+    ) -> tuple[Float32Array, Any]:
+        """Return (action, state) for one observation (D,) or a batch (K, D); with rivals, the reply to their prices."""
+        market = self.market
+        if market.scenario.sellers == 1:
+            return super().predict(observation, state, episode_start, deterministic)
+        seen = state_from_observation(market, observation, self.seller)
+        posted = posted_from_observation(market, observation, self.seller)
+        if seen.charge.ndim == 1:
+            return action_from_prices(market, self.reply(seen, posted).prices), state
+        replies = [self.reply(lane, rows).prices for lane, rows in zip(unstack(seen), posted, strict=True)]
+        return action_from_prices(market, np.stack(replies)), state
 
     def solve(self, state: State, start: FloatArray | None = None) -> SearchResult:
         """Search the prices of one period, and bound what any prices could earn.
@@ -130,20 +201,16 @@ class IMP(PricingSeller):
         ValueError
             If the state is not one of the market, or the start is not one price per model between floor and cap.
         """
-        terms, constants = self._period(state)
-        result = self._search(terms, constants, start)
-        return result._replace(bound=float(personalised_bound(self._problem(terms, constants))))
+        problem = self._problem(*self._period(state))
+        return self._search(problem, start)._replace(bound=float(personalised_bound(problem)))
 
     def solve_terms(self, terms: RentalTerms, start: FloatArray | None = None) -> SearchResult:
         """As `solve`, for rental terms of the market's customers, without the bound; other sizes are refused."""
-        return self._search(terms, self.constants, start)
+        return self._search(self.problem(terms), start)
 
     def profit(self, terms: RentalTerms, prices: FloatArray) -> float:
         """Return the anticipated profit of one period at given prices, $: what IMP maximises."""
-        problem = self.problem(terms)
-        posted = array_in("prices", prices, (self.market.catalogue.size,), unit="$/h")
-        check_payable(terms.arrays, posted)
-        return float(anticipated_profit(problem, posted))
+        return self.profit_of(self.problem(terms), prices)
 
     def bound(self, terms: RentalTerms) -> float:
         """Return the personalised-price bound, $: what one price per customer and model would earn, an upper bound."""
@@ -159,21 +226,20 @@ class IMP(PricingSeller):
         """
         return self._problem(terms, self.constants)
 
-    def _problem(self, terms: RentalTerms, constants: SellerConstants) -> Problem:
+    def _problem(self, terms: RentalTerms, constants: SellerConstants, outside: FloatArray = NO_OFFERS) -> Problem:
         """Return the problem with these constants; its kernels take all sizes from the terms."""
         given = (*terms.task_value.shape, terms.setup_cost.shape[1])
         known = (*self.anticipation.patterns.shape[1:], len(self.constants.serving_cost))
         if given != known:
             raise ValueError(f"terms have (customers, slots, models) = {given}, the market of this seller has {known}")
-        return Problem(terms.arrays, self.anticipation, constants)
+        return Problem(terms.arrays, self.anticipation, constants, outside)
 
     def _period(self, state: State) -> tuple[RentalTerms, SellerConstants]:
         """Return the terms of a period and the constants that the seller counts with."""
         return self.market.terms(state), self.constants
 
-    def _search(self, terms: RentalTerms, constants: SellerConstants, start: FloatArray | None = None) -> SearchResult:
-        began = time.perf_counter()
-        problem = self._problem(terms, constants)
+    def _search(self, problem: Problem, start: FloatArray | None = None) -> SearchResult:
+        began, constants = time.perf_counter(), problem.seller
 
         def climb(first: FloatArray) -> tuple[FloatArray, FloatArray, int]:
             return ascend(problem, first, self.order, self.max_sweeps, self._exact)

@@ -64,12 +64,35 @@ class SellerConstants(NamedTuple):
     price_cap: float
 
 
+NO_OFFERS: FloatArray = np.empty(0)
+
+
 class Problem(NamedTuple):
-    """The seller's problem in one period: prices of M models for N customers."""
+    """The seller's problem in one period: prices of M models for N customers.
+
+    ``outside`` (N,) is the worst-case profit that the best offer of other sellers promises each customer, $; (0,) where
+    there are none.
+    """
 
     terms: Terms
     anticipation: Anticipation
     seller: SellerConstants
+    outside: FloatArray = NO_OFFERS
+
+
+@kernel
+def offered_elsewhere(problem: Problem, n: int) -> float:
+    """Return what other sellers promise a customer, 0 if that is nothing, $."""
+    return max(problem.outside[n], 0.0) if problem.outside.shape[0] > 0 else 0.0
+
+
+@kernel
+def least_promise(problem: Problem) -> FloatArray:
+    """Return what each customer (N,) must be promised more than to select a model of the seller, $."""
+    least = selection_threshold(problem.terms)
+    for n in range(problem.outside.shape[0]):
+        least[n] = max(least[n], problem.outside[n])
+    return least
 
 
 class Demand(NamedTuple):
@@ -222,11 +245,11 @@ def demand_for(problem: Problem, m: int, price: float, worst: FloatArray, sale: 
     threshold, elsewhere = np.empty(customers), np.empty(customers)
     others = worst.copy()
     others[m] = -np.inf
-    choice = select(others, selection_threshold(terms))
+    choice = select(others, least_promise(problem))
     for n in range(customers):
         other = choice[n]
         elsewhere[n] = sale[other, n] if other >= 0 else 0.0
-        offer = others[other, n] if other >= 0 else 0.0
+        offer = others[other, n] if other >= 0 else offered_elsewhere(problem, n)
         if offer != known.offer[m, n]:
             before = known.threshold[m, n]
             known.offer[m, n] = offer
@@ -447,7 +470,7 @@ def personalised_bound(problem: Problem) -> float:
             hours = slots * terms.max_hours[0, m, n]
             if (seller.price_cap - cost) * hours - adaptation <= most:
                 continue
-            threshold = _threshold(problem, n, m, 0.0, seller.price_floor, scratch)
+            threshold = _threshold(problem, n, m, offered_elsewhere(problem, n), seller.price_floor, scratch)
             concave, above = _concave(terms, n, m, cost)
             demand = Demand(
                 np.array([n]),

@@ -6,10 +6,11 @@ So many searches from random cells are affordable, and the few that end highest 
 from __future__ import annotations
 
 import numpy as np
-from lmaas_agents.imp.line_search import Problem
-from lmaas_agents.imp.price_table import local_search, price_table
+from lmaas_agents.imp.line_search import Problem, least_promise
+from lmaas_agents.imp.price_table import price_table
 
-from lmaas_env.engine.rsr import select, selection_threshold, worst_case_of_all
+from lmaas_env.engine.price_table import search_cells
+from lmaas_env.engine.rsr import select, worst_case_of_all
 from lmaas_env.types import FloatArray, IntArray
 
 CELLS = 96  # prices per model
@@ -25,7 +26,8 @@ def starting_prices(problem: Problem, prices: FloatArray, order: IntArray, count
     """
     seller, customers = problem.seller, problem.terms.energy.size
     price = np.repeat(prices[:, None], customers, axis=1)
-    choice = select(worst_case_of_all(problem.terms, price), selection_threshold(problem.terms))
+    least = least_promise(problem)
+    choice = select(worst_case_of_all(problem.terms, price), least)
     sold = np.isin(np.arange(len(prices)), choice)
     dearest = prices[sold].max(initial=seller.price_floor)
     low, high = (
@@ -34,7 +36,7 @@ def starting_prices(problem: Problem, prices: FloatArray, order: IntArray, count
     grid = np.geomspace(low, high, CELLS).clip(seller.price_floor, seller.price_cap)  # rounding may leave the range
     cells = np.empty((SEARCHES, len(prices)), dtype=np.int64)
     cells[:, order] = np.random.default_rng(0).integers(CELLS, size=cells.shape)
-    profit = local_search(price_table(problem.terms, seller, grid), order, cells)
+    profit = search_cells(price_table(problem.terms, seller, grid), least, order, cells)
     # Of equal profits, which differ in the price of a model without customers, only the first.
     _, ends = np.unique(np.round(-profit, 9), return_index=True)
     return grid[cells[ends[:count]], np.arange(len(prices))]

@@ -1,39 +1,19 @@
-"""Local search over tables of sales: a good joint choice of all prices from a few thousand problems of one customer.
+"""Tables of sales for local search: a good joint choice of all prices from a few thousand problems of one customer.
 
 The prices of every model are cut into cells, and every customer's worst-case profit and planned hours are tabulated
-there, all models at once. The search moves one price at a time to the best of its cells, as IMP does, but only adds up
-numbers of the table. IMP starts again from the best ends of many such searches (`lmaas_agents.imp.multistart`); a
-residual policy refines its prices by it (`lmaas_agents.learned.residual`).
+there, all models at once (`lmaas_env.engine.price_table` searches them).
 """
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import numpy as np
 from lmaas_agents.imp.line_search import SellerConstants
 
 from lmaas_env.engine.jit import kernel
+from lmaas_env.engine.price_table import PriceTable, search_cells
 from lmaas_env.engine.rsr import worst_case
 from lmaas_env.engine.terms import Terms, slice_terms
 from lmaas_env.types import FloatArray, IntArray
-
-MOST_SWEEPS = 1000  # of one search, which takes a few
-
-
-class PriceTable(NamedTuple):
-    """Every customer and model of one market at J prices.
-
-    Attributes
-    ----------
-    prices : (J, M), $/h
-    worst : (M, N, J), $, the customer's worst-case profit
-    sale : (M, N, J), $, the seller's profit from the hours planned for the worst case
-    """
-
-    prices: FloatArray
-    worst: FloatArray
-    sale: FloatArray
 
 
 @kernel
@@ -61,36 +41,8 @@ def price_table(terms: Terms, seller: SellerConstants, prices: FloatArray) -> Pr
 
 @kernel
 def local_search(table: PriceTable, order: IntArray, cells: IntArray) -> FloatArray:
-    """Move every row of ``cells`` (C, M) to where no price gains alone; return the profit there, (C,) $.
-
-    Models move in ``order`` (M,); training costs are not counted.
-    """
-    worst, sale = table.worst, table.sale
-    models, customers, size = worst.shape
-    reached, profit = np.empty(cells.shape[0]), np.empty(size)
-    for c in range(cells.shape[0]):
-        row = cells[c]
-        best, settled, turn = -np.inf, 0, 0
-        for _ in range(MOST_SWEEPS * models):
-            if settled >= models:
-                break
-            m = int(order[turn])
-            profit[:] = 0.0
-            for n in range(customers):
-                offer, elsewhere = 0.0, 0.0
-                for other in range(models):
-                    if other != m and worst[other, n, row[other]] > offer:
-                        offer, elsewhere = worst[other, n, row[other]], sale[other, n, row[other]]
-                for j in range(size):
-                    profit[j] += sale[m, n, j] if worst[m, n, j] > offer else elsewhere
-            settled += 1
-            for j in range(size):  # the first of equals, up to rounding
-                if profit[j] > best + 1e-9 * max(1.0, abs(best)) or best == -np.inf:
-                    settled = settled if row[m] == j else 1
-                    row[m], best = j, profit[j]
-            turn = (turn + 1) % models
-        reached[c] = best
-    return reached
+    """Move every row of ``cells`` (C, M) to where no price gains alone, as `search_cells`, if nobody else sells."""
+    return search_cells(table, np.zeros(table.worst.shape[1]), order, cells)
 
 
 @kernel

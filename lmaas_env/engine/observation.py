@@ -17,6 +17,7 @@ from lmaas_env.engine.period import (
     Record,
     customers_of,
     numbers_of,
+    sellers_of,
     settle_lanes,
     state_after,
 )
@@ -46,12 +47,14 @@ def prices_from_actions(actions: FloatArray, floor: float, cap: float, menu: flo
 def post_actions(
     constants: Constants, actions: FloatArray, first: int, last: int, prices: FloatArray, record: Record
 ) -> None:
-    """Fill the prices and the clipped shares of the actions of the lanes first, ..., last - 1."""
-    numbers = numbers_of(constants)
+    """Fill the prices and the clipped shares of the actions (K, S * M) of the lanes first, ..., last - 1."""
+    numbers, models = numbers_of(constants), actions.shape[1] // sellers_of(constants)
     floor, cap, menu = numbers.price_floor, numbers.price_cap, numbers.price_menu
     prices_from_actions(actions[first:last], floor, cap, menu, prices[first:last])
     for k in range(first, last):
-        record.per_lane[CLIPPED_SHARE, k] = (np.abs(actions[k]) > 1.0).sum() / actions.shape[1]
+        for s in range(sellers_of(constants)):
+            own = actions[k, s * models : (s + 1) * models]
+            record.per_seller[CLIPPED_SHARE, k, s] = (np.abs(own) > 1.0).sum() / models
 
 
 @kernel
@@ -66,18 +69,25 @@ def actions_from_prices(prices: FloatArray, floor: float, cap: float, actions: F
 
 @kernel
 def fill_sale(
-    constants: Constants, prices: FloatArray, record: Record, first: int, last: int, sale: FloatArray
+    constants: Constants, prices: FloatArray, record: Record, seller: int, first: int, last: int, sale: FloatArray
 ) -> None:
-    """Fill what sellers with public information remember of a period, (K, 3 M + 1), for the lanes first, ..., last - 1.
+    """Fill what a seller remembers of a period, (K, Q), for the lanes first, ..., last - 1.
 
-    The posted prices as an action, then hours and customers per model and the profit, over N.
+    The posted prices of all sellers as actions, its own first and the others' in cyclic order; then, where it sees no
+    more than its own sales (Q = S M + 2 M + 1), hours and customers of its models and its profit, over N.
     """
-    models, customers, numbers = prices.shape[1], record.choice.shape[1], numbers_of(constants)
-    actions_from_prices(prices[first:last], numbers.price_floor, numbers.price_cap, sale[first:last, :models])
+    offers, customers, numbers = prices.shape[1], record.choice.shape[1], numbers_of(constants)
+    models = offers // sellers_of(constants)
+    own, end = seller * models, (seller + 1) * models
+    floor, cap = numbers.price_floor, numbers.price_cap
+    actions_from_prices(prices[first:last, own:], floor, cap, sale[first:last, : offers - own])
+    actions_from_prices(prices[first:last, :own], floor, cap, sale[first:last, offers - own : offers])
+    if sale.shape[1] == offers:
+        return
     for k in range(first, last):
-        sale[k, models : 2 * models] = record.hours_per_model[k] / customers
-        sale[k, 2 * models : 3 * models] = record.customers_per_model[k] / customers
-        sale[k, 3 * models] = record.per_lane[PROFIT, k] / customers
+        sale[k, offers : offers + models] = record.hours_per_model[k, own:end] / customers
+        sale[k, offers + models : offers + 2 * models] = record.customers_per_model[k, own:end] / customers
+        sale[k, offers + 2 * models] = record.per_seller[PROFIT, k, seller] / customers
 
 
 @kernel
@@ -86,36 +96,39 @@ def observe(
     shown: Float32Array,
     state: State,
     sale: FloatArray,
+    seller: int,
     first: int,
     last: int,
     observation: Float32Array,
 ) -> None:
-    """Fill the observations (K, D) of the lanes first, ..., last - 1.
+    """Fill a seller's observations (K, D) of the lanes first, ..., last - 1.
 
-    Where ``sale`` is (K, 3 M + 1), the clock and the last sale are all that is seen. Where it is (K, 0), the state is
-    seen, and the constants ``shown`` (1 or K, S), of which there may be none.
+    Where ``sale`` (K, Q) holds its own sales (`fill_sale`), the clock and the sale are all that is seen. Else the state
+    is seen, the shadowing at its own site first, and the constants ``shown`` (1 or K, C), of which there may be none.
     """
     hour, shadowing, demand, charge = state
-    numbers, capacity = numbers_of(constants), customers_of(constants).capacity
-    customers, is_public = charge.shape[1], sale.shape[1] > 0
-    clock = 0 if is_public else 3 * customers
+    numbers, capacity, sellers = numbers_of(constants), customers_of(constants).capacity, sellers_of(constants)
+    customers, is_public = charge.shape[1], sale.shape[1] > constants.models.shape[1]
+    clock = 0 if is_public else (sellers + 2) * customers
     for k in range(first, last):
         own, seen = k * customers % capacity.shape[0], observation[k]
         if not is_public:
-            state_part = seen[:clock].reshape(3, customers)
-            for n in range(customers):  # a loop per row, as those that fill several do not vectorise
-                state_part[0, n] = _standardised(shadowing[k, n], numbers.shadowing_sigma)
+            state_part = seen[:clock].reshape(sellers + 2, customers)
+            for s in range(sellers):
+                site = (seller + s) % sellers * customers
+                for n in range(customers):  # a loop per row, as those that fill several do not vectorise
+                    state_part[s, n] = _standardised(shadowing[k, site + n], numbers.shadowing_sigma)
             for n in range(customers):
-                state_part[1, n] = _clipped(2.0 * charge[k, n] / capacity[own + n] - 1.0)
+                state_part[sellers, n] = _clipped(2.0 * charge[k, n] / capacity[own + n] - 1.0)
             for n in range(customers):
-                state_part[2, n] = _standardised(demand[k, n], numbers.demand_sigma)
+                state_part[sellers + 1, n] = _standardised(demand[k, n], numbers.demand_sigma)
         angle = 2.0 * math.pi * hour[k] / 24.0
         seen[clock], seen[clock + 1] = math.sin(angle), math.cos(angle)
         seen[clock + 2] = 1.0 - hour[k] / numbers.periods
         for j in range(sale.shape[1]):
             seen[clock + 3 + j] = _clipped(sale[k, j])
         for j in range(shown.shape[1]):
-            seen[clock + 3 + j] = shown[k % shown.shape[0], j]
+            seen[clock + 3 + sale.shape[1] + j] = shown[k % shown.shape[0], j]
 
 
 @kernel
@@ -131,6 +144,8 @@ def step_lanes(
 ) -> bool:
     """Take the lanes first, ..., last - 1 one step on; fills ``result``: prices, record, sale, observation.
 
+    Sale and observation are the first seller's.
+
     For customers that follow RSR and rent with recourse; one call, as every call unboxes its arrays anew. It takes
     plain tuples instead of `Constants`, `State`, `Draws` and `Record`, as numba needs 0.5 us to tell which NamedTuple
     it is given. Returns False if terms or prices break a rule.
@@ -142,8 +157,8 @@ def step_lanes(
     if not settle_lanes(market, prices, State(*state), drawn, first, last, record):
         return False
     if sale.shape[1] > 0:
-        fill_sale(market, prices, record, first, last, sale)
-    observe(market, shown, state_after(record), sale, first, last, observation)
+        fill_sale(market, prices, record, 0, first, last, sale)
+    observe(market, shown, state_after(record), sale, 0, first, last, observation)
     return True
 
 

@@ -24,15 +24,16 @@ BLOCK = 384  # customers whose terms are alive at once: 0.15 MB with the default
 class CustomerConstants(NamedTuple):
     """The customers' constants, (C,): C = N, or K * N lane after lane where each lane has customers of its own."""
 
-    mean_snr: FloatArray
+    mean_snr: FloatArray  # at the site of the first seller
     bandwidth: FloatArray
     fade_depth: FloatArray
     capacity: FloatArray
     saturation: FloatArray
+    other_snr: FloatArray  # (S - 1, C), at the sites of the others
 
 
 class ModelConstants(NamedTuple):
-    """The models' constants, (M,), as in `lmaas_env.Catalogue`."""
+    """The constants of every offer, (S * M,): the models of `lmaas_env.Catalogue`, seller after seller."""
 
     quality_low: FloatArray
     quality_high: FloatArray
@@ -73,10 +74,10 @@ class Constants(NamedTuple):
     their rows.
     """
 
-    customers: FloatArray  # (5, C), rows as in `CustomerConstants`
+    customers: FloatArray  # (5 + S - 1, C), rows as in `CustomerConstants`
     fade_budget: IntArray  # (C,)
     task_value: FloatArray  # (L, C)
-    models: FloatArray  # (10, M), rows as in `ModelConstants`
+    models: FloatArray  # (10, S * M), rows as in `ModelConstants`
     demand_factor: FloatArray  # (24,), by hour of day
     numbers: FloatArray  # (15,), as in `Numbers`
 
@@ -85,7 +86,13 @@ class Constants(NamedTuple):
 def customers_of(constants: Constants) -> CustomerConstants:
     """Return the customers' constants by name."""
     rows = constants.customers
-    return CustomerConstants(rows[0], rows[1], rows[2], rows[3], rows[4])
+    return CustomerConstants(rows[0], rows[1], rows[2], rows[3], rows[4], rows[5:])
+
+
+@kernel
+def sellers_of(constants: Constants) -> int:
+    """Return the number of sellers S."""
+    return constants.customers.shape[0] - 4
 
 
 @kernel
@@ -108,8 +115,9 @@ def draw_days(
 ) -> None:
     """Draw a day of each of the lanes from ``first`` on, a generator a lane.
 
-    ``start`` (3, K, N) is filled with standard normal shadowing and demand and the share of charge of the first state;
-    with (3, K, 0) none is drawn. ``draws`` (H, K, ...) is filled next, period by period.
+    ``start`` (3 + S - 1, K, N) is filled with standard normal shadowing and demand and the share of charge of the first
+    state; with (..., K, 0) none is drawn. ``draws`` (H, K, ...) is filled next, period by period. The shadowing of the
+    sites of sellers after the first comes last, so that the first seller's day does not depend on how many there are.
     """
     numbers = numbers_of(constants)
     low, high, spread = numbers.charge_start_min, numbers.charge_start_max, numbers.harvest_spread
@@ -134,15 +142,21 @@ def draw_days(
                 draws.harvest[hour, lane, n] = rng.uniform(1.0 - spread, 1.0 + spread)
             for n in range(customers):
                 draws.choice_uniform[hour, lane, n] = rng.random()
+        for row in range(3, start.shape[0]):
+            for n in range(start.shape[2]):
+                start[row, lane, n] = rng.standard_normal()
+        for hour in range(periods):
+            for n in range(customers, draws.shadowing.shape[2]):
+                draws.shadowing[hour, lane, n] = rng.standard_normal()
 
 
 @kernel
 def terms_of_lanes(constants: Constants, state: State, first: int, last: int) -> Terms:
     """Return the rental terms of the customers of the lanes first, ..., last - 1, lane after lane."""
-    known, models = customers_of(constants), models_of(constants)
-    customers, slots, count = state.charge.shape[1], constants.task_value.shape[0], models.bit_rate.shape[0]
+    known, models, sellers = customers_of(constants), models_of(constants), sellers_of(constants)
+    customers, slots, offers = state.charge.shape[1], constants.task_value.shape[0], models.bit_rate.shape[0]
     rows = (last - first) * customers
-    task_value, energy, snr = np.empty((slots, rows)), np.empty(rows), np.empty(rows)
+    task_value, energy, snr = np.empty((slots, rows)), np.empty(rows), np.empty((sellers, rows))
     bandwidth, fade_depth, factor = np.empty(rows), np.empty(rows), np.empty(customers)
     saturation, fade_budget = np.empty(rows), np.empty(rows, dtype=np.int64)
     for lane in range(first, last):
@@ -155,14 +169,17 @@ def terms_of_lanes(constants: Constants, state: State, first: int, last: int) ->
         energy[start:end] = state.charge[lane]
         by_hour = constants.demand_factor[state.hour[lane] % 24]
         for n in range(customers):
-            snr[start + n] = known.mean_snr[own + n] + state.shadowing[lane, n]
+            snr[0, start + n] = known.mean_snr[own + n] + state.shadowing[lane, n]
+        for s in range(1, sellers):
+            for n in range(customers):
+                snr[s, start + n] = known.other_snr[s - 1, own + n] + state.shadowing[lane, s * customers + n]
         for n in range(customers):
             factor[n] = by_hour * exponential(state.demand[lane, n])
         for slot in range(slots):
             for n in range(customers):
                 task_value[slot, start + n] = constants.task_value[slot, own + n] * factor[n]
-    setup_cost = np.empty((count, rows))
-    for m in range(count):
+    setup_cost = np.empty((offers, rows))
+    for m in range(offers):
         setup_cost[m] = models.setup_cost[m]
     quality, airtime_cost, power, max_hours = _links(constants, snr, bandwidth, fade_depth, slots)
     return Terms(task_value, fade_budget, saturation, energy, setup_cost, quality, airtime_cost, power, max_hours)
@@ -172,32 +189,34 @@ def terms_of_lanes(constants: Constants, state: State, first: int, last: int) ->
 def _links(
     constants: Constants, snr: FloatArray, bandwidth: FloatArray, fade_depth: FloatArray, slots: int
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Return q, c ($/h), g (W) and cap (h), each (2, M, R), from each customer's nominal SNR (R,) in dB."""
+    """Return q, c ($/h), g (W) and cap (h), each (2, S * M, R), from each customer's nominal SNR (S, R) in dB."""
     models, numbers = models_of(constants), numbers_of(constants)
-    count, customers = models.bit_rate.shape[0], snr.shape[0]
-    shape = (2, count, customers)
+    offers, (sellers, customers) = models.bit_rate.shape[0], snr.shape
+    shape = (2, offers, customers)
     quality, airtime_cost, power, max_hours = np.empty(shape), np.empty(shape), np.empty(shape), np.empty(shape)
     gamma, rate, airtime = np.empty(customers), np.empty(customers), np.empty(customers)
-    for s in range(2):  # one loop per array: loops that write several do not vectorise
-        for n in range(customers):
-            gamma[n] = snr[n] - s * fade_depth[n]
-        for n in range(customers):
-            rate[n] = data_rate(gamma[n], bandwidth[n])
-        for m in range(count):
-            low, high = models.quality_low[m], models.quality_high[m]
-            slope, offset = models.quality_slope[m], models.quality_offset[m]
-            q, c, g, cap = quality[s, m], airtime_cost[s, m], power[s, m], max_hours[s, m]
+    per_seller = offers // sellers
+    for fade in range(2):  # one loop per array: loops that write several do not vectorise
+        for s in range(sellers):
             for n in range(customers):
-                q[n] = similarity(gamma[n], low, high, slope, offset)
+                gamma[n] = snr[s, n] - fade * fade_depth[n]
             for n in range(customers):
-                airtime[n] = models.bit_rate[m] / rate[n]  # a, hours per rented hour
-            for n in range(customers):
-                c[n] = numbers.airtime_price * airtime[n]
-            for n in range(customers):
-                g[n] = numbers.transmit_power * airtime[n] + models.compute_power[m]
-            for n in range(customers):
-                longest = 1.0 / airtime[n]
-                cap[n] = where(longest < 1.0, longest, 1.0) / slots
+                rate[n] = data_rate(gamma[n], bandwidth[n])
+            for m in range(s * per_seller, (s + 1) * per_seller):
+                low, high = models.quality_low[m], models.quality_high[m]
+                slope, offset = models.quality_slope[m], models.quality_offset[m]
+                q, c, g, cap = quality[fade, m], airtime_cost[fade, m], power[fade, m], max_hours[fade, m]
+                for n in range(customers):
+                    q[n] = similarity(gamma[n], low, high, slope, offset)
+                for n in range(customers):
+                    airtime[n] = models.bit_rate[m] / rate[n]  # a, hours per rented hour
+                for n in range(customers):
+                    c[n] = numbers.airtime_price * airtime[n]
+                for n in range(customers):
+                    g[n] = numbers.transmit_power * airtime[n] + models.compute_power[m]
+                for n in range(customers):
+                    longest = 1.0 / airtime[n]
+                    cap[n] = where(longest < 1.0, longest, 1.0) / slots
     return quality, airtime_cost, power, max_hours
 
 
@@ -217,21 +236,24 @@ class Record(NamedTuple):
     hour: IntArray  # (K,), after the period
     choice: IntArray  # (K, N)
     hours: FloatArray  # (K, N, L)
-    per_customer: FloatArray  # (7, K, N), rows as numbered below
-    per_lane: FloatArray  # (7, K), rows as numbered below; the last is filled by `lmaas_env.engine.observation`
-    customers_per_model: IntArray  # (K, M)
-    hours_per_model: FloatArray  # (K, M)
+    per_customer: FloatArray  # (6, K, N), rows as numbered below
+    shadowing: FloatArray  # (K, S * N), after the period
+    per_lane: FloatArray  # (3, K), rows as numbered below
+    per_seller: FloatArray  # (4, K, S), rows as numbered below; the last is filled by `lmaas_env.engine.observation`
+    customers_per_model: IntArray  # (K, S * M)
+    hours_per_model: FloatArray  # (K, S * M)
 
 
-CUSTOMER_PROFIT, WORST_CASE_PROFIT, ENERGY_USED, SPILLED, SHADOWING, DEMAND, CHARGE = range(7)  # of per_customer
-PROFIT, REVENUE, COST, CUSTOMERS_PROFIT, CUSTOMERS_WORST_CASE, FADED_SHARE, CLIPPED_SHARE = range(7)  # of per_lane
+CUSTOMER_PROFIT, WORST_CASE_PROFIT, ENERGY_USED, SPILLED, DEMAND, CHARGE = range(6)  # of per_customer
+CUSTOMERS_PROFIT, CUSTOMERS_WORST_CASE, FADED_SHARE = range(3)  # of per_lane
+PROFIT, REVENUE, COST, CLIPPED_SHARE = range(4)  # of per_seller
 
 
 @kernel
 def state_after(record: Record) -> State:
     """Return the state of K lanes that a record holds."""
     rows = record.per_customer
-    return State(record.hour, rows[SHADOWING], rows[DEMAND], rows[CHARGE])
+    return State(record.hour, record.shadowing, rows[DEMAND], rows[CHARGE])
 
 
 @kernel
@@ -240,8 +262,8 @@ def settle_lanes(
 ) -> bool:
     """Settle a period of the lanes first, ..., last - 1 for customers that follow RSR and rent with recourse.
 
-    Prices (K, M), state, draws and the record that is filled are those of all lanes. Returns False if terms or prices
-    break a rule (`first_violation`, `first_unpayable`).
+    Prices (K, S * M), state, draws and the record that is filled are those of all lanes. Returns False if terms or
+    prices break a rule (`first_violation`, `first_unpayable`).
     """
     customers, slots = state.charge.shape[1], draws.faded.shape[2]
     at_once = max(1, BLOCK // customers)
@@ -272,10 +294,13 @@ def record_lanes(
 ) -> None:
     """Record what the customers of the lanes from ``first`` on rented, who pays what, and the state after it."""
     known, models, numbers = customers_of(constants), models_of(constants), numbers_of(constants)
-    customers, slots = state.charge.shape[1], rentals.hours.shape[0]
-    training, mine, of_lane = models.training_cost.sum(), record.per_customer, record.per_lane
+    customers, slots, sellers = state.charge.shape[1], rentals.hours.shape[0], sellers_of(constants)
+    mine, of_lane, per_seller = record.per_customer, record.per_lane, prices.shape[1] // sellers
+    training = models.training_cost[:per_seller].sum()  # the same for each seller
     for lane in range(first, first + rentals.choice.shape[0] // customers):
-        revenue, cost, profits, worst, fades = 0.0, training, 0.0, 0.0, 0
+        revenue, cost = record.per_seller[REVENUE, lane], record.per_seller[COST, lane]
+        revenue[:], cost[:] = 0.0, training
+        profits, worst, fades = 0.0, 0.0, 0
         record.hour[lane] = state.hour[lane] + 1
         record.customers_per_model[lane] = 0
         record.hours_per_model[lane] = 0.0
@@ -290,8 +315,8 @@ def record_lanes(
             if m >= 0:
                 record.customers_per_model[lane, m] += 1
                 record.hours_per_model[lane, m] += rented
-                revenue += prices[lane, m] * rented
-                cost += models.serving_cost[m] * rented + models.adaptation_cost[m]
+                revenue[m // per_seller] += prices[lane, m] * rented
+                cost[m // per_seller] += models.serving_cost[m] * rented + models.adaptation_cost[m]
             record.choice[lane, n] = m
             profits += rentals.profit[row]
             worst += rentals.worst_case_profit[row]
@@ -302,13 +327,15 @@ def record_lanes(
             charge = state.charge[lane, n] - rentals.energy[row] + numbers.harvest * capacity * draws.harvest[lane, n]
             stored = min(max(charge, 0.0), capacity)
             mine[SPILLED, lane, n], mine[CHARGE, lane, n] = max(charge - stored, 0.0), stored
-            mine[SHADOWING, lane, n] = _autoregressive(
-                state.shadowing[lane, n], numbers.shadowing_memory, numbers.shadowing_sigma, draws.shadowing[lane, n]
-            )
             mine[DEMAND, lane, n] = _autoregressive(
                 state.demand[lane, n], numbers.demand_memory, numbers.demand_sigma, draws.demand[lane, n]
             )
-        of_lane[PROFIT, lane], of_lane[REVENUE, lane], of_lane[COST, lane] = revenue - cost, revenue, cost
+        for n in range(state.shadowing.shape[1]):
+            record.shadowing[lane, n] = _autoregressive(
+                state.shadowing[lane, n], numbers.shadowing_memory, numbers.shadowing_sigma, draws.shadowing[lane, n]
+            )
+        for s in range(sellers):
+            record.per_seller[PROFIT, lane, s] = revenue[s] - cost[s]
         of_lane[CUSTOMERS_PROFIT, lane], of_lane[CUSTOMERS_WORST_CASE, lane] = profits, worst
         of_lane[FADED_SHARE, lane] = fades / (customers * slots)
 

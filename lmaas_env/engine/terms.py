@@ -49,6 +49,22 @@ def slice_terms(terms: Terms, first: int, end: int) -> Terms:
 
 
 @kernel
+def slice_offers(terms: Terms, first: int, end: int) -> Terms:
+    """Return the terms of the offers first, ..., end - 1, with a copy of what is their own."""
+    return Terms(
+        terms.task_value,
+        terms.fade_budget,
+        terms.saturation,
+        terms.energy,
+        terms.setup_cost[first:end].copy(),
+        terms.quality[:, first:end].copy(),
+        terms.airtime_cost[:, first:end].copy(),
+        terms.power[:, first:end].copy(),
+        terms.max_hours[:, first:end].copy(),
+    )
+
+
+@kernel
 def price_per_customer(prices: FloatArray, customers: int) -> FloatArray:
     """Return the prices (M, K * N) that each customer sees, from those of K markets (K, M) of N customers each."""
     markets, models = prices.shape

@@ -72,7 +72,7 @@ def table(market: Market, state: State, settlement: Settlement | None) -> str:
         Of the period; None before the first one, its entries are then ``-``.
     """
     row = "{:<18}{:>12}{:>12}{:>14}{:>20}".format
-    names = [short(name, 18) for name in market.catalogue.names]
+    names = _offer_names(market, 18)
     if settlement is None:
         rows = [row(name, "-", "-", "-", "-") for name in names]
         seller = customers = faded = "-"
@@ -84,12 +84,13 @@ def table(market: Market, state: State, settlement: Settlement | None) -> str:
         ]
         seller, customers, faded = *_profits(settlement), f"{settlement.faded.mean():.1%}"
     totals = "{:<18}{:<20}{:<20}{}".format
+    who = "seller's profit" if market.scenario.sellers == 1 else "sellers' profits"
     return "\n".join(
         [
             _clock(market, state, settlement),
             row("model", "price $/h", "customers", "hours", "revenue $"),
             *rows,
-            totals("seller's profit", seller, "customers' profit", customers),
+            totals(who, seller, "customers' profit", customers),
             totals("mean battery", f"{_battery(market, state).mean():.1%}", "faded slots", faded),
         ]
     )
@@ -106,7 +107,7 @@ def frame(market: Market, state: State, settlement: Settlement | None) -> NDArra
         If matplotlib is missing.
     """
     figure = new_figure(9.6, 5.4, dpi=100)
-    names, size, colours = _model_names(market), market.population.size, _model_colours(market)
+    names, size, colours = _offer_names(market, 14), market.population.size, _model_colours(market)
     if settlement is None:
         prices, counts = np.zeros(len(names)), np.zeros(len(names) + 1)
         price_labels, count_labels = ["–"] * len(prices), ["–"] * len(counts)
@@ -116,7 +117,10 @@ def frame(market: Market, state: State, settlement: Settlement | None) -> NDArra
         price_labels, count_labels = [f"{price:,.2f}" for price in prices], [f"{count:,.0f}" for count in counts]
         for m in np.flatnonzero(settlement.hours_per_model):
             count_labels[m] += f" · {settlement.hours_per_model[m]:,.1f} h"
-        headline = "The seller earns {}, its customers earn {}".format(*_profits(settlement))
+        who = "The seller earns {}, its customers earn {}"
+        if market.scenario.sellers > 1:
+            who = "The sellers earn {}, their customers earn {}"
+        headline = who.format(*_profits(settlement))
     figure.text(0.02, 0.93, _clock(market, state, settlement), size=LARGE, weight="bold", parse_math=False)
     figure.text(0.02, 0.87, headline, size=NORMAL, parse_math=False)
 
@@ -210,13 +214,17 @@ def _picture(figure: Figure) -> NDArray[np.uint8]:
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
-def _model_names(market: Market) -> list[str]:
-    return [short(name, 14) for name in market.catalogue.names]
+def _offer_names(market: Market, width: int) -> list[str]:
+    """Return the names of the models of every seller, numbered where there are several."""
+    names = market.catalogue.names
+    if market.scenario.sellers == 1:
+        return [short(name, width) for name in names]
+    return [f"{s} {short(name, width - 3)}" for s in range(market.scenario.sellers) for name in names]
 
 
 def _model_colours(market: Market) -> list[str]:
-    """Return the colour of each model, and last that of no model."""
-    return [*model_colours(market.catalogue.size), GREY]
+    """Return the colour of each offer, and last that of no offer; a model has one colour, whoever offers it."""
+    return [*(market.scenario.sellers * model_colours(market.catalogue.size)), GREY]
 
 
 def _customers(settlement: Settlement) -> FloatArray:
@@ -226,7 +234,7 @@ def _customers(settlement: Settlement) -> FloatArray:
 
 def _sales(figure: Figure, market: Market, settlement: Settlement | None, span: tuple[float, float]) -> None:
     """Draw prices and customers per model beside each other, within a span (left, width) of the figure."""
-    names, (left, width) = [*_model_names(market), "no model"], span
+    names, (left, width) = [*_offer_names(market, 14), "no model"], span
     prices, customers = np.zeros((2, len(names)))
     price_labels, labels = ["–"] * len(names), ["–"] * len(names)
     if settlement is not None:
@@ -271,8 +279,9 @@ def _clock(market: Market, state: State, settlement: Settlement | None) -> str:
 
 
 def _profits(settlement: Settlement) -> tuple[str, str]:
-    """Return the seller's and the customers' profit as text."""
-    return dollars(float(settlement.profit), 2), dollars(float(settlement.customer_profit.sum()), 2)
+    """Return the profit of the seller, or of each, and that of the customers as text."""
+    sellers = " and ".join(dollars(float(profit), 2) for profit in np.atleast_1d(settlement.profit))
+    return sellers, dollars(float(settlement.customer_profit.sum()), 2)
 
 
 def _battery(market: Market, state: State) -> FloatArray:

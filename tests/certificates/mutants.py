@@ -28,7 +28,7 @@ ASCENT = "lmaas_agents.imp.coordinate_ascent"
 IMP = "lmaas_agents.imp.imp"
 LINE = "lmaas_agents.imp.line_search"
 STARTS = "lmaas_agents.imp.multistart"
-TABLE = "lmaas_agents.imp.price_table"
+TABLE = "lmaas_env.engine.price_table"
 SNAP = "lmaas_agents.learned.snap"
 ENERGY = "lmaas_agents.energy"
 BRACKETS = "lmaas_agents.bounds.brackets"
@@ -167,15 +167,15 @@ GROUPS: dict[str, list[Mutant]] = {
                 "models.serving_cost[m] * rented + models.adaptation_cost[m]",
                 "models.serving_cost[m] * rented + models.adaptation_cost[m] / customers",
             ),
-            ("training is free", "= 0.0, training, 0.0, 0.0, 0", "= 0.0, 0.0, 0.0, 0.0, 0"),
+            ("training is free", "revenue[:], cost[:] = 0.0, training", "revenue[:], cost[:] = 0.0, 0.0"),
             (
                 "revenue is that of the first lane's prices",
-                "revenue += prices[lane, m] * rented",
-                "revenue += prices[0, m] * rented",
+                "+= prices[lane, m] * rented",
+                "+= prices[0, m] * rented",
             ),
             ("the state's innovations have the wrong variance", "math.sqrt(1.0 - memory**2)", "(1.0 - memory)"),
             ("time stands still", "record.hour[lane] = state.hour[lane] + 1", "record.hour[lane] = state.hour[lane]"),
-            ("shadowing and demand are swapped", "rows[SHADOWING], rows[DEMAND]", "rows[DEMAND], rows[SHADOWING]"),
+            ("shadowing and demand are swapped", "record.shadowing, rows[DEMAND]", "rows[DEMAND], record.shadowing"),
         ),
         *_of(
             PERIOD,
@@ -218,7 +218,9 @@ GROUPS: dict[str, list[Mutant]] = {
         ),
     ],
     "spaces": [
-        *_of(TRANSITION, LAYOUT, ("revenue is reported as cost", "sums[period.COST]", "sums[period.REVENUE]")),
+        *_of(
+            TRANSITION, LAYOUT, ("revenue is reported as cost", "of_seller[period.COST]", "of_seller[period.REVENUE]")
+        ),
         *_of(
             OBSERVATION,
             PRICES,
@@ -251,8 +253,8 @@ GROUPS: dict[str, list[Mutant]] = {
             ),
             (
                 "customers are shown as hours",
-                "= record.hours_per_model[k] / customers",
-                "= record.customers_per_model[k] / customers",
+                "= record.hours_per_model[k, own:end] / customers",
+                "= record.customers_per_model[k, own:end] / customers",
             ),
             ("every lane shows the first lane's customers", "shown[k % shown.shape[0], j]", "shown[0, j]"),
             (
@@ -367,7 +369,7 @@ GROUPS: dict[str, list[Mutant]] = {
             ),
             (
                 "customers leave without a better offer",
-                "offer = others[other, n] if other >= 0 else 0.0",
+                "offer = others[other, n] if other >= 0 else offered_elsewhere(problem, n)",
                 "offer = 0.0",
             ),
         ),
@@ -434,8 +436,8 @@ GROUPS: dict[str, list[Mutant]] = {
             LOCAL,
             (
                 "local search forgets what customers choose instead",
-                "if worst[m, n, j] > offer else elsewhere",
-                "if worst[m, n, j] > offer else 0.0",
+                "where(worst[m, n, j] > offer, sale[m, n, j], elsewhere)",
+                "where(worst[m, n, j] > offer, sale[m, n, j], 0.0)",
             ),
             ("local search moves every price once", "settled = settled if row[m] == j else 1", "settled = settled"),
         ),

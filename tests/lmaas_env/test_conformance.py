@@ -122,6 +122,7 @@ def test_spaces_are_those_of_the_architecture(env_id: str) -> None:
     customers = {"LMaaS-City-v0": 1000, "LMaaS-Mini-v0": 2}.get(env_id, 24)
     per_customer = 3 + 12 if env_id == "LMaaS-Population-v0" else 3
     size = 3 * 4 + 4 if env_id in ("LMaaS-Public-v0", *HIDDEN) else per_customer * customers + 3
+    size += 24 + 2 * 4 if env_id == "LMaaS-Rival-v0" else 0  # the shadowing at the rival's site, all prices
     assert env.observation_space == gym.spaces.Box(-10.0, 10.0, (size,), np.float32)
     assert env.action_space == gym.spaces.Box(-1.0, 1.0, (2 if env_id == "LMaaS-Mini-v0" else 4,), np.float32)
 

@@ -66,6 +66,7 @@ COMMANDS = {
     "bench speed": ("lmaas_train.bench.speed", "BenchSpeed", "measure environment steps per second"),
     "bench kernel": ("lmaas_train.bench.kernel", "BenchKernel", "time RSR's kernel, bisection and the processor limit"),
     "bench imp": ("lmaas_train.bench.imp", "BenchIMP", "time IMP as markets grow"),
+    "bench reply": ("lmaas_train.bench.reply", "BenchReply", "compare rivals' fast replies with IMP's full search"),
 }
 """Module, options class and meaning of each sub-command; the module is imported only when the command runs."""
 

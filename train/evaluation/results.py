@@ -120,7 +120,9 @@ def read_results(folder: Path) -> tuple[Market, dict[str, Days]]:
     scenario = Scenario.load(folder / "scenario.yaml")
     try:
         with np.load(folder / RECORDS, allow_pickle=False) as stored:
-            population = Population(*(stored[f"population/{name}"] for name in Population._fields))
+            one_site = "population/other_distance" not in stored
+            columns = Population._fields[:-1] if one_site else Population._fields
+            population = Population(*(stored[f"population/{name}"] for name in columns))
             days = {
                 str(name): Days(*(stored[f"days/{i}/{field}"] for field in Days._fields))
                 for i, name in enumerate(stored["sellers"])

@@ -85,7 +85,7 @@ def create_app(base: str = "day", seed: int = 0) -> Dash:
     ValueError
         If the scenario or the seed is invalid.
     """
-    bases = {name: Scenario.preset(name) for name in PRESETS}
+    bases = {name: Scenario.preset(name) for name in PRESETS if PRESETS[name].get("sellers", 1) == 1}
     if base not in bases:
         bases[base] = Scenario.load(base)
     start = bases[base]

@@ -1,0 +1,117 @@
+"""What sellers anticipate of a market with rivals: their profits at given prices, and the best reply of one of them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from lmaas_env.checks import array_in
+from lmaas_env.engine.parallel import in_threads
+from lmaas_env.engine.recourse import worst_fades
+from lmaas_env.engine.reply import profits_of_lanes, reply_lanes
+from lmaas_env.market import Market
+from lmaas_env.state import State
+from lmaas_env.types import BoolArray, FloatArray
+
+SCENARIOS = 16  # fade patterns over which profits are expected, as IMP's
+REPLY_SCENARIOS = 1  # over which the hours of a reply are expected
+LEAST_LANES = 4  # per thread
+
+
+def fade_scenarios(market: Market, count: int) -> BoolArray:
+    """Return the fade patterns over which hours are expected, (P, L, N): the same for every price, state and lane.
+
+    Where customers rent the hours of their plan, it is the one pattern that they plan for, (1, L, N or K * N).
+    """
+    scenario, budgets = market.scenario, market.population.fade_budget
+    if scenario.settlement == "plan":
+        return (
+            np.array([[worst_fades(int(budget), scenario.slots) for budget in budgets.ravel()]]).swapaxes(1, 2).copy()
+        )
+    drawn = np.random.default_rng(0).random((count, scenario.customers, scenario.slots)) < scenario.fade_probability
+    return np.ascontiguousarray(drawn.swapaxes(1, 2))
+
+
+def best_reply(
+    market: Market, state: State, seller: int, prices: ArrayLike, faded: BoolArray | None = None
+) -> FloatArray:
+    """Return a seller's best prices of one period against those of the others, (M,) or (K, M) $/h.
+
+    Fast rather than exact: within 0.5 % of the profit of IMP's search in the median (docs/rivals.md). Customers are
+    taken to follow RSR.
+
+    Parameters
+    ----------
+    market : Market
+    state : State
+        Of one market or of K lanes.
+    seller : int
+    prices : (S * M,) or (K, S * M)
+        Last posted by all sellers, $/h; where one of the searches starts are its own.
+    faded : (P, L, N) bool, optional
+        The fade patterns over which it expects hours; by default `fade_scenarios` of few.
+
+    Raises
+    ------
+    ValueError
+        If the seller does not exist, the state is not one of the market, or prices have another shape or leave the
+        range from floor to cap.
+    """
+    if not 0 <= seller < market.scenario.sellers:
+        raise ValueError(f"seller = {seller} must be in [0, {market.scenario.sellers - 1}]")
+    batch, rows = _checked(market, state, prices)
+    found = replies(market, batch, seller, rows, fade_scenarios(market, REPLY_SCENARIOS) if faded is None else faded)
+    return found if np.ndim(state.charge) > 1 else found[0]
+
+
+def replies(market: Market, state: State, seller: int, prices: FloatArray, faded: BoolArray) -> FloatArray:
+    """As `best_reply` for K lanes of an environment, (K, M); unchecked."""
+    found = np.empty((len(prices), market.catalogue.size))
+
+    def reply_some(first: int, last: int) -> None:
+        reply_lanes(market.constants, state, prices, seller, faded, first, last, found)
+
+    in_threads(reply_some, len(prices), LEAST_LANES)
+    return found
+
+
+def anticipated_profits(market: Market, state: State, prices: ArrayLike, faded: BoolArray | None = None) -> FloatArray:
+    """Return what each seller expects to earn in one period at the prices of all, (S,) or (K, S) $.
+
+    Parameters
+    ----------
+    market : Market
+    state : State
+        Of one market, for any number K of price vectors, or of K lanes.
+    prices : (S * M,) or (K, S * M), $/h
+    faded : (P, L, N) bool, optional
+        Fade patterns, each as likely; by default 16 (`fade_scenarios`).
+
+    Raises
+    ------
+    ValueError
+        If the state is not one of the market, or prices have another shape or leave the range from floor to cap.
+    """
+    if np.ndim(prices) == 2 and np.ndim(state.charge) == 1:
+        count = len(np.asarray(prices))
+        columns = (np.repeat(np.asarray(column)[None], count, axis=0) for column in state[1:])
+        state = State(np.full(count, state.hour), *columns)
+    batch, rows = _checked(market, state, prices)
+    patterns, found = (
+        fade_scenarios(market, SCENARIOS) if faded is None else faded,
+        np.empty((len(rows), market.scenario.sellers)),
+    )
+
+    def expect_some(first: int, last: int) -> None:
+        profits_of_lanes(market.constants, batch, rows, patterns, first, last, found)
+
+    in_threads(expect_some, len(rows), LEAST_LANES)
+    return found if np.ndim(prices) > 1 else found[0]
+
+
+def _checked(market: Market, state: State, prices: ArrayLike) -> tuple[State, FloatArray]:
+    """Return state and prices with a leading axis of lanes, checked."""
+    batch = market.as_batch(state)
+    limits = market.scenario.price_floor, market.scenario.price_cap
+    rows = array_in("prices", prices, (*np.shape(state.charge)[:-1], market.offers), *limits, "$/h")
+    return batch, rows.reshape(-1, market.offers)
