@@ -326,7 +326,7 @@ def test_yaml_round_trip_of_a_preset_is_equal(name: str, tmp_path: Path) -> None
 
 def test_yaml_round_trip_keeps_names_and_numbers_that_yaml_could_mistake(tmp_path: Path) -> None:
     scenario = Scenario(
-        name="é: 'a # name\n",
+        name="é: 'a # name",
         models=("yes", "null", "1e3", "[0]"),
         capacity_min=1e-9,
         price_floor=0.1 + 0.2,
