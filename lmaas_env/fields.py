@@ -8,7 +8,7 @@ import functools
 import math
 import reprlib
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 LONGEST_TEXT = 200  # characters of a text, unless its field says otherwise
 _SHORT = reprlib.Repr()
@@ -81,7 +81,7 @@ def checked(field: dataclasses.Field[Any], value: Any) -> Any:
 
 def _each(name: str, values: Any, check: Callable[[str, Any], Any]) -> tuple[Any, ...]:
     is_list = hasattr(values, "__iter__") and not isinstance(values, str | bytes | Mapping)
-    entries = tuple(values) if is_list else ()
+    entries: tuple[Any, ...] = tuple(cast("Any", values)) if is_list else ()
     if not entries:
         raise ValueError(f"{name} = {shown(values)} must be a list with at least one entry")
     return tuple(check(f"{name}[{i}]", entry) for i, entry in enumerate(entries))

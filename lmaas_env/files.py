@@ -8,7 +8,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +110,7 @@ def remove_leftovers(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def new_whole_folder(folder: Path) -> Iterator[Path]:
+def new_whole_folder(folder: Path) -> Generator[Path]:
     """Give a temporary folder that takes the place of a new one at the end, if nothing was raised.
 
     What earlier writers that were killed left beside it is deleted.
@@ -128,7 +128,7 @@ def new_whole_folder(folder: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def locked(folder: str | os.PathLike[str]) -> Iterator[None]:
+def locked(folder: str | os.PathLike[str]) -> Generator[None]:
     """Lock a folder, for as long as the process lives at most.
 
     File systems without locks, and Windows, go on without one.

@@ -4,6 +4,9 @@ Files hold mappings, lists, texts, numbers, true, false and null. All else that 
 text: aliases, which make a small file large or endless, deep nesting, dates, base 60 and base 8, and tags.
 """
 
+# PyYAML has no types.
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
+
 from __future__ import annotations
 
 import os

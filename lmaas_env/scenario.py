@@ -39,9 +39,7 @@ class Scenario:
 
     name: str = text("day", "a label")
     # Sizes
-    customers_file: str = text(
-        "", "CSV file with the customers; empty: they are drawn", customers=True, longest=4096
-    )
+    customers_file: str = text("", "CSV file with the customers; empty: they are drawn", customers=True, longest=4096)
     customers: int = number(24, "customers", 1, 1_000_000, "number of customers N", customers=True)
     slots: int = number(6, "slots", 1, SLOTS, "slots L in one period", customers=True)
     periods: int = number(24, "h", 1, 8760, "periods H of one hour in a selling day")
@@ -136,9 +134,8 @@ class Scenario:
             raise ValueError(f"models = {shown(self.models)} must name at least one model, each once")
         for name in MODEL_FIELDS:
             if len(getattr(self, name)) != len(self.models):
-                raise ValueError(
-                    f"{name} = {shown(getattr(self, name))} must have one entry for each of the {len(self.models)} models"
-                )
+                given = shown(getattr(self, name))
+                raise ValueError(f"{name} = {given} must have one entry for each of the {len(self.models)} models")
         for name, low, high in zip(self.models, self.quality_low, self.quality_high, strict=True):
             if low > high:
                 raise ValueError(f"quality_low = {low} of model {name!r} must not exceed its quality_high = {high}")
@@ -393,7 +390,9 @@ def faults(numbers: Mapping[Any, Any]) -> list[tuple[str, str]]:
         elif key in known:
             check(key, functools.partial(checked, known[key], value))
         elif key != "base":
-            found.append((str(key), f"scenario key {shown(key)} is unknown{close_match(str(key)[:100], ['base', *known])}"))
+            found.append(
+                (str(key), f"scenario key {shown(key)} is unknown{close_match(str(key)[:100], ['base', *known])}")
+            )
     if not found:
         base, changes = _split(numbers)
         check("", lambda: dataclasses.replace(base, **changes))

@@ -21,7 +21,7 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -124,7 +124,7 @@ class Results:
 
 
 @contextlib.contextmanager
-def results_folder(path: Path | None, name: str, settings: Mapping[str, Any] | None = None) -> Iterator[Results]:
+def results_folder(path: Path | None, name: str, settings: Mapping[str, Any] | None = None) -> Generator[Results]:
     """Give a new results folder, or one that a command with the same settings left unfinished, to this process alone.
 
     At the end it is marked as complete. If something is raised before a part is finished, nothing is left behind.
@@ -181,7 +181,7 @@ def _check_same(path: Path, text: str) -> None:
 
 
 @contextlib.contextmanager
-def in_use(folder: Path) -> Iterator[None]:
+def in_use(folder: Path) -> Generator[None]:
     """Keep a folder for this process, and delete what others that were killed had half-written in it.
 
     Raises
