@@ -54,7 +54,7 @@ def draw_days(market: Market, seeds: Sequence[int]) -> tuple[State, Draws]:
     ValueError
         If these are more draws than `MOST_DRAWS`.
     """
-    _check_size(market, len(seeds))
+    check_size(market, len(seeds))
     return market.days([np.random.default_rng(seed) for seed in seeds])
 
 
@@ -66,11 +66,12 @@ def open_days(market: Market, seeds: Sequence[int]) -> Episode:
     ValueError
         As `draw_days`.
     """
-    _check_size(market, len(seeds))
+    check_size(market, len(seeds))
     return open_episodes(market, [np.random.default_rng(seed) for seed in seeds])
 
 
-def _check_size(market: Market, days: int) -> None:
+def check_size(market: Market, days: int) -> None:
+    """Raise a ValueError if so many days of a market are more draws than `MOST_DRAWS`."""
     it = market.scenario
     draws = days * it.periods * it.customers * it.slots
     if draws > MOST_DRAWS:

@@ -20,7 +20,7 @@ from lmaas_env import Market
 from lmaas_env.files import write_whole
 from lmaas_env.render.drawing import milliseconds
 from lmaas_env.scenario import Scenario
-from lmaas_env.seeds import held_out_seeds
+from lmaas_env.seeds import check_size, held_out_seeds
 
 
 @dataclasses.dataclass
@@ -64,6 +64,7 @@ class Evaluate:
 def evaluate(args: Evaluate) -> list[Score]:
     """Evaluate as `Evaluate` says; return a score for every way to sell, the best first."""
     market, seeds = _market(args), held_out_seeds(args.days)
+    check_size(market, args.days)
     ways = {folder.name: load_runs(folder, market, args.searches) for folder in args.runs}
     if len(ways) < len(args.runs):
         raise ValueError(f"runs = {[str(it) for it in args.runs]} must end in different names")

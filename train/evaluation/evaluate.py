@@ -35,7 +35,7 @@ from lmaas_train.runs import Results, market_settings, results_folder
 from lmaas_env import Market
 from lmaas_env.render.drawing import milliseconds, seller_label
 from lmaas_env.scenario import Scenario
-from lmaas_env.seeds import held_out_seeds
+from lmaas_env.seeds import check_size, held_out_seeds
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
@@ -255,6 +255,7 @@ def evaluate(
 
     market = scenario if isinstance(scenario, Market) else Market(Scenario.load(scenario), seed=population_seed)
     seeds = held_out_seeds(days)
+    check_size(market, days)
     ends = anchors or default_anchors(market, seeds)
     if BOUND in ends and certified_bounds(market, seeds) is None:
         raise ValueError(f"anchors = {ends!r}: no certified bound is known for this market and {days} held-out days")

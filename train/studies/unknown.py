@@ -26,7 +26,7 @@ from rich.console import Console
 from lmaas_env import Market, Scenario
 from lmaas_env.files import write_whole
 from lmaas_env.scenario import HOURS_A_DAY
-from lmaas_env.seeds import held_out_seeds
+from lmaas_env.seeds import check_size, held_out_seeds
 from lmaas_env.types import FloatArray
 
 ANCHORS = ("prior-plan", "own-plan")  # score 0 and 1
@@ -71,6 +71,7 @@ class StudyUnknown:
 def study(args: StudyUnknown) -> list[list[object]]:
     """Run the study as `StudyUnknown` says and return the rows of its table, best first."""
     market, seeds, console = Market(Scenario.load(args.scenario)), held_out_seeds(args.days), Console()
+    check_size(market, args.days)
     if not market.scenario.hides_customers:
         raise ValueError(f"scenario {market.scenario.name!r} does not hide its customers; see lmaas compare")
     ways = {folder.name: _policies(folder, market) for folder in args.runs}
