@@ -194,10 +194,10 @@ def dataset_folder(dataset_id: str, root: Path | None) -> Path:
     except (TypeError, ValueError) as error:  # the former where the version is missing
         raise ValueError(f"id = {dataset_id!r} must have the form namespace/name-v0") from error
     try:
-        default = os.environ.get("MINARI_DATASETS_PATH") or Path.home() / ".minari" / "datasets"
-        folder = Path(root or default) / dataset_id
+        root = root or Path(os.environ.get("MINARI_DATASETS_PATH") or Path.home() / ".minari" / "datasets")
     except RuntimeError as error:  # no home
         raise ValueError(f"out must be given, as there is no home folder: {error}") from error
+    folder = root / dataset_id
     if folder.exists():
         raise ValueError(f"dataset {str(folder)!r} exists already; name a new one with --id, nothing was changed")
     return folder

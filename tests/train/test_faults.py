@@ -51,7 +51,7 @@ def started(arguments: list[str], signs: Path, **environment: str) -> subprocess
     """Start a command that hangs at a place, and wait until it is there."""
     command = [sys.executable, "-m", "lmaas_train", *arguments]
     process = subprocess.Popen(command, env={**os.environ, **environment}, stderr=subprocess.DEVNULL)
-    end = time.monotonic() + 120.0
+    end = time.monotonic() + 300.0  # kernels may have to be compiled
     while not signs.exists():
         assert process.poll() is None
         assert time.monotonic() < end
@@ -59,6 +59,7 @@ def started(arguments: list[str], signs: Path, **environment: str) -> subprocess
     return process
 
 
+@pytest.mark.usefixtures("compiled")
 def test_a_comparison_goes_on_after_kill_9_and_is_alone_in_its_folder(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -159,6 +160,14 @@ def test_no_flipped_bit_of_a_snapshot_goes_unnoticed(tmp_path: Path) -> None:
             load_snapshot(path, ["weights"])
 
 
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Compile and cache what a comparison needs, so that tests meet no other files than its own."""
+    out = tmp_path_factory.mktemp("compiled") / "out"
+    assert main(["compare", "static", "--days", "2", "--sellers", "random", "--out", str(out)]) == 0
+
+
+@pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize("most", [0, 300, 3_000, 30_000, 3_000_000])
 def test_a_full_disk_ends_in_one_line_with_nothing_half_written(
     most: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -181,6 +190,27 @@ def test_a_full_disk_ends_in_one_line_with_nothing_half_written(
     if most == 3_000_000:  # all but the report, and the sellers are kept
         assert (out / "table.csv").exists()
         assert main(["compare", "static", "--days", "2", "--sellers", "random", "--out", str(out)]) == 0
+
+
+UNCACHED = """
+import resource, sys
+sys.path.insert(0, sys.argv[1])
+from lmaas_env.engine.jit import kernel
+import kernels
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+print(kernels.one(1.0), kernels.two(1.0))
+"""
+
+
+def test_on_a_full_disk_kernels_work_after_one_warning(tmp_path: Path) -> None:
+    kernels = "from lmaas_env.engine.jit import kernel\n"
+    kernels += "".join(f"@kernel\ndef {name}(x):\n    return x + {k + 1}\n" for k, name in enumerate(("one", "two")))
+    (tmp_path / "kernels.py").write_text(kernels)
+    command = [sys.executable, "-c", UNCACHED, str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (0, "2.0 3.0\n")
+    assert ended.stderr.count("RuntimeWarning") == 1
+    assert "cannot be cached" in ended.stderr
 
 
 def test_output_that_cannot_be_written_ends_in_one_line() -> None:

@@ -16,7 +16,7 @@ import tyro
 from lmaas_train.runs import versions
 
 from lmaas_env import lined_yaml
-from lmaas_env.fields import checked, close_match, one_line, option, text
+from lmaas_env.fields import checked, close_match, one_line, option, shown, text
 from lmaas_env.files import inside, read_text, write_whole
 from lmaas_env.scenario import Scenario
 
@@ -56,7 +56,7 @@ class Entry:
                 if not getattr(self, field.name):
                     raise ValueError(f"{field.name} must not be empty")
         if not isinstance(self.links, list | tuple) or not all(isinstance(link, str) for link in self.links):
-            raise ValueError(f"links = {self.links!r} must be a list of addresses")
+            raise ValueError(f"links = {shown(self.links)} must be a list of addresses")
         Scenario.preset(self.scenario)
 
     @classmethod
