@@ -9,6 +9,7 @@ from typing import Any
 
 from lmaas_train.runs import written_text
 
+from lmaas_env.fields import one_line
 from lmaas_env.files import read_text
 
 Rows = list[dict[str, Any]]
@@ -25,7 +26,8 @@ def table(path: Path) -> Rows:
                 for column, cell in cells.items()
             }
         except (TypeError, ValueError, AttributeError) as error:
-            raise ValueError(f"file {str(path)!r}, line {line}: {error}") from error
+            said = one_line(str(error))[:200]
+            raise ValueError(f"file {str(path)!r}, line {line}: {said}") from error
 
     if not path.exists():
         return []
