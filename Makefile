@@ -3,7 +3,7 @@
 # make test-all     run all tests
 # make test-heavy   run the tests that `make test` leaves out
 # make test-bounds  run the fuzz tests with kernels that check every index
-# make fuzz         run the fuzz tests for about an hour, with the same kernels (CASES=100000)
+# make fuzz         run the fuzz tests for about an hour, of files and with the same kernels (CASES=100000)
 # make test-lowest  run the fast tests with the lowest supported versions of all requirements
 # make lint         ruff and pyright
 # make format       apply ruff's fixes and formatting
@@ -26,6 +26,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 PYTEST := $(BIN)/python -m pytest -n 2 --quiet
 FUZZ := tests/agents/test_predict.py tests/agents/test_checks.py tests/lmaas_env/test_checks.py tests/lmaas_env/test_edges.py
+FILES := tests/train/test_fuzz_files.py
 RUN := runs/demo-$(shell date +%Y%m%d-%H%M%S)
 UV := uv==0.13.9
 
@@ -49,6 +50,7 @@ test-bounds: $(VENV)/installed
 	NUMBA_BOUNDSCHECK=1 $(BIN)/python -m pytest --quiet $(FUZZ) $(TESTS)
 
 fuzz: $(VENV)/installed
+	FUZZ_CASES=$(CASES) $(BIN)/python -m pytest --quiet $(FILES)
 	NUMBA_BOUNDSCHECK=1 FUZZ_CASES=$(CASES) $(BIN)/python -m pytest --quiet $(FUZZ) $(TESTS)
 
 test-lowest:

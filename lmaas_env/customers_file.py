@@ -6,11 +6,11 @@ import csv
 import io
 import os
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 import numpy as np
 
-from lmaas_env.fields import in_range
+from lmaas_env.fields import in_range, shown
+from lmaas_env.files import read_text
 from lmaas_env.types import FloatArray
 
 # Unit and range of a customer's numbers, by their names in `lmaas_env.Population`; a scenario draws them from the same.
@@ -25,6 +25,8 @@ LIMITS: dict[str, tuple[str, float, float]] = {
 }
 COLUMNS = ("distance_m", "bandwidth_hz", "capacity_wh", "saturation_per_h", "fade_depth_db", "fade_budget_slots")
 OTHER_DISTANCE = "distance_m_{}"  # to the sites of sellers 2, 3, ...; these columns may be left out
+SLOTS = 96  # at most, in one period
+LARGEST = 2**30  # bytes of a file
 _VALUE_COLUMN = "task_value_{}_usd"
 
 
@@ -36,25 +38,24 @@ def read(path: str | os.PathLike[str]) -> tuple[FloatArray, int]:
     ValueError
         If a column is missing or a value is not a number in its range; the message names file, line and column.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise ValueError(f"customers file {os.fspath(path)!r} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ValueError(f"customers file {os.fspath(path)!r} is not UTF-8 text: {error.reason}") from error
-    return parse(text, os.fspath(path))
+    return parse(read_text(path, "customers", LARGEST), os.fspath(path))
 
 
 def parse(text: str, source: str) -> tuple[FloatArray, int]:
     """As `read`, of a file's text; ``source`` is its name in messages."""
-    rows = list(csv.reader(io.StringIO(text)))
+    try:
+        rows = list(csv.reader(io.StringIO(text)))
+    except csv.Error as error:
+        raise ValueError(f"customers file {source!r} is not valid CSV: {error}") from error
     header = rows[0] if rows else []
     others = 0
     while header[len(COLUMNS) + others : len(COLUMNS) + others + 1] == [OTHER_DISTANCE.format(others + 2)]:
         others += 1
-    expected = _header(max(len(header) - len(COLUMNS) - others, 1), others)
+    expected = _header(min(max(len(header) - len(COLUMNS) - others, 1), SLOTS), others)
     if header != expected:
-        raise ValueError(f"customers file {source!r}, line 1: the columns must be {','.join(expected)}")
+        wrong = next((i for i, pair in enumerate(zip(header, expected, strict=False)) if pair[0] != pair[1]), None)
+        held = f"holds {len(header)}" if wrong is None else f"number {wrong + 1} is {shown(header[wrong])}"
+        raise ValueError(f"customers file {source!r}, line 1: the columns must be {_named(expected)}; {held}")
     if len(rows) < 2:
         raise ValueError(f"customers file {source!r} has no customers")
     numbers = np.empty((len(rows) - 1, len(expected)))
@@ -66,6 +67,13 @@ def parse(text: str, source: str) -> tuple[FloatArray, int]:
         for j, entry in enumerate(row):
             numbers[i, j] = _parsed(entry, names[j], f"customers file {source!r}, line {i + 2}: {expected[j]}")
     return numbers, others
+
+
+def _named(columns: list[str]) -> str:
+    """Return columns in one line, of the task values the first and the last."""
+    if len(columns) > len(COLUMNS) + 2:
+        columns = [*columns[: len(COLUMNS) + 1], "...", columns[-1]]
+    return ",".join(columns)
 
 
 def text_of(slots: int, rows: Iterable[Sequence[int | float]], others: int = 0) -> str:

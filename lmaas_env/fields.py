@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import math
-from collections.abc import Callable, Iterable
-from typing import Any
+import reprlib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, cast
+
+LONGEST_TEXT = 200  # characters of a text, unless its field says otherwise
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 100
+_SHORT.maxtuple = _SHORT.maxlist = _SHORT.maxdict = 12
 
 
 def number(default: Any, unit: str, low: float, high: float, meaning: str, *, customers: bool = False) -> Any:
@@ -20,9 +27,23 @@ def option(default: str, options: tuple[str, ...], meaning: str) -> Any:
     return dataclasses.field(default=default, metadata={"options": options, "meaning": meaning, "customers": False})
 
 
-def text(default: str, meaning: str, *, customers: bool = False) -> Any:
-    """Declare a field that takes any text."""
-    return dataclasses.field(default=default, metadata={"meaning": meaning, "customers": customers})
+def text(default: str, meaning: str, *, customers: bool = False, longest: int = LONGEST_TEXT) -> Any:
+    """Declare a field that takes any text of printable characters, at most so many."""
+    metadata = {"meaning": meaning, "customers": customers, "longest": longest}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def shown(value: Any) -> str:
+    """Return a value as messages show it: shortened, on one line."""
+    try:
+        return one_line(_SHORT.repr(value))
+    except ValueError:  # a whole number of thousands of digits
+        return f"a {type(value).__name__} too long to show"
+
+
+def one_line(said: str) -> str:
+    """Return a text with every character that is not printable, such as a line break, as an escape."""
+    return "".join(it if it.isprintable() else repr(it)[1:-1] for it in said)
 
 
 def close_match(name: str, known: Iterable[str]) -> str:
@@ -40,13 +61,15 @@ def checked(field: dataclasses.Field[Any], value: Any) -> Any:
         If it has another type or lies outside the field's range; the message names field, value and range.
     """
     if "options" in field.metadata:
-        if value not in field.metadata["options"]:
-            raise ValueError(f"{field.name} = {value!r} must be one of {', '.join(field.metadata['options'])}")
+        if not isinstance(value, str) or value not in field.metadata["options"]:
+            raise ValueError(f"{field.name} = {shown(value)} must be one of {', '.join(field.metadata['options'])}")
         return value
+    longest = field.metadata.get("longest", LONGEST_TEXT)
     if field.type == "str":
-        return value if value == field.default else _text(field.name, value)
+        is_default = isinstance(value, str) and value == field.default
+        return value if is_default else _text(field.name, value, longest)
     if field.type == "tuple[str, ...]":
-        return _each(field.name, value, _text)
+        return _each(field.name, value, functools.partial(_text, longest=longest))
     kind = int if "int" in str(field.type) else float
     low, high, unit = field.metadata["low"], field.metadata["high"], field.metadata["unit"]
 
@@ -57,27 +80,30 @@ def checked(field: dataclasses.Field[Any], value: Any) -> Any:
 
 
 def _each(name: str, values: Any, check: Callable[[str, Any], Any]) -> tuple[Any, ...]:
-    entries = () if isinstance(values, str) or not hasattr(values, "__iter__") else tuple(values)
+    is_list = hasattr(values, "__iter__") and not isinstance(values, str | bytes | Mapping)
+    entries: tuple[Any, ...] = tuple(cast("Any", values)) if is_list else ()
     if not entries:
-        raise ValueError(f"{name} = {values!r} must be a list with at least one entry")
+        raise ValueError(f"{name} = {shown(values)} must be a list with at least one entry")
     return tuple(check(f"{name}[{i}]", entry) for i, entry in enumerate(entries))
 
 
-def _text(name: str, value: Any) -> str:
+def _text(name: str, value: Any, longest: int) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"{name} = {value!r} must be a text that is not empty")
+        raise ValueError(f"{name} = {shown(value)} must be a text that is not empty")
+    if len(value) > longest or not value.isprintable():
+        raise ValueError(f"{name} = {shown(value)} must be a text of at most {longest} printable characters")
     return value
 
 
 def in_range(name: str, value: Any, kind: type, low: float, high: float, unit: str) -> int | float:
     """Return a number of a kind (int or float) within a range; raise ValueError otherwise."""
     kinds = "a whole number" if kind is int else "a number"
-    expected = f"{name} = {value!r} must be {kinds} in [{low:g}, {high:g}] {'' if unit == '1' else unit}".rstrip()
+    expected = f"{name} = {shown(value)} must be {kinds} in [{low:g}, {high:g}] {'' if unit == '1' else unit}".rstrip()
     if isinstance(value, bool) or not hasattr(value, "__float__"):
         raise ValueError(expected)
     try:
         number = float(value)
-    except OverflowError:
+    except (OverflowError, TypeError, ValueError):
         raise ValueError(expected) from None
     if not math.isfinite(number) or not low <= number <= high or (kind is int and number != int(number)):
         raise ValueError(expected)

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from lmaas_env import customers_file, lined_yaml
-from lmaas_env.customers_file import LIMITS
-from lmaas_env.fields import checked, close_match, in_range, number, option, text
-from lmaas_env.files import write_whole
+from lmaas_env.customers_file import LIMITS, SLOTS
+from lmaas_env.fields import checked, close_match, in_range, number, option, shown, text
+from lmaas_env.files import inside, write_whole
 from lmaas_env.scenario_text import commented_yaml, model_fields
 
 DISTANCE, BANDWIDTH, CAPACITY, SATURATION, FADE_DEPTH, FADE_BUDGET, _ = LIMITS.values()
@@ -39,9 +39,9 @@ class Scenario:
 
     name: str = text("day", "a label")
     # Sizes
-    customers_file: str = text("", "CSV file with the customers; empty: they are drawn", customers=True)
+    customers_file: str = text("", "CSV file with the customers; empty: they are drawn", customers=True, longest=4096)
     customers: int = number(24, "customers", 1, 1_000_000, "number of customers N", customers=True)
-    slots: int = number(6, "slots", 1, 96, "slots L in one period", customers=True)
+    slots: int = number(6, "slots", 1, SLOTS, "slots L in one period", customers=True)
     periods: int = number(24, "h", 1, 8760, "periods H of one hour in a selling day")
     sellers: int = number(1, "sellers", 1, 16, "number of sellers S, each with a site of its own and these models")
     # Prices
@@ -132,12 +132,11 @@ class Scenario:
         if self.price_menu == 1:
             raise ValueError("price_menu = 1 must be 0 (any price) or at least 2, as it holds both ends")
         if not self.models or len(set(self.models)) != len(self.models):
-            raise ValueError(f"models = {self.models} must name at least one model, each once")
+            raise ValueError(f"models = {shown(self.models)} must name at least one model, each once")
         for name in MODEL_FIELDS:
             if len(getattr(self, name)) != len(self.models):
-                raise ValueError(
-                    f"{name} = {getattr(self, name)} must have one entry for each of the {len(self.models)} models"
-                )
+                given = shown(getattr(self, name))
+                raise ValueError(f"{name} = {given} must have one entry for each of the {len(self.models)} models")
         for name, low, high in zip(self.models, self.quality_low, self.quality_high, strict=True):
             if low > high:
                 raise ValueError(f"quality_low = {low} of model {name!r} must not exceed its quality_high = {high}")
@@ -167,7 +166,7 @@ class Scenario:
         """Return a preset by name: ``day``, ``static``, ``scarce`` and so on (`PRESETS`)."""
         if name not in PRESETS:
             raise ValueError(
-                f"scenario = {name!r} is unknown{close_match(name, PRESETS)}; presets: {', '.join(PRESETS)}"
+                f"scenario = {shown(name)} is unknown{close_match(name[:100], PRESETS)}; presets: {', '.join(PRESETS)}"
             )
         return cls(name=name, **PRESETS[name])
 
@@ -199,7 +198,7 @@ class Scenario:
         """Read a scenario from a YAML file that holds what differs from its ``base``, a preset (default day).
 
         Models are given by name, each with its numbers, or in a file of their own. Customers are drawn, or come from a
-        CSV file. Paths are relative to the file's folder.
+        CSV file. Both files lie in the file's folder, or below it.
 
         Raises
         ------
@@ -213,15 +212,38 @@ class Scenario:
         folder = Path(path).absolute().parent
         found = [(lines.get(key, 0), fault) for key, fault in lined_yaml.repeated(lines)]
         file = numbers.get("models")
-        if isinstance(file, str) and file.endswith((".yaml", ".yml")):
-            numbers["models"] = read_models(folder / file)
+        try:
+            if isinstance(file, str) and file.endswith((".yaml", ".yml")):
+                numbers["models"] = read_models(inside(folder, file, "models"))
+        except ValueError as error:
+            if str(error).startswith("models file"):
+                raise
+            raise ValueError(lined_yaml.report("scenario", path, [(lines["models"], str(error))])) from error
         found += [(lines.get(key, 0), fault) for key, fault in faults(numbers)]
         if found:
             raise ValueError(lined_yaml.report("scenario", path, found))
-        if not numbers.get("customers_file"):
-            return cls.from_dict(numbers)
-        numbers["customers_file"] = os.fspath(folder / numbers["customers_file"])
-        return with_customers(cls.from_dict(numbers), numbers)
+        try:
+            return cls.in_folder(folder, numbers)
+        except ValueError as error:
+            if str(error).startswith("customers file"):
+                raise
+            fault = lines.get("customers_file", 0), str(error)
+            raise ValueError(lined_yaml.report("scenario", path, [fault])) from error
+
+    @classmethod
+    def in_folder(cls, folder: str | os.PathLike[str], numbers: Mapping[str, Any]) -> Scenario:
+        """Build a scenario from the numbers that a file of a folder holds, with the sizes of its customers' file.
+
+        Raises
+        ------
+        ValueError
+            As `from_dict`, or if ``customers_file`` leads out of the folder, cannot be read or has other sizes.
+        """
+        scenario = cls.from_dict(numbers)
+        if not scenario.customers_file:
+            return scenario
+        file = inside(folder, scenario.customers_file, "customers_file")
+        return with_customers(dataclasses.replace(scenario, customers_file=os.fspath(file)), numbers)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all numbers as plain Python values (tuples become lists)."""
@@ -229,8 +251,14 @@ class Scenario:
         return {name: [*value] if isinstance(value, tuple) else value for name, value in values.items()}
 
     def to_yaml(self, path: str | os.PathLike[str]) -> None:
-        """Write all numbers to a YAML file with units, ranges and meanings, whole or not at all."""
-        write_whole(path, commented_yaml(self))
+        """Write all numbers to a YAML file with units, ranges and meanings, whole or not at all.
+
+        A file of customers in the same folder is named relative to it, so that the folder can be moved.
+        """
+        folder, file, written = Path(path).absolute().parent, Path(self.customers_file), self
+        if file.is_absolute() and file.is_relative_to(folder):
+            written = dataclasses.replace(self, customers_file=file.relative_to(folder).as_posix())
+        write_whole(path, commented_yaml(written))
 
 
 REGION_SIGMAS = ("region_value_sigma", "region_distance_sigma", "region_capacity_sigma", "region_saturation_sigma")
@@ -365,7 +393,9 @@ def faults(numbers: Mapping[Any, Any]) -> list[tuple[str, str]]:
         elif key in known:
             check(key, functools.partial(checked, known[key], value))
         elif key != "base":
-            found.append((str(key), f"scenario key {key!r} is unknown{close_match(str(key), ['base', *known])}"))
+            found.append(
+                (str(key), f"scenario key {shown(key)} is unknown{close_match(str(key)[:100], ['base', *known])}")
+            )
     if not found:
         base, changes = _split(numbers)
         check("", lambda: dataclasses.replace(base, **changes))
@@ -416,7 +446,7 @@ def _model_faults(models: Mapping[Any, Any], numbers: Mapping[Any, Any]) -> list
     for name, row in models.items():
         here = f"models.{name}"
         if not isinstance(row, Mapping):
-            found.append((here, f"{here} = {row!r} must map names to numbers: {', '.join(MODEL_FIELDS)}"))
+            found.append((here, f"{here} = {shown(row)} must map names to numbers: {', '.join(MODEL_FIELDS)}"))
             continue
         given = cast("Mapping[Any, Any]", row)
         missing = [field for field in MODEL_FIELDS if field not in given and not _model_numbers(base, str(name))]
@@ -424,7 +454,7 @@ def _model_faults(models: Mapping[Any, Any], numbers: Mapping[Any, Any]) -> list
             found.append((here, f"{here} lacks {', '.join(missing)}"))
         for key, value in given.items():
             if key not in fields:
-                found.append((f"{here}.{key}", f"{here}.{key} is unknown{close_match(str(key), MODEL_FIELDS)}"))
+                found.append((f"{here}.{key}", f"{here}.{key} is unknown{close_match(str(key)[:100], MODEL_FIELDS)}"))
                 continue
             about = fields[key].metadata
             try:

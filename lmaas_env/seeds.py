@@ -19,6 +19,7 @@ from lmaas_env.state import Draws, State
 TRAINING_STRIDE = 1_000_000  # training seed k owns the day seeds k * stride .. (k + 1) * stride - 1
 TUNING_START = 500_000_000
 HELD_OUT_START = 900_000_000
+MOST_DRAWS = 2**32  # of days that are drawn together, some gigabytes
 _LARGEST_TRAINING_SEED = TUNING_START // TRAINING_STRIDE - 1
 
 
@@ -46,13 +47,39 @@ def _seeds(start: int, count: int, limit: int) -> range:
 
 
 def draw_days(market: Market, seeds: Sequence[int]) -> tuple[State, Draws]:
-    """Draw one day per seed for the market's customers: the first states of K lanes, and draws with axes (H, K)."""
+    """Draw one day per seed for the market's customers: the first states of K lanes, and draws with axes (H, K).
+
+    Raises
+    ------
+    ValueError
+        If these are more draws than `MOST_DRAWS`.
+    """
+    check_size(market, len(seeds))
     return market.days([np.random.default_rng(seed) for seed in seeds])
 
 
 def open_days(market: Market, seeds: Sequence[int]) -> Episode:
-    """Draw one episode per seed as the environment does; lane i is that of ``reset(seed=seeds[i])``."""
+    """Draw one episode per seed as the environment does; lane i is that of ``reset(seed=seeds[i])``.
+
+    Raises
+    ------
+    ValueError
+        As `draw_days`.
+    """
+    check_size(market, len(seeds))
     return open_episodes(market, [np.random.default_rng(seed) for seed in seeds])
+
+
+def check_size(market: Market, days: int) -> None:
+    """Raise a ValueError if so many days of a market are more draws than `MOST_DRAWS`."""
+    it = market.scenario
+    draws = days * it.periods * it.customers * it.slots
+    if draws > MOST_DRAWS:
+        most = max(1, MOST_DRAWS * days // draws)
+        raise ValueError(
+            f"days = {days:,} of {it.periods:,} periods, {it.customers:,} customers and {it.slots} slots must be at "
+            f"most {most:,}, as they are drawn together"
+        )
 
 
 def of_one_day(market: Market) -> Market:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +18,7 @@ from lmaas_train.evaluation.sellers import NamedSeller, is_ready, sellers_of
 from lmaas_train.runs import command_line, versions
 
 from lmaas_env import ENVIRONMENTS, Market, Scenario
+from lmaas_env.files import new_whole_folder
 from lmaas_env.seeds import open_days
 from lmaas_env.spaces import Float32Array, action_space, observation_space
 from lmaas_env.types import FloatArray
@@ -192,8 +193,11 @@ def dataset_folder(dataset_id: str, root: Path | None) -> Path:
         parse_dataset_id(dataset_id)
     except (TypeError, ValueError) as error:  # the former where the version is missing
         raise ValueError(f"id = {dataset_id!r} must have the form namespace/name-v0") from error
-    default = os.environ.get("MINARI_DATASETS_PATH") or Path.home() / ".minari" / "datasets"
-    folder = Path(root or default) / dataset_id
+    try:
+        root = root or Path(os.environ.get("MINARI_DATASETS_PATH") or Path.home() / ".minari" / "datasets")
+    except RuntimeError as error:  # no home
+        raise ValueError(f"out must be given, as there is no home folder: {error}") from error
+    folder = root / dataset_id
     if folder.exists():
         raise ValueError(f"dataset {str(folder)!r} exists already; name a new one with --id, nothing was changed")
     return folder
@@ -230,14 +234,12 @@ def write_dataset(
     import minari
     from minari.dataset.minari_storage import MinariStorage
 
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = tempfile.TemporaryDirectory(dir=folder.parent, prefix=".writing-")
-    except OSError as error:
-        raise ValueError(f"folder {str(folder.parent)!r} cannot be written to: {error.strerror}") from error
-    with temporary:
-        new = Path(temporary.name) / folder.name
-        new.mkdir()
+    with contextlib.ExitStack() as stack:
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            new = stack.enter_context(new_whole_folder(folder))
+        except OSError as error:
+            raise ValueError(f"folder {str(folder.parent)!r} cannot be written to: {error.strerror}") from error
         spec = _spec(market, population_seed)
         storage = MinariStorage.new(new / "data", observation_space(market), action_space(market), spec)
         storage.update_metadata(
@@ -256,7 +258,6 @@ def write_dataset(
         by_day: list[dict[str, Any]] = []
         storage.update_episodes(_episodes(days, by_day))
         storage.update_episode_metadata(by_day)
-        os.replace(new, folder)
 
 
 def _episodes(days: Iterable[LoggedDay], by_day: list[dict[str, Any]]) -> Iterator[Any]:

@@ -6,9 +6,8 @@ import dataclasses
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
-from lmaas_env.fields import close_match
+from lmaas_env import lined_yaml
+from lmaas_env.fields import close_match, shown
 
 Settings = TypeVar("Settings")
 
@@ -28,21 +27,33 @@ def from_yaml(kind: type[Settings], path: Path, section: str) -> Settings:
     ValueError
         If the file cannot be read, or a key or value is refused; the message names the file.
     """
-    try:
-        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ValueError(f"config file {str(path)!r} cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"config file {str(path)!r} is not valid YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"config file {str(path)!r} must hold a mapping, not {type(content).__name__}")
+    content, lines = lined_yaml.load(path, "config")
+    found = [(lines[key], fault) for key, fault in lined_yaml.repeated(lines)]
+    prefix = ""
     if content.keys() == {"train", section, "scenario"} and isinstance(content[section], dict):
-        content = content[section]
+        content, prefix = content[section], f"{section}."
     known = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
     for key in content:
         if key not in known:
-            raise ValueError(f"config file {str(path)!r}: key {key!r} is unknown{close_match(str(key), known)}")
-    try:
-        return kind(**content)
-    except ValueError as error:
-        raise ValueError(f"config file {str(path)!r}: {error}") from error
+            fault = f"key {shown(key)} is unknown{close_match(key[:100], known)}"
+            found.append((lines[f"{prefix}{key}"], fault))
+    if not found:
+        try:
+            return kind(**content)
+        except (TypeError, ValueError) as error:
+            found.append((next((lines[f"{prefix}{it}"] for it in content if str(error).startswith(it)), 0), str(error)))
+    raise ValueError(lined_yaml.report("config", path, found))
+
+
+def mapping_of(content: dict[str, Any], key: str) -> dict[str, Any]:
+    """Return the mapping under a key of a file's content.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    found = content.get(key)
+    if not isinstance(found, dict):
+        raise ValueError(f"{key} = {shown(found)} must map names to values")
+    return found

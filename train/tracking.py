@@ -8,9 +8,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import yaml
 from lmaas_train.extras import require
 from torch.utils.tensorboard import SummaryWriter
+
+from lmaas_env import lined_yaml
+from lmaas_env.files import read_text, write_whole
 
 TRACKERS = ("tensorboard", "wandb")
 LOGS = "tensorboard"  # folder of TensorBoard's logs in a run folder
@@ -38,14 +40,14 @@ def start_wandb(folder: Path, settings: Path) -> Any:
     """
     wandb: Any = importlib.import_module("wandb")
     known = folder / RUN_ID
-    run_id = known.read_text(encoding="utf-8") if known.exists() else None
-    config = yaml.safe_load(settings.read_text(encoding="utf-8"))
+    run_id = read_text(known) if known.exists() else None
+    config, _ = lined_yaml.load(settings, "config")
     project = os.environ.get("WANDB_PROJECT", PROJECT)
     try:
         run = wandb.init(project=project, name=folder.name, dir=str(folder), id=run_id, resume="allow", config=config)
     except wandb.Error as error:
         raise ValueError(f"track = 'wandb': {error}") from error
-    known.write_text(run.id, encoding="utf-8")
+    write_whole(known, run.id)
     return run
 
 

@@ -7,19 +7,23 @@ import csv
 import dataclasses
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import yaml
 from lmaas_agents.learned.policy import LearnedSeller
 from lmaas_train.evaluation.days import Days
 from lmaas_train.evaluation.evaluate import evaluate
 from lmaas_train.evaluation.results import REFERENCE, write_results
-from lmaas_train.runs import EVALUATIONS, write_origin
+from lmaas_train.runs import EVALUATIONS, in_use, mark_complete, new_folder, write_origin
+from lmaas_train.settings import mapping_of
+from lmaas_train.snapshots import FILE, load_snapshot
+from lmaas_train.tracking import LOGS
 
-from lmaas_env.files import write_whole
+from lmaas_env import lined_yaml
+from lmaas_env.fields import one_line, shown
+from lmaas_env.files import read_text, write_whole
 from lmaas_env.market import Market
 from lmaas_env.scenario import Scenario
 from lmaas_env.seeds import held_out_seeds, tuning_seeds
@@ -27,6 +31,8 @@ from lmaas_env.seeds import held_out_seeds, tuning_seeds
 Options = TypeVar("Options")
 Config = TypeVar("Config")
 SETTINGS = "config.yaml"
+CUSTOMERS = "scenario-customers.csv"  # beside it, where they come from a file
+MOST_STEPS = 10**12
 COLUMNS = ("step", "seconds", "mean_day_profit", "standard_error", "share_of_imp")
 
 
@@ -34,8 +40,8 @@ def check_options(options: Any) -> None:
     """Raise a ValueError if a number of a training command is out of range, or its folder has IMP's name."""
     least = {"steps": 1, "eval_every": 1, "checkpoint_every": 1, "tuning_days": 2, "eval_days": 2}
     for name, low in least.items():
-        if getattr(options, name) < low:
-            raise ValueError(f"{name} = {getattr(options, name)} must be at least {low}")
+        if not low <= getattr(options, name) <= MOST_STEPS:
+            raise ValueError(f"{name} = {shown(getattr(options, name))} must be at least {low}, at most {MOST_STEPS:g}")
     tuning_seeds(options.tuning_days)
     held_out_seeds(options.eval_days)
     if options.out is not None and options.out.name == REFERENCE:
@@ -54,13 +60,54 @@ def check_alone(options: Any) -> None:
 
 def write_settings(folder: Path, options: Any, market: Market, **config: Any) -> None:
     """Write config.yaml, the options of a training command, its hyper-parameters and the scenario, and origin.json."""
+    scenario = market.scenario.to_dict()
+    if market.scenario.customers_file:
+        market.population.to_csv(folder / CUSTOMERS)
+        scenario["customers_file"] = CUSTOMERS
     settings = {
         "train": {key: str(value) if isinstance(value, Path) else value for key, value in vars(options).items()},
         **{name: _plain(dataclasses.asdict(values)) for name, values in config.items()},
-        "scenario": market.scenario.to_dict(),
+        "scenario": scenario,
     }
-    write_whole(folder / SETTINGS, yaml.safe_dump(settings, sort_keys=False))
-    write_origin(folder)
+    write_origin(folder, complete=False)
+    write_whole(folder / SETTINGS, lined_yaml.dump(settings))
+
+
+@contextlib.contextmanager
+def run_folder(args: Any, name: str, write: Callable[[Path], None]) -> Iterator[Path]:
+    """Give a training its run folder, to this process alone.
+
+    The folder is a new one, which ``write`` gets first, unless the command goes on with a run.
+    """
+    folder = args.out if args.resume is not None else new_folder(args.out, name)
+    with in_use(folder):
+        if args.resume is None:
+            write(folder)
+        print(f"training in {folder}\n  tensorboard --logdir {folder / LOGS}", flush=True)
+        yield folder
+
+
+def interrupted(
+    args: Any, hyper_parameters: type[Config], section: str, parts: Collection[str]
+) -> tuple[Any, Market, Config, dict[str, Any] | None]:
+    """Return the options, the market, the settings and the snapshot of the run that a command goes on with.
+
+    A run that was killed before its first snapshot has none, and starts again in its folder. ``resume`` of the options
+    is kept.
+
+    Raises
+    ------
+    ValueError
+        If other options are given, or a file of the folder is missing or broken.
+    """
+    check_alone(args)
+    folder: Path = args.resume
+    has_snapshot = (folder / FILE).exists() or not (folder / SETTINGS).exists()
+    snapshot = load_snapshot(folder / FILE, parts) if has_snapshot else None
+    options, config, scenario = read_settings(folder, type(args), hyper_parameters, section)
+    started = dataclasses.replace(options, config=None, resume=folder, out=folder, progress=args.progress)
+    check_options(started)
+    return started, Market(scenario, seed=started.population_seed), config, snapshot
 
 
 def read_settings(
@@ -75,11 +122,22 @@ def read_settings(
     """
     path = folder / SETTINGS
     try:
-        settings: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-        scenario = Scenario.from_dict(settings["scenario"])
-        return kind(**settings["train"]), hyper_parameters(**settings[section]), scenario
-    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path}: does not hold the settings of such a run: {error}") from error
+        settings, _ = lined_yaml.load(path, "config")
+        scenario = Scenario.in_folder(folder, mapping_of(settings, "scenario"))
+        options = kind(**mapping_of(settings, "train"))
+        _check_types(options)
+        return options, hyper_parameters(**mapping_of(settings, section)), scenario
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: does not hold the settings of such a run: {one_line(str(error))}") from error
+
+
+def _check_types(options: Any) -> None:
+    """Raise a ValueError if an option of a training command has another type than its field, as files can say."""
+    kinds = {"int": int, "bool": bool, "str": str, "Path | None": str | None}
+    for field in dataclasses.fields(options):
+        value, kind = getattr(options, field.name), kinds.get(str(field.type), str)
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise ValueError(f"{field.name} = {shown(value)} must be of type {field.type}")
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
@@ -107,9 +165,16 @@ def forget_evaluations(folder: Path, after: int) -> None:
     """Drop the points of the learning curve after a step, which are made again."""
     path = folder / EVALUATIONS
     if path.exists():
-        header, *rows = path.read_text(encoding="utf-8").splitlines()
-        known = [row for row in rows if int(row.split(",")[0]) <= after]
-        write_whole(path, "\n".join([header, *known]) + "\n")
+        header, *rows = read_text(path).splitlines() or [""]
+        # A line that was cut off by a kill is dropped, too.
+        known = [row for row in rows if row.count(",") == header.count(",") and _step_of(row) <= after]
+        write_whole(path, "\n".join([header, *known]) + "\n" if known else "")
+
+
+def _step_of(row: str) -> float:
+    """Return the step of a point of the learning curve, infinity where there is none."""
+    step = row.partition(",")[0]
+    return int(step) if step.isdecimal() else np.inf
 
 
 @contextlib.contextmanager
@@ -134,13 +199,23 @@ def ctrl_c(stop: Callable[[], None]) -> Iterator[None]:
 
 
 def finish(
-    folder: Path, seller: LearnedSeller, market: Market, days: int, save: Callable[[dict[str, Any]], None]
+    folder: Path,
+    seller: LearnedSeller,
+    market: Market,
+    days: int,
+    save: Callable[[dict[str, Any]], None],
+    complete: bool,
 ) -> None:
-    """Score a trained seller beside IMP on held-out days; ``save`` stores it with its score; write the results."""
+    """Score a trained seller beside IMP on held-out days; ``save`` stores it with its score; write the results.
+
+    The run folder is marked as complete unless the training was stopped.
+    """
     scored = evaluate({folder.name: seller}, market, days=days, sell_anchors=False)
     score = score_of(scored.days[folder.name])
     save({"first_day_seed": held_out_seeds(days)[0], **score})
     write_results(folder, market, scored.days, scored.rows)
+    if complete:
+        mark_complete(folder)
     print(
         f"policy  {folder} (load_policy, or: lmaas compare --sellers {folder})\n"
         f"report  {folder / 'report.html'}\n"

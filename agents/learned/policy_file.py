@@ -19,8 +19,10 @@ from lmaas_agents.learned.policy import LearnedSeller, PolicySpec
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from lmaas_env.fields import close_match
+from lmaas_env.fields import close_match, one_line
+from lmaas_env.files import TEMPORARY, read_bytes, read_text
 
+LARGEST = 2**30  # bytes of weights
 WEIGHTS, SPEC = "policy.safetensors", "policy.json"
 SHIPPED = Path(__file__).parents[1] / "policies"
 
@@ -35,7 +37,7 @@ def save_policy(folder: str | os.PathLike[str], seller: LearnedSeller) -> Path:
     target.mkdir(parents=True, exist_ok=True)
     weights = save({name: np.ascontiguousarray(array) for name, array in seller.weights.items()})
     described = {**dataclasses.asdict(seller.spec), "weights_sha256": hashlib.sha256(weights).hexdigest()}
-    with tempfile.TemporaryDirectory(dir=target, prefix=".policy-") as temporary:
+    with tempfile.TemporaryDirectory(dir=target, prefix=TEMPORARY) as temporary:
         (Path(temporary) / WEIGHTS).write_bytes(weights)
         (Path(temporary) / SPEC).write_text(json.dumps(described, indent=2, allow_nan=False) + "\n", encoding="utf-8")
         for name in (WEIGHTS, SPEC):
@@ -59,16 +61,16 @@ def load_policy(name_or_folder: str | os.PathLike[str], seed: int = 0) -> Learne
         If there is no such policy, or one of its files is broken; the message names the file and what is wrong.
     """
     folder = _find(name_or_folder)
-    data = _read(folder / WEIGHTS)
+    data, text = read_bytes(folder / WEIGHTS, "policy", LARGEST), read_text(folder / SPEC, "policy")
     try:
-        content = json.loads(_read(folder / SPEC).decode("utf-8"))
+        content = json.loads(text)
         if not isinstance(content, dict):
             raise ValueError(f"must hold a mapping, not {type(content).__name__}")
         described = cast("dict[str, Any]", content)
         digest = described.pop("weights_sha256", None)
         spec = PolicySpec.from_dict(described)
-    except (ValueError, RecursionError, OverflowError) as error:  # what json, utf-8 and huge numbers raise, too
-        raise ValueError(f"{folder / SPEC}: {error}") from error
+    except (ValueError, RecursionError, OverflowError) as error:  # what json and huge numbers raise, too
+        raise ValueError(f"{folder / SPEC}: {one_line(str(error))}") from error
     try:
         seller = LearnedSeller(load(data), spec, seed)
         if digest != hashlib.sha256(data).hexdigest():
@@ -77,7 +79,7 @@ def load_policy(name_or_folder: str | os.PathLike[str], seed: int = 0) -> Learne
     except KeyError as error:  # safetensors' way to say it
         raise ValueError(f"{folder / WEIGHTS}: numbers of type {error} are not supported") from error
     except (SafetensorError, ValueError) as error:
-        raise ValueError(f"{folder / WEIGHTS}: {error}") from error
+        raise ValueError(f"{folder / WEIGHTS}: {one_line(str(error))}") from error
 
 
 def shipped_policies() -> list[str]:
@@ -97,10 +99,3 @@ def _find(name_or_folder: str | os.PathLike[str]) -> Path:
     raise ValueError(
         f"policy = {name!r} is neither a folder nor shipped{close_match(name, shipped)}; shipped policies: {exist}"
     )
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ValueError(f"{path}: cannot be read: {error.strerror}") from error

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
+import pickle
 import sys
 import warnings
 from collections.abc import Callable, Iterable
@@ -37,10 +38,27 @@ def kernel(function: Function) -> Function:
     if not getattr(config, "BOUNDSCHECK", None):
         _drop_stale_kernels(_package_of(Path(function.__code__.co_filename)))
         try:
-            return cast(Function, njit(cache=True, error_model="numpy", nogil=True)(function))
+            compiled: Any = njit(cache=True, error_model="numpy", nogil=True)(function)
+            if not getattr(config, "DISABLE_JIT", None):
+                compiled._cache.save_overload = _unless_it_fails(compiled._cache.save_overload)
+                compiled._cache.load_overload = _unless_it_fails(compiled._cache.load_overload)
+            return cast(Function, compiled)
         except RuntimeError:  # numba finds no place for its cache
             _warn_of_no_cache()
     return cast(Function, njit(error_model="numpy", nogil=True)(function))
+
+
+def _unless_it_fails(access: Callable[..., Any]) -> Callable[..., Any]:
+    """Return an access to numba's cache that does nothing where the disk is full or a cached file is damaged."""
+
+    def attempt(*arguments: Any) -> Any:
+        try:
+            return access(*arguments)
+        except (OSError, EOFError, ValueError, pickle.UnpicklingError):
+            _warn_of_no_cache()
+            return None
+
+    return attempt
 
 
 @functools.cache

@@ -328,7 +328,7 @@ def test_yaml_round_trip_of_a_preset_is_equal(name: str, tmp_path: Path) -> None
 
 def test_yaml_round_trip_keeps_names_and_numbers_that_yaml_could_mistake(tmp_path: Path) -> None:
     scenario = Scenario(
-        name="é: 'a # name\n",
+        name="é: 'a # name",
         models=("yes", "null", "1e3", "[0]"),
         capacity_min=1e-9,
         price_floor=0.1 + 0.2,
@@ -351,16 +351,16 @@ def test_yaml_needs_to_hold_only_what_differs_from_its_base(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"- customers\n- 3\n", "must map names to numbers, it holds a list"),
-        (b"", "must map names to numbers, it holds a NoneType"),
+        (b"- customers\n- 3\n", "must map names to values, it holds a list"),
+        (b"", "must map names to values, it holds a NoneType"),
         (b"customers: [1, 2\n", "is not valid YAML"),
-        (b"\xff\xfe\x00", "is not valid YAML"),
+        (b"\xff\xfe\x00", "is not UTF-8 text"),
         (b"customers: 0\n", r"customers = 0 must be a whole number in \[1, 1e\+06\] customers"),
         (b"customers: yes\n", r"customers = True must be a whole number in \[1, 1e\+06\] customers"),
         (b"harvest: .nan\n", r"harvest = nan must be a number in \[0, 10\] of capacity per h"),
-        (b"harvest: 2024-01-01\n", r"harvest = datetime.* must be a number in \[0, 10\] of capacity per h"),
+        (b"harvest: 2024-01-01\n", r"harvest = .2024-01-01. must be a number in \[0, 10\] of capacity per h"),
         (b"customrs: 3\n", "key 'customrs' is unknown, did you mean 'customers'"),
-        (b"1: 2\n", "key 1 is unknown"),
+        (b"1: 2\n", "key .1. is unknown"),
         (b"a: !!python/object/apply:os.getcwd []\n", "is not valid YAML"),
     ],
 )

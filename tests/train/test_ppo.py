@@ -18,6 +18,7 @@ from lmaas_train.cli import train as command
 from lmaas_train.cli.train import Train, train
 from lmaas_train.evaluation.rollout import rollout
 from lmaas_train.ppo import PPO, PPOConfig
+from lmaas_train.snapshots import save_snapshot
 from lmaas_train.training import ctrl_c
 from safetensors.numpy import load_file
 
@@ -138,7 +139,7 @@ def test_a_run_that_cannot_go_on_says_why(tmp_path: Path, content: bytes | None,
         train(Train(resume=tmp_path))
     with pytest.raises(ValueError, match="steps cannot be given with resume"):
         train(Train(resume=tmp_path, steps=7))
-    torch.save({"learner": {}, "beside": "{}"}, tmp_path / "snapshot.pt")
+    save_snapshot(tmp_path / "snapshot.pt", {"learner": {}, "beside": "{}"})
     for text in (None, "train: {}\nsb3: {}\nscenario: {}\n", "train: {stepz: 3}\nppo: {}\nscenario: {}\n", "3"):
         if text is not None:
             (tmp_path / "config.yaml").write_text(text)

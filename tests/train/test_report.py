@@ -203,7 +203,7 @@ def test_sections_without_files_are_left_out_and_no_result_is_refused(tmp_path: 
             r"a file is incomplete or does not match the others: KeyError\('",
         ),
         ("choices.json", '{"hour": "x"}', "does not match the others"),
-        ("table.csv", b"\xff\xfe", r"table\.csv' cannot be read"),
+        ("table.csv", b"\xff\xfe", r"table\.csv' is not UTF-8 text"),
         ("choices.json", "{", r"choices\.json' is not valid JSON"),
         ("choices.json", "[]", r"choices\.json' must hold an object"),
     ],

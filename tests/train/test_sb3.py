@@ -21,6 +21,7 @@ from lmaas_train.sb3.export import export
 from lmaas_train.sb3.imitation import demonstrated, imitate
 from lmaas_train.sb3.training import Run, TrainSB3, build_model, train
 from lmaas_train.sb3.vec_env import LMaaSVecEnv, ResidualVecEnv, encoded
+from lmaas_train.snapshots import save_snapshot
 from safetensors.numpy import load_file
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
@@ -211,7 +212,7 @@ def test_a_run_that_cannot_go_on_says_why(tmp_path: Path, content: bytes | None,
         (tmp_path / "snapshot.pt").write_bytes(content)
     with pytest.raises(ValueError, match=message):
         train(TrainSB3(resume=tmp_path))
-    torch.save({"policy": {}}, tmp_path / "snapshot.pt")
+    save_snapshot(tmp_path / "snapshot.pt", {"policy": {}})
     with pytest.raises(ValueError, match=r"optimiser.* is missing"):
         train(TrainSB3(resume=tmp_path))
 
@@ -302,10 +303,10 @@ def test_a_run_folder_that_exists_is_refused_and_left_alone(tmp_path: Path) -> N
     ("text", "message"),
     [
         ("learning_rat: 0.1", "key 'learning_rat' is unknown, did you mean 'learning_rate'"),
-        ("learning_rate: 3e-4", "YAML reads 3e-4 as a text"),
+        ("learning_rate: much", "learning_rate = 'much' must be a number in"),
         ("gamma: .nan", "gamma = nan must be a number in"),
         ("n_envs: 3", r"batch_size = 512 must divide n_envs \* n_steps = 3 \* 48"),
-        ("- 1", "must hold a mapping, not list"),
+        ("- 1", "must map names to values, it holds a list"),
         ("net_arch: [0]", r"net_arch\[0\] = 0 must be a whole number"),
         ("activation: gelu", "activation = 'gelu' must be one of"),
         ("policy: sett", "policy = 'sett' must be one of flat, set"),

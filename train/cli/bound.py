@@ -24,16 +24,16 @@ from lmaas_agents.bounds import (
 )
 from lmaas_train.evaluation.bound_figure import bound_figure
 from lmaas_train.evaluation.evaluate import evaluate
-from lmaas_train.evaluation.sellers import sellers_of
+from lmaas_train.evaluation.sellers import NamedSeller, sellers_of
 from lmaas_train.evaluation.shares import DayRow, SellerRow, seller_row, summary
 from lmaas_train.evaluation.tables import Column, days, dollars, table
 from lmaas_train.progress import bars
 from lmaas_train.report.findings import REFERENCE
-from lmaas_train.runs import csv_text, default_folder, new_folder, write_origin
+from lmaas_train.runs import SETTINGS, csv_text, default_folder, in_use, new_folder, write_origin
 from rich.console import Console
 
 from lmaas_env import Market
-from lmaas_env.files import write_whole
+from lmaas_env.files import read_text, write_whole
 from lmaas_env.render import drawing
 from lmaas_env.scenario import Scenario
 from lmaas_env.seeds import draw_days, held_out_seeds
@@ -96,7 +96,6 @@ def bound(args: Bound) -> list[SellerRow]:
     if args.jobs < 1 or args.start_days < 0:
         raise ValueError(f"jobs = {args.jobs} must be >= 1, start_days = {args.start_days} must be >= 0")
     out = args.out or default_folder(f"bound-{market.scenario.name}")
-    console = Console()
     settings = {
         "scenario": market.scenario.to_dict(),
         "population_seed": args.population_seed,
@@ -105,7 +104,23 @@ def bound(args: Bound) -> list[SellerRow]:
         "start_days": args.start_days,
     }
     sellers = sellers_of(args.sellers, market, args.trust)  # refused before the folder is made
-    bounded = _resumed(out, settings)
+    if not (out / SETTINGS).exists():
+        new_folder(out, "")
+    with in_use(out):
+        return _bounded(args, market, sellers, seeds, effort, out, settings)
+
+
+def _bounded(
+    args: Bound,
+    market: Market,
+    sellers: Mapping[str, NamedSeller],
+    seeds: range,
+    effort: Effort,
+    out: Path,
+    settings: dict[str, object],
+) -> list[SellerRow]:
+    """Bound the days in a folder that is this process's alone."""
+    console, bounded = Console(), _resumed(out, settings)
     sold = evaluate(sellers, market, days=args.days, sell_anchors=False).days
     profits = {name: days.day_profit for name, days in sold.items()}
     best = max(profits, key=lambda name: profits[name].mean())
@@ -151,11 +166,12 @@ def _print(scenario: str, rows: Sequence[DayRow], found: Sequence[SellerRow], co
 
 def _resumed(out: Path, settings: dict[str, object]) -> dict[int, tuple[DayRow, FloatArray]]:
     """Return the days that a run with these settings has bounded already; start a new folder if there is none."""
-    text, known = json.dumps(settings, indent=2) + "\n", out / "settings.json"
+    text, known = json.dumps(settings, indent=2) + "\n", out / SETTINGS
     if not known.exists():
-        write_whole(new_folder(out, "") / known.name, text)
+        write_origin(out, complete=False)
+        write_whole(known, text)
         return {}
-    if known.read_text() != text:
+    if read_text(known) != text:
         raise ValueError(f"folder {str(out)!r} holds a run with other settings; name a new one, nothing was changed")
     steps: dict[int, list[tuple[float, float]]] = {}
     for it in _table(out / "descent.csv"):
@@ -169,7 +185,7 @@ def _resumed(out: Path, settings: dict[str, object]) -> dict[int, tuple[DayRow, 
 
 def _table(path: Path) -> list[dict[str, str]]:
     """Return the rows of a CSV file, none if it is not there yet."""
-    return list(csv.DictReader(path.read_text().splitlines())) if path.exists() else []
+    return list(csv.DictReader(read_text(path).splitlines())) if path.exists() else []
 
 
 def _write(

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from pathlib import Path
 
-from lmaas_train.evaluation.results import REFERENCE
+from lmaas_train.evaluation.results import REFERENCE, kept_days
 from lmaas_train.evaluation.rollout import sell
 from lmaas_train.evaluation.scores import Score, load_runs, score, write_curves, write_runs, write_scores
-from lmaas_train.evaluation.sellers import sellers_of
+from lmaas_train.evaluation.sellers import identities, identity, sellers_of
 from lmaas_train.evaluation.tables import Column, days, dollars, table, with_interval
 from lmaas_train.evaluation.time_to_score import time_table
-from lmaas_train.report.report import report
-from lmaas_train.runs import new_folder, write_origin
+from lmaas_train.report.page import page
+from lmaas_train.runs import market_settings, results_folder, write_market
 from rich.console import Console, Group
 
 from lmaas_env import Market
 from lmaas_env.files import write_whole
 from lmaas_env.render.drawing import milliseconds
 from lmaas_env.scenario import Scenario
-from lmaas_env.seeds import held_out_seeds
+from lmaas_env.seeds import check_size, held_out_seeds
 
 
 @dataclasses.dataclass
@@ -63,31 +64,37 @@ class Evaluate:
 def evaluate(args: Evaluate) -> list[Score]:
     """Evaluate as `Evaluate` says; return a score for every way to sell, the best first."""
     market, seeds = _market(args), held_out_seeds(args.days)
+    check_size(market, args.days)
     ways = {folder.name: load_runs(folder, market, args.searches) for folder in args.runs}
     if len(ways) < len(args.runs):
         raise ValueError(f"runs = {[str(it) for it in args.runs]} must end in different names")
     others = sellers_of(args.sellers, market, args.trust, beside=[REFERENCE])
     if ways.keys() & others.keys():
         raise ValueError(f"runs: {sorted(ways.keys() & others.keys())} are names of sellers")
-    out = new_folder(args.out, f"evaluate-{market.scenario.name}")
     console = Console()
-
     learned = {f"{way} {run}": policy for way, runs in ways.items() for run, policy in runs.items()}
-    sold = sell(market, {**others, **learned}, seeds, console)
     first = {way: next(iter(runs.values())) for way, runs in ways.items()}
-    alone = sell(market, {**others, **first}, seeds[:1], console)
-    by_way = {name: [sold[name]] for name in others}
-    by_way |= {way: [sold[f"{way} {run}"] for run in runs] for way, runs in ways.items()}
-    scores = sorted(
-        (score(name, days, sold[REFERENCE], alone[name]) for name, days in by_way.items()),
-        key=lambda it: -it.profit.mean,
-    )
-    write_scores(out, market, scores, by_way)
-    write_runs(out, ways, by_way)
-    times = write_curves(out, args.runs, by_way)
-    market.scenario.to_yaml(out / "scenario.yaml")
-    write_origin(out)
-    write_whole(out / "report.html", report(out))
+    keys = identities(args.sellers, others, [REFERENCE])
+    keys |= {name: identity("", policy) for name, policy in learned.items()}
+    keys |= {f"alone {name}": keys[name] for name in others}
+    keys |= {f"alone {way}": identity("", policy) for way, policy in first.items()}
+    settings = {"command": "evaluate", **market_settings(market), "days": args.days}
+    with results_folder(args.out, f"evaluate-{market.scenario.name}", settings) as results:
+        out, keep = results.folder, functools.partial(kept_days, results, keys)
+        sold = sell(market, {**others, **learned}, seeds, console, keep)
+        singles = {f"alone {name}": seller for name, seller in {**others, **first}.items()}
+        alone = sell(market, singles, seeds[:1], console, keep)
+        by_way = {name: [sold[name]] for name in others}
+        by_way |= {way: [sold[f"{way} {run}"] for run in runs] for way, runs in ways.items()}
+        scores = sorted(
+            (score(name, days, sold[REFERENCE], alone[f"alone {name}"]) for name, days in by_way.items()),
+            key=lambda it: -it.profit.mean,
+        )
+        write_scores(out, market, scores, by_way)
+        write_runs(out, ways, by_way)
+        times = write_curves(out, args.runs, by_way)
+        write_market(out / "scenario.yaml", market)
+        write_whole(out / "report.html", page(out))
     console.print(score_table(scores, market.scenario.name, args.days, console))
     if times:
         console.print(time_table(times, console))

@@ -12,7 +12,7 @@ from lmaas_agents.adaptive import PriorPlan
 from lmaas_agents.learned.policy_file import save_policy
 from lmaas_train.evaluation.rollout import rollout
 from lmaas_train.in_context import InContext, InContextConfig
-from lmaas_train.runs import EVALUATIONS, new_folder
+from lmaas_train.runs import EVALUATIONS, in_use, mark_complete, new_folder
 from lmaas_train.settings import from_yaml
 from lmaas_train.training import score_of, write_settings
 from tqdm import tqdm
@@ -66,6 +66,14 @@ def train(args: TrainInContext) -> Path:
     config = InContextConfig() if args.config is None else from_yaml(InContextConfig, args.config, "in_context")
     learner = InContext(market, config, args.seed)
     folder = new_folder(args.out, f"{market.scenario.name}-in-context-seed{args.seed}")
+    with in_use(folder):
+        _train(args, folder, market, seeds, config, learner)
+    return folder
+
+
+def _train(
+    args: TrainInContext, folder: Path, market: Market, seeds: range, config: InContextConfig, learner: InContext
+) -> None:
     write_settings(folder, args, market, in_context=config)
     print(f"training in {folder}", flush=True)
     prior = float(rollout(market, PriorPlan(market), seeds).day_profit.mean())
@@ -88,5 +96,5 @@ def train(args: TrainInContext) -> Path:
                 file.flush()
                 bar.set_postfix_str(f"{share:.3f} of the prior plan")
     save_policy(folder, learner.seller(scores))
+    mark_complete(folder)
     print(f"policy  {folder} (load_policy, or: lmaas compare {market.scenario.name} --sellers {folder})")
-    return folder

@@ -16,8 +16,8 @@ import tyro
 from lmaas_train.runs import versions
 
 from lmaas_env import lined_yaml
-from lmaas_env.fields import checked, close_match, option, text
-from lmaas_env.files import write_whole
+from lmaas_env.fields import checked, close_match, one_line, option, shown, text
+from lmaas_env.files import inside, read_text, write_whole
 from lmaas_env.scenario import Scenario
 
 ENTRY, SCORE = "entry.yaml", "score.json"
@@ -43,10 +43,10 @@ class Entry:
     name: str = text("", "how tables call it")
     who: str = text("", "its authors")
     kind: str = option("none", KINDS, "what the seller is")
-    method: str = text("", "how it sets prices, in a sentence")
+    method: str = text("", "how it sets prices, in a sentence", longest=2000)
     scenario: str = text("", "preset that it sells on")
     policy: str = text("", "a policy as lmaas compare takes it; files are relative to the entry's folder")
-    training: str = text("", "steps, time, hardware and number of training seeds, or none")
+    training: str = text("", "steps, time, hardware and number of training seeds, or none", longest=2000)
     links: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -56,7 +56,7 @@ class Entry:
                 if not getattr(self, field.name):
                     raise ValueError(f"{field.name} must not be empty")
         if not isinstance(self.links, list | tuple) or not all(isinstance(link, str) for link in self.links):
-            raise ValueError(f"links = {self.links!r} must be a list of addresses")
+            raise ValueError(f"links = {shown(self.links)} must be a list of addresses")
         Scenario.preset(self.scenario)
 
     @classmethod
@@ -71,9 +71,11 @@ class Entry:
             if key not in known:
                 raise ValueError(f"{path}, line {lines[key]}: key {key!r} is unknown{close_match(str(key), known)}")
         try:
-            return cls(**content)
+            entry = cls(**content)
+            inside(folder, entry.policy.rpartition(":")[0] or entry.policy, "policy")
+            return entry
         except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
+            raise ValueError(f"{path}: {one_line(str(error))}") from error
 
 
 @dataclasses.dataclass
@@ -122,9 +124,9 @@ class LeaderboardCheck:
         """Score the entry and return its score; a profit that differs is an error."""
         entry, path = Entry.load(self.folder), self.folder / SCORE
         try:
-            known = json.loads(path.read_text(encoding="utf-8"))
+            known = json.loads(read_text(path, "score"))
             days, profit = int(known["days"]), float(known["profit"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (ValueError, RecursionError, OverflowError, KeyError, TypeError) as error:
             raise ValueError(f"{path}: holds no score: {error!r}") from error
         score = score_entry(self.folder, entry, days, self.minutes)
         if not math.isclose(score["profit"], profit, rel_tol=TOLERANCE):

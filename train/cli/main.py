@@ -1,12 +1,13 @@
 """The `lmaas` command: find the sub-command, check its packages, run it, and turn errors into exit codes.
 
-Exit codes: 0 success, 2 bad input or a missing package, 130 Ctrl-C, 141 closed output pipe.
+Exit codes: 0 success, 2 bad input, a missing package or a file that cannot be written, 130 Ctrl-C, 141 closed pipe.
 """
 
 from __future__ import annotations
 
 import contextlib
 import importlib
+import io
 import json
 import math
 import os
@@ -20,7 +21,7 @@ from typing import Any
 from lmaas_train.extras import EXTRAS, require
 
 import lmaas_env
-from lmaas_env.fields import close_match
+from lmaas_env.fields import close_match, one_line
 
 COMMANDS = {
     "price": ("lmaas_train.cli.price", "Price", "find the prices of one hour, with a proven bound"),
@@ -85,12 +86,17 @@ PACKAGES = {
 def main(arguments: list[str] | None = None) -> int:
     """Run ``lmaas COMMAND ...`` and return the exit code."""
     args = sys.argv[1:] if arguments is None else arguments
+    for stream in (sys.stdout, sys.stderr):  # a terminal of ASCII shows ? for what it cannot
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         status = _dispatch(args)
         sys.stdout.flush()
         return status
     except ValueError as error:
         return _refuse(str(error))
+    except MemoryError as error:
+        return _refuse(f"not enough memory: {str(error) or 'name fewer customers, days or lanes'}")
     except (KeyboardInterrupt, SystemError) as error:
         if not _has_cause(error, KeyboardInterrupt):
             raise
@@ -102,6 +108,9 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         _discard_output()
         return 141
+    except OSError as error:  # after that of a closed pipe, which is one
+        _discard_output()  # what waits there may be what could not be written
+        return _refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error))
 
 
 def _dispatch(args: list[str]) -> int:
@@ -185,5 +194,7 @@ def _discard_output() -> None:
 
 
 def _refuse(message: str) -> int:
-    print(f"lmaas: error: {message}", file=sys.stderr)
+    lines = "\n".join(one_line(line) for line in message.split("\n"))
+    with contextlib.suppress(OSError):
+        print(f"lmaas: error: {lines}", file=sys.stderr)
     return 2

@@ -22,7 +22,7 @@ from lmaas_train.evaluation.pricing import (
     summary,
 )
 from lmaas_train.evaluation.tables import Column, cents, lines, table
-from lmaas_train.runs import csv_text, new_folder, write_origin
+from lmaas_train.runs import csv_text, new_folder, write_market, write_origin
 from rich.console import Console
 
 from lmaas_env import Market, Scenario, State
@@ -176,7 +176,7 @@ def _bound(quote: Quote) -> str:
 
 def _write(folder: Path, quote: Quote) -> None:
     names = quote.market.catalogue.names
-    quote.market.scenario.to_yaml(folder / "market.yaml")
+    write_market(folder / "market.yaml", quote.market)
     write_whole(folder / "prices.csv", csv_text(MODEL_COLUMNS, model_rows(quote)))
     write_whole(folder / "customers.csv", csv_text(customer_columns(names), customer_rows(quote)))
     write_whole(folder / "quote.json", json.dumps(summary(quote), indent=2) + "\n")

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import tyro
 
 from lmaas_env import Market, Scenario
+from lmaas_env.files import inside
 from lmaas_env.population import Population
 
 
@@ -40,7 +41,7 @@ class ScenarioInit:
         files = [self.file]
         if self.customers_file:
             scenario = dataclasses.replace(scenario, customers_file=self.customers_file)
-            files.append(self.file.parent / self.customers_file)
+            files.append(inside(self.file.parent, self.customers_file, "customers_file"))
         for file in files:
             if file.exists():
                 raise ValueError(f"file {str(file)!r} exists already; nothing was changed")

@@ -15,18 +15,17 @@ from lmaas_train.evaluation.results import REFERENCE
 from lmaas_train.evaluation.rollout import rollout, sell
 from lmaas_train.evaluation.sellers import sellers_of
 from lmaas_train.ppo import PPO, PPOConfig
-from lmaas_train.runs import new_folder
 from lmaas_train.settings import from_yaml
-from lmaas_train.snapshots import FILE, load_snapshot, save_snapshot
-from lmaas_train.tracking import LOGS, Tracker, check_tracker, start_wandb
+from lmaas_train.snapshots import FILE, save_snapshot
+from lmaas_train.tracking import Tracker, check_tracker, start_wandb
 from lmaas_train.training import (
     SETTINGS,
-    check_alone,
     check_options,
     ctrl_c,
     finish,
     forget_evaluations,
-    read_settings,
+    interrupted,
+    run_folder,
     score_of,
     write_evaluation,
     write_settings,
@@ -71,8 +70,8 @@ class Train:
     """Steps between two evaluations on tuning days."""
     tuning_days: int = 40
     """Tuning days per evaluation."""
-    checkpoint_every: int = 1_000_000
-    """Steps between two snapshots, from which an interrupted run goes on."""
+    checkpoint_every: int = 100_000
+    """Steps between two snapshots, from which an interrupted run goes on; the first comes at once."""
     eval_days: int = 40
     """Held-out days of the final score."""
     resume: Path | None = None
@@ -92,35 +91,29 @@ def train(args: Train) -> Path:
     torch.set_num_threads(1)  # more threads make networks of this size slower, and results differ between machines
     snapshot: dict[str, Any] | None = None
     if args.resume is not None:
-        args, market, config, snapshot = _interrupted(args.resume, args)
+        args, market, config, snapshot = interrupted(args, PPOConfig, "ppo", ("learner", "beside"))
     else:
         check_options(args)
         market = Market(Scenario.load(args.scenario), seed=args.population_seed)
         config = PPOConfig() if args.config is None else from_yaml(PPOConfig, args.config, "ppo")
     check_tracker(args.track)
     learner = PPO(market, config, args.seed)
-    if snapshot is None:
-        folder = new_folder(args.out, f"{market.scenario.name}-ppo-seed{args.seed}")
-        write_settings(folder, args, market, ppo=config)
-    else:
-        assert args.out is not None
-        folder = args.out
-    run = _Run(args, learner, folder)
-    if snapshot is not None:
-        run.resume(snapshot)
-    print(f"training in {folder}\n  tensorboard --logdir {folder / LOGS}", flush=True)
-    with ctrl_c(run.stop):
-        run.train()
-    if run.stopped:
-        print(f"stopped after {learner.steps} steps; saving the policy as it is", flush=True)
-        if (folder / FILE).exists():
+    name = f"{market.scenario.name}-ppo-seed{args.seed}"
+    with run_folder(args, name, lambda new: write_settings(new, args, market, ppo=config)) as folder:
+        run = _Run(args, learner, folder)
+        if args.resume is not None:
+            run.resume(snapshot)
+        with ctrl_c(run.stop):
+            run.train()
+        if run.stopped:
+            print(f"stopped after {learner.steps} steps; saving the policy as it is", flush=True)
             print(f"go on from the last snapshot with: lmaas train --resume {folder}", flush=True)
 
-    def save(score: dict[str, Any]) -> None:
-        run.scores["held_out"] = score
-        save_policy(folder, run.seller())
+        def save(score: dict[str, Any]) -> None:
+            run.scores["held_out"] = score
+            save_policy(folder, run.seller())
 
-    finish(folder, run.seller(), market, args.eval_days, save)
+        finish(folder, run.seller(), market, args.eval_days, save, complete=not run.stopped)
     return folder
 
 
@@ -131,13 +124,16 @@ class _Run:
         self.args, self.learner, self.folder = args, learner, folder
         self.scores: dict[str, Any] = {}
         self.stopped = False
-        self._seconds, self._next_evaluation, self._next_snapshot = 0.0, 0, args.checkpoint_every
+        self._seconds, self._next_evaluation, self._next_snapshot = 0.0, 0, 0  # the first snapshot comes at once
         self._tuning = tuning_seeds(args.tuning_days)
         sold = sell(learner.market, sellers_of(REFERENCE, learner.market), self._tuning, Console(stderr=True))
         self._imp = float(sold[REFERENCE].day_profit.mean())
 
-    def resume(self, snapshot: dict[str, Any]) -> None:
-        """Go on from a snapshot; evaluations after it are made again."""
+    def resume(self, snapshot: dict[str, Any] | None) -> None:
+        """Go on from a snapshot, or from the start if there is none; evaluations after it are made again."""
+        if snapshot is None:
+            forget_evaluations(self.folder, after=-1)
+            return
         self.learner.restore(snapshot["learner"])
         beside = json.loads(snapshot["beside"])
         self._seconds, self.scores = beside["seconds"], beside["scores"]
@@ -194,12 +190,3 @@ class _Run:
             "next_snapshot": self._next_snapshot,
         }
         save_snapshot(self.folder / FILE, {"learner": self.learner.snapshot(), "beside": json.dumps(beside)})
-
-
-def _interrupted(folder: Path, args: Train) -> tuple[Train, Market, PPOConfig, dict[str, Any]]:
-    """Return the options, the market, the settings and the snapshot of the run to go on with."""
-    check_alone(args)
-    snapshot = load_snapshot(folder / FILE, ("learner", "beside"))
-    options, config, scenario = read_settings(folder, Train, PPOConfig, "ppo")
-    started = dataclasses.replace(options, config=None, resume=None, out=folder, progress=args.progress)
-    return started, Market(scenario, seed=started.population_seed), config, snapshot

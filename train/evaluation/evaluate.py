@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
 import importlib
@@ -22,20 +21,21 @@ from lmaas_train.evaluation.results import (
     TABLE,
     Row,
     day_rows,
+    kept_days,
     read_results,
     summary,
     write_results,
 )
-from lmaas_train.evaluation.rollout import sell
-from lmaas_train.evaluation.sellers import Policies, sellers_of
+from lmaas_train.evaluation.rollout import Keep, sell
+from lmaas_train.evaluation.sellers import Policies, identities, sellers_of
 from lmaas_train.evaluation.statistics import Estimate
 from lmaas_train.extras import require
-from lmaas_train.runs import new_folder
+from lmaas_train.runs import Results, market_settings, results_folder
 
 from lmaas_env import Market
 from lmaas_env.render.drawing import milliseconds, seller_label
 from lmaas_env.scenario import Scenario
-from lmaas_env.seeds import held_out_seeds
+from lmaas_env.seeds import check_size, held_out_seeds
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
@@ -137,9 +137,13 @@ class Evaluation:
             If the folder exists already, or matplotlib or plotly is missing.
         """
         require("matplotlib", "plotly")
-        new = new_folder(None if folder is None else Path(folder), f"compare-{self.market.scenario.name}")
-        write_results(new, self.market, self.days, self._summary(REFERENCE))
-        return new
+        path = None if folder is None else Path(folder)
+        with results_folder(path, f"compare-{self.market.scenario.name}") as results:
+            self._write(results)
+        return results.folder
+
+    def _write(self, results: Results) -> None:
+        write_results(results.folder, self.market, self.days, self._summary(REFERENCE))
 
     def report(self, folder: str | os.PathLike[str] | None = None, show: bool = False) -> Path:
         """Save the evaluation as `save` does and return the path of its report.html, also shown in a browser."""
@@ -229,14 +233,15 @@ def evaluate(
     trusted : bool
         Whether SB3 zips may be loaded, which can run code that they hold.
     out : path, optional
-        New folder to write the results into, as `Evaluation.save` does.
+        New folder to write the results into, as `Evaluation.save` does. If all policies are given by name, every
+        seller that is finished is kept there, and an evaluation that was stopped goes on if it is called again.
     progress : bool
         Whether to show a progress bar if standard error is a terminal.
 
     Raises
     ------
     ValueError
-        If a policy or setting is refused, or a policy raises or acts outside the range; nothing is written then.
+        If a policy or setting is refused, or a policy raises or acts outside the range; no results are written then.
 
     Examples
     --------
@@ -250,24 +255,26 @@ def evaluate(
 
     market = scenario if isinstance(scenario, Market) else Market(Scenario.load(scenario), seed=population_seed)
     seeds = held_out_seeds(days)
+    check_size(market, days)
     ends = anchors or default_anchors(market, seeds)
     if BOUND in ends and certified_bounds(market, seeds) is None:
         raise ValueError(f"anchors = {ends!r}: no certified bound is known for this market and {days} held-out days")
     beside = [REFERENCE, reference, *(it for it in ends if sell_anchors and it != BOUND)]
     sellers = sellers_of(policies, market, trusted, beside)
-    folder = None if out is None else new_folder(Path(out), "")
-    try:
-        first = sorted(sellers, key=lambda name: name in beside)  # a policy at fault stops before the references sell
-        console = Console(file=sys.stderr if progress else io.StringIO(), force_jupyter=False)
-        sold = sell(market, {name: sellers[name] for name in first}, seeds, console)
-    except BaseException:
-        if folder is not None:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
-        raise
-    evaluation = Evaluation(market, {name: sold[name] for name in sellers}, reference, ends)
-    if folder is not None:
-        evaluation.save(folder)  # it is empty, so it counts as new
+    first = sorted(sellers, key=lambda name: name in beside)  # a policy at fault stops before the references sell
+    console = Console(file=sys.stderr if progress else io.StringIO(), force_jupyter=False)
+
+    def evaluated(keep: Keep | None = None) -> Evaluation:
+        sold = sell(market, {name: sellers[name] for name in first}, seeds, console, keep)
+        return Evaluation(market, {name: sold[name] for name in sellers}, reference, ends)
+
+    if out is None:
+        return evaluated()
+    keys = identities(policies, sellers, beside)
+    settings = {**market_settings(market), "days": days}
+    with results_folder(Path(out), "", settings if all(keys.values()) else None) as results:
+        evaluation = evaluated(functools.partial(kept_days, results, keys))
+        evaluation._write(results)
     return evaluation
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import zipfile
-from collections.abc import Mapping
+import zlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,10 +16,12 @@ from lmaas_train.evaluation.certified_bounds import BOUND
 from lmaas_train.evaluation.days import Days
 from lmaas_train.evaluation.statistics import Estimate, mean_estimate, normalised_score
 from lmaas_train.report.findings import REFERENCE
-from lmaas_train.runs import csv_text, write_origin
+from lmaas_train.runs import Results, check_complete, csv_text, write_market
+from numpy.typing import NDArray
 
 from lmaas_env import Market, Scenario
-from lmaas_env.files import write_whole
+from lmaas_env.fields import one_line
+from lmaas_env.files import LARGEST, read_bytes, write_whole
 from lmaas_env.population import Population
 from lmaas_env.rsr import solve
 from lmaas_env.scenario import HOURS_A_DAY
@@ -25,6 +29,7 @@ from lmaas_env.seeds import of_one_day, open_days
 from lmaas_env.types import FloatArray
 
 RECORDS = "days.npz"  # every number of `Days`, and the customers
+MOST = LARGEST  # bytes of all records, unpacked
 EXPLAINED = 100  # customers whose choice is written, at most
 TABLE = (
     "seller", "profit", "profit_low", "profit_high", "minus_imp", "minus_imp_low", "minus_imp_high",
@@ -100,12 +105,10 @@ def write_results(out: Path, market: Market, days: Mapping[str, Days], rows: lis
     write_whole(out / "hours.csv", csv_text(HOURS, _hours(days)))
     write_whole(out / "models.csv", csv_text(MODELS, _models(days, models)))
     write_whole(out / "choices.json", json.dumps(choices(market, days[REFERENCE])) + "\n")
-    scenario.to_yaml(out / "scenario.yaml")
+    write_market(out / "scenario.yaml", market)
     write_whole(out / RECORDS, _packed(market, days))
     intervals = {row.seller: (row.profit.low, row.profit.high) for row in rows}
     drawing.save_both(figures.comparison(days, models, intervals, scenario.name), out / "figure.png")
-    if not (out / "origin.json").exists():
-        write_origin(out)
     write_whole(out / "report.html", page(out))
 
 
@@ -115,22 +118,71 @@ def read_results(folder: Path) -> tuple[Market, dict[str, Days]]:
     Raises
     ------
     ValueError
-        If a file is missing or broken.
+        If the folder is not complete, or a file is missing or broken.
     """
+    check_complete(folder)
     scenario = Scenario.load(folder / "scenario.yaml")
+    data = read_bytes(folder / RECORDS)
     try:
-        with np.load(folder / RECORDS, allow_pickle=False) as stored:
-            one_site = "population/other_distance" not in stored
-            columns = Population._fields[:-1] if one_site else Population._fields
-            population = Population(*(stored[f"population/{name}"] for name in columns))
-            days = {
-                str(name): Days(*(stored[f"days/{i}/{field}"] for field in Days._fields))
-                for i, name in enumerate(stored["sellers"])
-            }
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise ValueError(f"file {str(folder / RECORDS)!r} cannot be read: {error}") from error
-    days = {name: it._replace(seconds_per_decision=float(it.seconds_per_decision)) for name, it in days.items()}
+        stored = _arrays(data)
+        one_site = "population/other_distance" not in stored
+        columns = Population._fields[:-1] if one_site else Population._fields
+        population = Population(*(stored[f"population/{name}"] for name in columns))
+        days = {
+            str(name): _days({field: stored[f"days/{i}/{field}"] for field in Days._fields})
+            for i, name in enumerate(stored["sellers"])
+        }
+    except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"file {str(folder / RECORDS)!r} cannot be read: {one_line(str(error))}") from error
     return Market(scenario, population=population), days
+
+
+def kept_days(results: Results, keys: Mapping[str, str | None], name: str, sell: Callable[[], Days]) -> Days:
+    """Return a seller's days: those that a results folder keeps under its key, else sold now, and kept if it has one.
+
+    ``keys`` say what each seller is (`lmaas_train.evaluation.sellers.identity`).
+    """
+    key = keys.get(name)
+    return sell() if key is None else _days(results.arrays(f"{name}: {key}", lambda: _fields(sell())))
+
+
+def _fields(days: Days) -> dict[str, NDArray[Any]]:
+    return {name: np.asarray(array) for name, array in days._asdict().items()}
+
+
+def _days(arrays: Mapping[str, NDArray[Any]]) -> Days:
+    days = Days(**arrays)  # pyright: ignore[reportArgumentType]
+    return days._replace(seconds_per_decision=float(days.seconds_per_decision))
+
+
+def _arrays(data: bytes) -> dict[str, NDArray[Any]]:
+    """Return the arrays of an archive, each only once its size is known to be that of its bytes.
+
+    Raises
+    ------
+    ValueError
+        If a size is another one than its header says, or all together are larger than `MOST`.
+    """
+    arrays: dict[str, NDArray[Any]] = {}
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        if sum(it.file_size for it in archive.infolist()) > MOST:
+            raise ValueError(f"its arrays have more than {MOST:,} bytes")
+        for entry in archive.infolist():
+            with archive.open(entry) as file:
+                version = np.lib.format.read_magic(file)
+                read_header = {
+                    (1, 0): np.lib.format.read_array_header_1_0,
+                    (2, 0): np.lib.format.read_array_header_2_0,
+                }.get(version)
+                if read_header is None:
+                    raise ValueError(f"array {entry.filename!r} has the unknown format {version}")
+                shape, in_columns, dtype = read_header(file)
+                if dtype.hasobject or math.prod(shape) * dtype.itemsize != entry.file_size - file.tell():
+                    raise ValueError(f"array {entry.filename!r} has another size than its header says")
+                array = np.frombuffer(bytearray(file.read()), dtype)
+                name = entry.filename.removesuffix(".npy")
+                arrays[name] = array.reshape(shape, order="F" if in_columns else "C")
+    return arrays
 
 
 def _packed(market: Market, days: Mapping[str, Days]) -> bytes:
@@ -138,7 +190,7 @@ def _packed(market: Market, days: Mapping[str, Days]) -> bytes:
     arrays: dict[str, Any] = {"sellers": np.array(list(days))}
     arrays |= {f"population/{name}": array for name, array in market.population._asdict().items()}
     for i, sold in enumerate(days.values()):
-        arrays |= {f"days/{i}/{name}": array for name, array in sold._asdict().items()}
+        arrays |= {f"days/{i}/{name}": array for name, array in _fields(sold).items()}
     written = io.BytesIO()
     np.savez_compressed(written, **arrays)
     return written.getvalue()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 import numpy as np
 from lmaas_agents.seller import Seller
@@ -26,6 +27,9 @@ from lmaas_env.types import FloatArray
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import TaskID
+
+Keep: TypeAlias = Callable[[str, Callable[[], Days]], Days]
+"""What a seller of a name has sold, or what a function that sells its days returns."""
 
 TOLERANCE = 1e-6  # of an action beyond [-1, 1], for rounding
 
@@ -124,11 +128,18 @@ def made_once(market: Market, seller: NamedSeller) -> bool:
     )
 
 
-def sell(market: Market, sellers: Mapping[str, NamedSeller], seeds: Sequence[int], console: Console) -> dict[str, Days]:
+def sell(
+    market: Market,
+    sellers: Mapping[str, NamedSeller],
+    seeds: Sequence[int],
+    console: Console,
+    keep: Keep | None = None,
+) -> dict[str, Days]:
     """Sell the same days with each seller, with a progress bar, and return the records by name.
 
     Days are sold in lockstep, but one after the other where the seller takes no batches, or is made anew for the
-    customers of every day.
+    customers of every day. ``keep`` gets a seller's name and a function that sells its days, and returns them; it need
+    not call the function if it knows the days.
     """
     from lmaas_train.progress import bars  # needs rich, which the rollouts above do not
 
@@ -137,17 +148,17 @@ def sell(market: Market, sellers: Mapping[str, NamedSeller], seeds: Sequence[int
         for name, seller in sellers.items():
             task = progress.add_task(f"{name}: preparing", total=None, unit="hours")
 
-            def advance(task: TaskID = task) -> None:
-                progress.advance(task)
-
-            if made_once(market, seller) and not is_ready(seller):
-                seller = constructed(seller, market)
-            if is_ready(seller) and takes_batches(seller):
-                progress.update(task, description=name, total=market.scenario.periods)
-                days[name] = rollout(market, seller, seeds, advance, name)
-            else:
+            def sold(name: str = name, seller: NamedSeller = seller, task: TaskID = task) -> Days:
+                if made_once(market, seller) and not is_ready(seller):
+                    seller = constructed(seller, market)
+                if is_ready(seller) and takes_batches(seller):
+                    progress.update(task, description=name, total=market.scenario.periods)
+                    return rollout(market, seller, seeds, functools.partial(progress.advance, task), name)
                 progress.update(task, description=name, total=len(seeds), unit="days")
-                days[name] = rollout_each(market, seller, seeds, advance, name)
+                return rollout_each(market, seller, seeds, functools.partial(progress.advance, task), name)
+
+            days[name] = sold() if keep is None else keep(name, sold)
+            progress.update(task, description=name)
     return days
 
 

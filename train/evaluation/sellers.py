@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import hashlib
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -23,10 +26,11 @@ from lmaas_agents import (
 from lmaas_agents.adaptive import InformedLookahead, OwnPlan, PlanUCB, PriorPlan, ThompsonIMP
 from lmaas_agents.learned.policy import LearnedSeller
 from lmaas_agents.learned.policy_file import shipped_policies
-from lmaas_train.evaluation.adapters import FunctionSeller, adapted, imported, load_zip, makes_sellers
+from lmaas_train.evaluation.adapters import NORMALISER, FunctionSeller, adapted, imported, load_zip, makes_sellers
 
 from lmaas_env import Market
-from lmaas_env.fields import close_match
+from lmaas_env.fields import LONGEST_TEXT, close_match, shown
+from lmaas_env.files import read_bytes
 from lmaas_env.spaces import observation_size
 
 NamedSeller: TypeAlias = Seller | Callable[[Market], Seller]
@@ -116,7 +120,9 @@ def sellers_of(
     named: dict[str, Policy] = {}
     for name, policy in [*_entries(beside), *_entries(policies)]:
         if not isinstance(name, str) or not name.strip():  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ValueError(f"name {name!r} of a seller must be a text that is not empty")
+            raise ValueError(f"name {shown(name)} of a seller must be a text that is not empty")
+        if len(name) > LONGEST_TEXT or not name.isprintable():
+            raise ValueError(f"name {shown(name)} of a seller must have at most {LONGEST_TEXT} printable characters")
         same = name in named and (policy is named[name] or policy is SELLERS.get(name) or _is_text(policy, named[name]))
         if name in named and not same:
             if isinstance(policies, Mapping) or isinstance(policy, str | os.PathLike):
@@ -124,6 +130,34 @@ def sellers_of(
             name = next(free for i in range(2, len(named) + 3) if (free := f"{name}-{i}") not in named)
         named.setdefault(name, policy)
     return {name: seller_of(policy, market, trusted) for name, policy in named.items()}
+
+
+def identities(
+    policies: Policies, sellers: Mapping[str, NamedSeller], beside: Sequence[str] = ()
+) -> dict[str, str | None]:
+    """Return what each seller of `sellers_of` is, by name: a text that changes with its files.
+
+    It is None where a policy is an object, as nothing tells whether another run has the same one.
+    """
+    given = dict([*_entries(beside), *_entries(policies)])
+    return {name: identity(given.get(name), seller) for name, seller in sellers.items()}
+
+
+def identity(policy: Any, seller: NamedSeller) -> str | None:
+    """Return a text that changes with the files of a policy, or None if it is an object."""
+    if not isinstance(policy, str | os.PathLike):
+        return None
+    digest, name = hashlib.sha256(), str(os.fspath(cast("str | os.PathLike[str]", policy)))
+    if isinstance(seller, LearnedSeller):
+        digest.update(json.dumps(dataclasses.asdict(seller.spec), sort_keys=True).encode())
+        for key, array in sorted(seller.weights.items()):
+            digest.update(key.encode() + array.tobytes())
+        return digest.hexdigest()
+    source = Path(name.rpartition(":")[0] if _is_code(name) and name not in SELLERS else name)
+    for file in (source, source.parent / NORMALISER):
+        if source.suffix in (".py", ".zip") and file.exists():
+            digest.update(read_bytes(file))
+    return f"{name} {digest.hexdigest()}"
 
 
 def name_of(policy: Policy) -> str:

@@ -16,7 +16,16 @@ from typing import Any
 from dash import ALL, MATCH, ClientsideFunction, Dash, Input, Output, State, no_update
 from dash.exceptions import PreventUpdate
 from lmaas_train.explore import page as explore_page
-from lmaas_train.explore.hour import STATE_RANGES, customers, headline, hour_of, landscape, lines
+from lmaas_train.explore.hour import (
+    CUSTOMERS_FILES,
+    STATE_RANGES,
+    customers,
+    headline,
+    hour_of,
+    landscape,
+    lines,
+    posted_scenario,
+)
 from werkzeug.serving import make_server
 
 from lmaas_env import Scenario
@@ -89,6 +98,7 @@ def create_app(base: str = "day", seed: int = 0) -> Dash:
     if base not in bases:
         bases[base] = Scenario.load(base)
     start = bases[base]
+    CUSTOMERS_FILES.add(start.customers_file)
     controls = {control.name: control.value for control in explore_page.state_controls(start)}
     period = {"scenario": start.to_dict(), "seed": seed, **controls}
     hour_of(period)  # raises before a browser opens
@@ -195,7 +205,7 @@ def _whole_numbers(name: str, text: Any) -> tuple[int, ...]:
 
 def renewed_prices(period: Mapping[str, Any], before: Any, prices: Sequence[float]) -> tuple[Any, ...]:
     """Return new price sliders, their range and the landscape's options after the models or the range changed."""
-    scenario = Scenario(**period["scenario"])
+    scenario = posted_scenario(period)
     now = _range(scenario)
     if now == before:
         raise PreventUpdate

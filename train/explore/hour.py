@@ -18,6 +18,7 @@ from lmaas_train.explore import charts as explore_charts
 from lmaas_train.explore import page as explore_page
 
 from lmaas_env import Market, Scenario
+from lmaas_env.fields import shown
 from lmaas_env.spaces import assumed_state
 from lmaas_env.state import State
 from lmaas_env.terms import RentalTerms
@@ -27,6 +28,10 @@ MOST_CUSTOMERS, MOST_SLOTS = 2000, 48  # at most, to follow a moving slider
 SIDE, LINE = 40, 200  # points along a side of the landscape, and along a line
 EVALUATIONS = 200_000  # customers times prices per chart, about a second
 STATE_RANGES = {"hour": (0, 23), "charge": (0.0, 1.0), "demand": (0.01, 100.0)}
+
+
+CUSTOMERS_FILES = set[str]()  # files that the explorer was started with: a request cannot name another
+MOST_MODELS = 32
 
 
 class Hour(NamedTuple):
@@ -46,18 +51,28 @@ def hour_of(period: Mapping[str, Any]) -> Hour:
     Raises
     ------
     ValueError
-        If a number is out of its range, or there are more customers or slots than the page supports.
+        If a number is out of its range, there are more customers, slots or models than the page supports, or the
+        scenario names a file that the explorer was not started with: anyone who reaches the page could read it.
     """
     for name, (low, high) in STATE_RANGES.items():
-        value = period[name]
+        value = period.get(name)
         if not isinstance(value, int | float) or not low <= value <= high or (name == "hour" and value != int(value)):
             kind = "a whole number" if name == "hour" else "a number"
             raise ValueError(f"{name} = {value!r} must be {kind} in [{low:g}, {high:g}] {explore_page.STATE[name][0]}")
-    scenario = Scenario(**period["scenario"])
-    for name, most in (("customers", MOST_CUSTOMERS), ("slots", MOST_SLOTS)):
-        if getattr(scenario, name) > most:
-            raise ValueError(f"{name} = {getattr(scenario, name)} must be at most {most} on this page")
+    scenario = posted_scenario(period)
+    sizes = {"customers": scenario.customers, "slots": scenario.slots, "models": len(scenario.models)}
+    for name, most in (("customers", MOST_CUSTOMERS), ("slots", MOST_SLOTS), ("models", MOST_MODELS)):
+        if sizes[name] > most:
+            raise ValueError(f"{name} = {sizes[name]} must be at most {most} on this page")
     return _hour(scenario, period["seed"], int(period["hour"]), float(period["charge"]), float(period["demand"]))
+
+
+def posted_scenario(period: Mapping[str, Any]) -> Scenario:
+    """Return the scenario of a page, which names no file but one that the explorer was started with."""
+    scenario = Scenario.from_dict(period["scenario"])
+    if scenario.customers_file and scenario.customers_file not in CUSTOMERS_FILES:
+        raise ValueError(f"customers_file = {shown(scenario.customers_file)} was not given when the explorer started")
+    return scenario
 
 
 @functools.lru_cache(maxsize=16)

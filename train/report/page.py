@@ -11,10 +11,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
 from lmaas_train.report import charts, findings, tables
 from lmaas_train.report.tables import Rows
 
+from lmaas_env import lined_yaml
+from lmaas_env.files import read_text
 from lmaas_env.render.drawing import (
     dark_colours,
     digits_for,
@@ -208,7 +209,7 @@ def _learning(said: str, note: str, draw: Callable[[Rows, str, str, float], Any]
 def _scenario(folder: Path) -> str:
     """Return the scenario's name; that of the folder where there is no scenario.yaml."""
     path, name = folder / "scenario.yaml", folder.resolve().name
-    return str(yaml.safe_load(tables.read(path)).get("name", name)) if path.exists() else name
+    return str(lined_yaml.load(path, "scenario")[0].get("name", name)) if path.exists() else name
 
 
 def _origin(folder: Path) -> str:
@@ -220,7 +221,7 @@ def _origin(folder: Path) -> str:
         parts.append(f'<ul class="versions">{versions}</ul>')
     for file in ("scenario.yaml", "config.yaml"):
         if (folder / file).exists():
-            text = tables.read(folder / file)
+            text = read_text(folder / file)
             parts.append(f"<details><summary>{file}</summary><pre>{escape(text)}</pre></details>")
     return "".join(parts)
 

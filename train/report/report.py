@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
+from lmaas_train.runs import check_complete
 
 from lmaas_env.files import write_whole
 
@@ -40,8 +41,9 @@ def report(folder: Path) -> str:
     Raises
     ------
     ValueError
-        If the folder holds no results, or a file of it cannot be read.
+        If the folder holds no results or is not complete, or a file of it cannot be read.
     """
     from lmaas_train.report.page import page
 
+    check_complete(folder)
     return page(folder)

@@ -7,16 +7,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+from lmaas_train.runs import written_text
+
+from lmaas_env.fields import one_line
+from lmaas_env.files import read_text
+
 Rows = list[dict[str, Any]]
 TEXTS = ("seller", "model", "way", "run")  # columns that are not numbers
-
-
-def read(path: Path) -> str:
-    """Return the text of a file."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"file {str(path)!r} cannot be read: {error}") from error
 
 
 def table(path: Path) -> Rows:
@@ -24,13 +21,20 @@ def table(path: Path) -> Rows:
 
     def row(line: int, cells: dict[Any, Any]) -> dict[str, Any]:
         try:
-            return {column: cell if column in TEXTS else float(cell or "nan") for column, cell in cells.items()}
+            return {
+                column: written_text(cell) if column in TEXTS else float(cell or "nan")
+                for column, cell in cells.items()
+            }
         except (TypeError, ValueError, AttributeError) as error:
-            raise ValueError(f"file {str(path)!r}, line {line}: {error}") from error
+            said = one_line(str(error))[:200]
+            raise ValueError(f"file {str(path)!r}, line {line}: {said}") from error
 
     if not path.exists():
         return []
-    return [row(i + 2, cells) for i, cells in enumerate(csv.DictReader(read(path).splitlines()))]
+    try:
+        return [row(i + 2, cells) for i, cells in enumerate(csv.DictReader(read_text(path).splitlines()))]
+    except csv.Error as error:
+        raise ValueError(f"file {str(path)!r} is not valid CSV: {error}") from error
 
 
 def json_object(path: Path) -> dict[str, Any]:
@@ -38,8 +42,8 @@ def json_object(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        content: Any = json.loads(read(path))
-    except ValueError as error:
+        content: Any = json.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"file {str(path)!r} is not valid JSON: {error}") from error
     if not isinstance(content, dict):
         raise ValueError(f"file {str(path)!r} must hold an object")

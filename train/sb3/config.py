@@ -10,7 +10,7 @@ from typing import Any
 from lmaas_agents.learned.policy import POLICIES
 from lmaas_train.settings import from_yaml
 
-from lmaas_env.fields import close_match
+from lmaas_env.fields import close_match, shown
 from lmaas_env.scenario import Scenario
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -82,18 +82,18 @@ class SB3Config:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if field.type == "bool" and not isinstance(value, bool):
-                raise ValueError(f"{field.name} = {value!r} must be true or false")
+                raise ValueError(f"{field.name} = {shown(value)} must be true or false")
             if field.type in ("int", "float"):
                 object.__setattr__(self, field.name, _checked(field, field.name, value))
             if field.name == "net_arch":
                 if not isinstance(value, list | tuple):
-                    raise ValueError(f"net_arch = {value!r} must be a list of widths")
+                    raise ValueError(f"net_arch = {shown(value)} must be a list of widths")
                 widths = tuple(int(_checked(field, f"net_arch[{i}]", width)) for i, width in enumerate(value))
                 object.__setattr__(self, field.name, widths)
-        if self.activation not in ACTIVATIONS:
-            raise ValueError(f"activation = {self.activation!r} must be one of {', '.join(ACTIVATIONS)}")
-        if self.policy not in POLICIES:
-            raise ValueError(f"policy = {self.policy!r} must be one of {', '.join(POLICIES)}")
+        if self.activation not in tuple(ACTIVATIONS):
+            raise ValueError(f"activation = {shown(self.activation)} must be one of {', '.join(ACTIVATIONS)}")
+        if self.policy not in tuple(POLICIES):
+            raise ValueError(f"policy = {shown(self.policy)} must be one of {', '.join(POLICIES)}")
         needs_plan = self.policy == "set" or self.snap_radius > 0.0 or self.shaping or self.imitated_days > 0
         if self.residual_scale == 0.0 and needs_plan:
             raise ValueError(
@@ -145,7 +145,5 @@ def _checked(field: dataclasses.Field[Any], name: str, value: Any) -> float | in
     kinds = (int,) if whole else (int, float)
     if isinstance(value, bool) or not isinstance(value, kinds) or not math.isfinite(value) or not low <= value <= high:
         kind = "a whole number" if whole else "a number"
-        # YAML reads 3e-4 as a text, a common trap.
-        hint = " (write 3.0e-4, YAML reads 3e-4 as a text)" if isinstance(value, str) else ""
-        raise ValueError(f"{name} = {value!r} must be {kind} in [{low:g}, {high:g}]{hint}")
+        raise ValueError(f"{name} = {shown(value)} must be {kind} in [{low:g}, {high:g}]")
     return value if whole else float(value)

@@ -15,23 +15,23 @@ from lmaas_agents.learned.policy import LearnedSeller
 from lmaas_agents.learned.policy_file import save_policy
 from lmaas_agents.learned.residual import Residual, feature_sizes, plan_of, residual_of
 from lmaas_train.evaluation.rollout import rollout
-from lmaas_train.runs import new_folder
+from lmaas_train.runs import CHECKPOINTS
 from lmaas_train.sb3 import snapshots
 from lmaas_train.sb3.config import SB3Config
 from lmaas_train.sb3.export import ACTIVATIONS, export
 from lmaas_train.sb3.imitation import imitate
 from lmaas_train.sb3.networks import CustomerSet
 from lmaas_train.sb3.vec_env import MONITORED, LMaaSVecEnv, ResidualVecEnv
-from lmaas_train.snapshots import FILE, load_snapshot, save_snapshot
+from lmaas_train.snapshots import FILE, save_snapshot
 from lmaas_train.tracking import LOGS, check_tracker, start_wandb
 from lmaas_train.training import (
     SETTINGS,
-    check_alone,
     check_options,
     ctrl_c,
     finish,
     forget_evaluations,
-    read_settings,
+    interrupted,
+    run_folder,
     score_of,
     write_evaluation,
     write_settings,
@@ -39,14 +39,18 @@ from lmaas_train.training import (
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import KVWriter, configure
+from stable_baselines3.common.monitor import ResultsWriter
 from stable_baselines3.common.utils import LinearSchedule
-from stable_baselines3.common.vec_env import VecEnvWrapper, VecMonitor, VecNormalize
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecMonitor, VecNormalize
 from tqdm import tqdm
 
+from lmaas_env.files import TEMPORARY
 from lmaas_env.market import Market
 from lmaas_env.scenario import Scenario
 from lmaas_env.seeds import TRAINING_STRIDE, training_seeds, tuning_seeds
 from lmaas_env.vector_env import LMaaSVectorEnv
+
+MONITOR = "monitor.csv"
 
 
 @dataclasses.dataclass
@@ -102,7 +106,7 @@ def train(args: TrainSB3) -> Path:
     torch.set_num_threads(1)  # more threads make networks of this size slower, and results differ between machines
     snapshot: dict[str, Any] | None = None
     if args.resume is not None:
-        args, market, config, snapshot = _interrupted(args.resume, args)
+        args, market, config, snapshot = interrupted(args, SB3Config, "sb3", snapshots.PARTS)
     else:
         check_options(args)
         market = Market(Scenario.load(args.scenario), seed=args.population_seed)
@@ -117,48 +121,70 @@ def train(args: TrainSB3) -> Path:
     seeds = training_seeds(args.seed, config.n_envs)
     imitated = training_seeds(args.seed, max(1, config.imitated_days), skip=TRAINING_STRIDE // 2)
     tuning = tuning_seeds(args.tuning_days)
-    if snapshot is None:
-        folder = new_folder(args.out, f"{market.scenario.name}-sb3-seed{args.seed}")
-        write_settings(folder, args, market, sb3=config)
-    else:
-        assert args.out is not None
-        folder = args.out
-    print(f"training in {folder}\n  tensorboard --logdir {folder / LOGS}", flush=True)
-
-    residual: Residual | None = None
-    if config.residual_scale > 0.0:
-        scales = config.residual_scale, config.snap_radius, config.searches
-        residual = residual_of(market, plan_of(market), *scales)
-    lanes = LMaaSVectorEnv(config.n_envs, market=market, autoreset_mode="SameStep")
-    environments = _environments(lanes, config, folder, residual)
-    model = build_model(environments, config, args.seed)
-    environments.seed(seeds[0])  # lane i gets seeds[i]; PPO's constructor has just seeded them with the bare seed
-    model.set_logger(configure(str(folder / LOGS), ["tensorboard"]))
-    if args.track == "wandb":
-        model.logger.output_formats.append(WandbWriter(start_wandb(folder, folder / SETTINGS)))
-    run = Run(args, config, market, residual, lanes, folder, tuning)
-    if snapshot is not None:
-        run.resume(snapshots.restore(snapshot, model, lanes))
-    elif config.imitated_days and residual is not None:
-        imitate(model, market, residual, imitated)
-    try:
-        with ctrl_c(run.stop):
-            model.learn(args.steps - model.num_timesteps, callback=run, reset_num_timesteps=snapshot is None)
-    finally:
-        run.bar.close()
-        model.logger.close()
-        environments.close()
-    if run.stopped:
-        print(f"stopped after {model.num_timesteps} steps; saving the policy as it is", flush=True)
-        if (folder / FILE).exists():
+    name = f"{market.scenario.name}-sb3-seed{args.seed}"
+    with run_folder(args, name, lambda new: write_settings(new, args, market, sb3=config)) as folder:
+        residual: Residual | None = None
+        if config.residual_scale > 0.0:
+            scales = config.residual_scale, config.snap_radius, config.searches
+            residual = residual_of(market, plan_of(market), *scales)
+        lanes = LMaaSVectorEnv(config.n_envs, market=market, autoreset_mode="SameStep")
+        monitor = Monitor(LMaaSVecEnv(lanes), folder / MONITOR)
+        environments = _environments(monitor, lanes, config, residual)
+        model = build_model(environments, config, args.seed)
+        environments.seed(seeds[0])  # lane i gets seeds[i]; PPO's constructor has just seeded them with the bare seed
+        model.set_logger(configure(str(folder / LOGS), ["tensorboard"]))
+        if args.track == "wandb":
+            model.logger.output_formats.append(WandbWriter(start_wandb(folder, folder / SETTINGS)))
+        run = Run(args, config, market, residual, lanes, monitor, folder, tuning)
+        run.resume(None if snapshot is None else snapshots.restore(snapshot, model, lanes))
+        if snapshot is None and config.imitated_days and residual is not None:
+            imitate(model, market, residual, imitated)
+        try:
+            with ctrl_c(run.stop):
+                model.learn(args.steps - model.num_timesteps, callback=run, reset_num_timesteps=snapshot is None)
+        finally:
+            run.bar.close()
+            model.logger.close()
+            environments.close()
+        if run.stopped:
+            print(f"stopped after {model.num_timesteps} steps; saving the policy as it is", flush=True)
             print(f"go on from the last checkpoint with: lmaas train sb3 --resume {folder}", flush=True)
 
-    def save(score: dict[str, Any]) -> None:
-        run.scores["held_out"] = score
-        run.save(folder)
+        def save(score: dict[str, Any]) -> None:
+            run.scores["held_out"] = score
+            run.save(folder)
 
-    finish(folder, run.seller(), market, args.eval_days, save)
+        finish(folder, run.seller(), market, args.eval_days, save, complete=not run.stopped)
     return folder
+
+
+class Monitor(VecMonitor):
+    """Appends a line for every finished day to a file, which a run that goes on does not start anew.
+
+    Parameters
+    ----------
+    venv : VecEnv
+    path : Path
+    """
+
+    def __init__(self, venv: VecEnv, path: Path) -> None:
+        super().__init__(venv, info_keywords=MONITORED)
+        self.path = path
+
+    def open(self, size: int = 0, seconds: float = 0.0) -> None:
+        """Open the file, cut to the ``size`` in bytes that it had after so many ``seconds`` of training."""
+        if self.path.exists() and 0 < size <= self.path.stat().st_size:
+            os.truncate(self.path, size)
+        else:
+            size = 0
+        self.t_start = time.time() - seconds
+        about = {"t_start": self.t_start, "env_id": "None"}
+        self.results_writer = ResultsWriter(str(self.path), about, MONITORED, override_existing=size == 0)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file; it is written line by line."""
+        return self.path.stat().st_size
 
 
 class WandbWriter(KVWriter):
@@ -187,19 +213,25 @@ class Run(BaseCallback):
         market: Market,
         residual: Residual | None,
         lanes: LMaaSVectorEnv,
+        monitor: Monitor,
         folder: Path,
         tuning: range,
     ) -> None:
         super().__init__()
         self.args, self.config, self.market, self.residual, self.lanes = args, config, market, residual, lanes
-        self.folder, self.tuning = folder, tuning
+        self.monitor, self.folder, self.tuning = monitor, folder, tuning
         self.scores: dict[str, Any] = {}
         self.bar = tqdm(disable=True)
         self.stopped = False
         self._next_evaluation, self._next_checkpoint, self._earlier = 0, args.checkpoint_every, 0.0
 
-    def resume(self, kept: dict[str, Any]) -> None:
-        """Go on from what `_on_rollout_start` kept; evaluations after it are made again."""
+    def resume(self, kept: dict[str, Any] | None) -> None:
+        """Go on from what `_check_point` kept, or start; days and evaluations after it are made again."""
+        if kept is None:
+            self.monitor.open()
+            forget_evaluations(self.folder, after=-1)
+            return
+        self.monitor.open(kept["monitor"], kept["seconds"])
         self._next_evaluation, self._next_checkpoint = kept["next_evaluation"], kept["next_checkpoint"]
         self._earlier, self.scores = kept["seconds"], kept["scores"]
         forget_evaluations(self.folder, after=kept["step"])
@@ -235,12 +267,13 @@ class Run(BaseCallback):
     def _check_point(self) -> None:
         """Write the policy and a snapshot, and start new days as a run does that goes on from there."""
         assert isinstance(self.model, PPO)
-        self.save(self.folder / "checkpoints" / f"step-{self.num_timesteps:09d}")
+        self.save(self.folder / CHECKPOINTS / f"step-{self.num_timesteps:09d}")
         kept = {
             "step": self.num_timesteps,
             "next_evaluation": self._next_evaluation,
             "next_checkpoint": self._next_checkpoint,
             "seconds": time.perf_counter() - self._began,
+            "monitor": self.monitor.size,
             "scores": self.scores,
         }
         save_snapshot(self.folder / FILE, snapshots.take(self.model, self.lanes, kept))
@@ -277,7 +310,7 @@ class Run(BaseCallback):
     def save(self, folder: Path) -> None:
         """Write policy, model and normaliser into a folder, whole or not at all."""
         folder.parent.mkdir(exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".saving-") as temporary:
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=TEMPORARY) as temporary:
             new = Path(temporary) / "new"
             save_policy(new, self.seller())
             self.model.save(new / "model.zip")
@@ -291,9 +324,10 @@ class Run(BaseCallback):
                 os.replace(file, folder / file.name)
 
 
-def _environments(lanes: LMaaSVectorEnv, config: SB3Config, folder: Path, residual: Residual | None) -> VecNormalize:
-    adapter = LMaaSVecEnv(lanes)
-    environments: VecEnvWrapper = VecMonitor(adapter, str(folder / "monitor.csv"), info_keywords=MONITORED)
+def _environments(
+    monitor: Monitor, lanes: LMaaSVectorEnv, config: SB3Config, residual: Residual | None
+) -> VecNormalize:
+    environments: VecEnvWrapper = monitor
     if residual is not None:
         learning = residual._replace(searches=0)
         environments = ResidualVecEnv(environments, lanes, learning, config.policy == "set", config.shaping)
@@ -338,12 +372,3 @@ def build_model(environments: VecNormalize, config: SB3Config, seed: int) -> PPO
         seed=seed,
         device="cpu",
     )
-
-
-def _interrupted(folder: Path, args: TrainSB3) -> tuple[TrainSB3, Market, SB3Config, dict[str, Any]]:
-    """Return the options, the market, the settings and the snapshot of the run to go on with."""
-    check_alone(args)
-    snapshot = load_snapshot(folder / FILE, snapshots.PARTS)
-    options, config, scenario = read_settings(folder, TrainSB3, SB3Config, "sb3")
-    started = dataclasses.replace(options, config=None, resume=None, out=folder, progress=args.progress)
-    return started, Market(scenario, seed=started.population_seed), config, snapshot

@@ -7,6 +7,8 @@ is the subject of `lmaas bound`.
 from __future__ import annotations
 
 import dataclasses
+import functools
+import json
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +18,7 @@ from lmaas_agents.planning import plan_day
 from lmaas_train.evaluation.rollout import rollout
 from lmaas_train.evaluation.statistics import Estimate, mean_estimate
 from lmaas_train.progress import track
-from lmaas_train.runs import csv_text, new_folder, write_origin
+from lmaas_train.runs import csv_text, market_settings, results_folder
 from rich.console import Console
 
 from lmaas_env import Market
@@ -66,29 +68,34 @@ def study(args: StudyAhead) -> list[Row]:
         raise ValueError(f"days = {args.days} must be >= 2")
     if not args.populations or not args.scenarios:
         raise ValueError("name at least one scenario and one population")
-    out = new_folder(args.out, "study-ahead")
     console = Console()
     cases = [(Market(name, seed=seed), seed) for name in args.scenarios for seed in args.populations]
     rows: list[Row] = []
-    for market, population in track(cases, "populations", "populations", console):
-        plan = plan_day(market)
-        sellers = {
-            "imp": PublicIMP(market) if market.scenario.observation == "public" else IMP(market),
-            "public-lookahead": PublicLookaheadIMP(market, plan=plan),
-        }
-        if market.scenario.observation == "full":
-            sellers["lookahead"] = LookaheadIMP(market, plan=plan)
-        seeds = held_out_seeds(args.days)
-        for name, seller in sellers.items():
-            sold = rollout(market, seller, seeds).day_profit.tolist()
-            rows += [
-                Row(market.scenario.name, population, seed, name, it) for seed, it in zip(seeds, sold, strict=True)
-            ]
-    write_whole(out / "days.csv", csv_text(Row._fields, rows))
-    text = summary(rows)
-    write_whole(out / "summary.md", text)
-    write_origin(out)
+    with results_folder(args.out, "study-ahead", {"study": "ahead", "days": args.days}) as results:
+        out = results.folder
+        for market, population in track(cases, "populations", "populations", console):
+            part = json.dumps(market_settings(market))
+            sold = functools.partial(_sold, market, population, args.days)
+            rows += [Row(*row) for row in results.rows(part, sold)]
+        write_whole(out / "days.csv", csv_text(Row._fields, rows))
+        text = summary(rows)
+        write_whole(out / "summary.md", text)
     print(f"{text}\nfiles in {out}: days.csv, summary.md")
+    return rows
+
+
+def _sold(market: Market, population: int, days: int) -> list[Row]:
+    """Return a row for every seller and day of a population."""
+    plan, seeds, rows = plan_day(market), held_out_seeds(days), list[Row]()
+    sellers = {
+        "imp": PublicIMP(market) if market.scenario.observation == "public" else IMP(market),
+        "public-lookahead": PublicLookaheadIMP(market, plan=plan),
+    }
+    if market.scenario.observation == "full":
+        sellers["lookahead"] = LookaheadIMP(market, plan=plan)
+    for name, seller in sellers.items():
+        sold = rollout(market, seller, seeds).day_profit.tolist()
+        rows += [Row(market.scenario.name, population, seed, name, it) for seed, it in zip(seeds, sold, strict=True)]
     return rows
 
 

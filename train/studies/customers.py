@@ -8,6 +8,8 @@ from all 2^L fade patterns with their probabilities, given that the budget holds
 from __future__ import annotations
 
 import dataclasses
+import functools
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,7 +17,7 @@ import numpy as np
 from lmaas_agents import IMP
 from lmaas_train.evaluation.statistics import mean_estimate
 from lmaas_train.progress import track
-from lmaas_train.runs import csv_text, new_folder, write_origin
+from lmaas_train.runs import csv_text, results_folder
 from rich.console import Console
 
 from lmaas_env import Market, Population, Scenario, State
@@ -81,21 +83,22 @@ def study(args: StudyCustomers) -> list[Row]:
     if args.populations < 2:
         raise ValueError(f"populations = {args.populations} must be at least 2, for intervals")
     scenario = dataclasses.replace(Scenario(), customers=args.customers)
-    out = new_folder(args.out, "study-customers")
     console = Console()
     cells = [(c, v, p) for c, values in CONDITIONS.items() for v in values for p in range(1, args.populations + 1)]
     rows: list[Row] = []
-    for cell in track(cells, "cells", "cells", console):
-        rows += _cell(scenario, *cell)
-    headings = ("condition", "value", "population", "strategy", *MEASURES)
-    write_whole(out / "cells.csv", csv_text(headings, ([*row[:4], *row.measures.tolist()] for row in rows)))
-    text = summary(rows, args)
-    write_whole(out / "summary.md", text)
-    from lmaas_env.render import drawing
+    with results_folder(args.out, "study-customers", {"study": "customers", "scenario": scenario.to_dict()}) as results:
+        out = results.folder
+        for cell in track(cells, "cells", "cells", console):
+            known = results.rows(json.dumps(cell), functools.partial(_cell, scenario, *cell))
+            rows += [Row(row[0], row[1], row[2], row[3], np.array(row[4])) for row in known]
+        headings = ("condition", "value", "population", "strategy", *MEASURES)
+        write_whole(out / "cells.csv", csv_text(headings, ([*row[:4], *row.measures.tolist()] for row in rows)))
+        text = summary(rows, args)
+        write_whole(out / "summary.md", text)
+        from lmaas_env.render import drawing
 
-    drawing.save(_heat_map(rows), out / "gains.png")
-    drawing.save(_lines(rows), out / "lines.png")
-    write_origin(out)
+        drawing.save(_heat_map(rows), out / "gains.png")
+        drawing.save(_lines(rows), out / "lines.png")
     print(f"{text}\nfiles in {out}: cells.csv, summary.md, gains.png, lines.png")
     return rows
 

@@ -17,6 +17,8 @@ gain. It is not a bound.
 from __future__ import annotations
 
 import dataclasses
+import functools
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -31,7 +33,7 @@ from lmaas_agents.planning import Plan, plan_day
 from lmaas_agents.seller import PricingSeller
 from lmaas_train.evaluation.rollout import rollout
 from lmaas_train.evaluation.statistics import mean_estimate
-from lmaas_train.runs import csv_text, new_folder, write_origin
+from lmaas_train.runs import csv_text, market_settings, results_folder
 
 from lmaas_env import Market, RentalTerms
 from lmaas_env.engine.jit import kernel
@@ -226,28 +228,37 @@ def study(args: StudyEnergyValue) -> list[Row]:
         )
     training = [training_seeds(FIRST_TRAINING_SEED + k, args.sold_days) for k in range(args.rounds)]
     markets = [Market(name) for name in args.scenarios]
-    out, seeds, rows = new_folder(args.out, "study-energy-value"), held_out_seeds(args.days), list[Row]()
-    for market in markets:
-        name, plan = market.scenario.name, plan_day(market)
-        lookahead = LookaheadIMP(market, plan=plan)
-        of_bound = plan._replace(energy_value=mean_energy_value(market, args.bounded_days))
-        ways: dict[str, PricingSeller] = {
-            "exact": Exact(market, plan=plan),
-            "bound": LookaheadIMP(market, plan=of_bound),
-        }
-        for way, count in (("own days", 1), ("own days, by state", 3)):
-            seller: PricingSeller = lookahead
-            for k, own in enumerate(training):
-                coefficients = estimated_value(market, sell_days(market, seller, own), count)
-                seller = ways[f"{way}, round {k + 1}"] = OwnDays(market, plan, coefficients)
-        reference = rollout(market, lookahead, seeds).day_profit
-        rows.append(Row(name, "look-ahead IMP", reference.mean(), 0.0, 0.0, 0.0, 1.0))
-        for way, seller in ways.items():
-            profit = rollout(market, seller, seeds).day_profit
-            added = mean_estimate(profit - reference)
-            rows.append(Row(name, way, profit.mean(), *added, profit.mean() / reference.mean()))
-            print(f"{name}, {way}: {added.mean:+.2f} [{added.low:+.2f}, {added.high:+.2f}] $ a day")
-    write_whole(out / "ways.csv", csv_text(Row._fields, rows))
-    write_origin(out)
-    print(f"table {out / 'ways.csv'}")
+    settings = {name: getattr(args, name) for name in ("days", "sold_days", "rounds", "bounded_days")}
+    rows = list[Row]()
+    with results_folder(args.out, "study-energy-value", {"study": "energy-value", **settings}) as results:
+        for market in markets:
+            part = json.dumps(market_settings(market))
+            known = results.rows(part, functools.partial(_ways, market, args, training))
+            rows += [Row(*row) for row in known]
+        write_whole(results.folder / "ways.csv", csv_text(Row._fields, rows))
+    print(f"table {results.folder / 'ways.csv'}")
+    return rows
+
+
+def _ways(market: Market, args: StudyEnergyValue, training: list[range]) -> list[Row]:
+    """Return a row for every way on a market."""
+    name, plan = market.scenario.name, plan_day(market)
+    seeds, lookahead = held_out_seeds(args.days), LookaheadIMP(market, plan=plan)
+    of_bound = plan._replace(energy_value=mean_energy_value(market, args.bounded_days))
+    ways: dict[str, PricingSeller] = {
+        "exact": Exact(market, plan=plan),
+        "bound": LookaheadIMP(market, plan=of_bound),
+    }
+    for way, count in (("own days", 1), ("own days, by state", 3)):
+        seller: PricingSeller = lookahead
+        for k, own in enumerate(training):
+            coefficients = estimated_value(market, sell_days(market, seller, own), count)
+            seller = ways[f"{way}, round {k + 1}"] = OwnDays(market, plan, coefficients)
+    reference = rollout(market, lookahead, seeds).day_profit
+    rows = [Row(name, "look-ahead IMP", reference.mean(), 0.0, 0.0, 0.0, 1.0)]
+    for way, seller in ways.items():
+        profit = rollout(market, seller, seeds).day_profit
+        added = mean_estimate(profit - reference)
+        rows.append(Row(name, way, profit.mean(), *added, profit.mean() / reference.mean()))
+        print(f"{name}, {way}: {added.mean:+.2f} [{added.low:+.2f}, {added.high:+.2f}] $ a day")
     return rows

@@ -7,6 +7,7 @@ IMP are paired by day.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib.util
 import time
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy as np
 from lmaas_agents import IMP
 from lmaas_train.evaluation.rollout import rollout
 from lmaas_train.evaluation.statistics import seeds_and_days
-from lmaas_train.runs import csv_text, new_folder, write_origin
+from lmaas_train.runs import csv_text, market_settings, results_folder
 
 from lmaas_env import Market
 from lmaas_env.files import write_whole
@@ -82,27 +83,37 @@ def study(args: StudyOffPolicy) -> list[list[object]]:
 
     torch.set_num_threads(1)
     market, held_out = Market(args.scenario), held_out_seeds(args.days)
-    out = new_folder(args.out, "study-off-policy")
-    imp = rollout(market, IMP(market), held_out).day_profit
+    names = "steps", "lanes", "updates", "days"
+    settings = {**market_settings(market), **{name: getattr(args, name) for name in names}}
     rows: list[list[object]] = []
     runs: list[list[object]] = []
-    for name in args.algorithms:
-        profits, began = list[np.ndarray](), time.perf_counter()
-        for seed in range(1, args.seeds + 1):
-            model = trained(name, market, seed, args)
-            profits.append(rollout(market, model, held_out).day_profit)
-            runs.append([name, seed, args.steps, profits[-1].mean()])
-            print(f"{name} seed {seed}: {profits[-1].mean():.1f} $ a day, {profits[-1].mean() / imp.mean():.3f} of IMP")
-        profit = np.stack(profits)
-        minus = seeds_and_days(profit - imp)
-        share = [profit.mean() / imp.mean(), *(1.0 + end / imp.mean() for end in (minus.low, minus.high))]
-        minutes = (time.perf_counter() - began) / 60.0 / args.seeds
-        rows.append([name, args.seeds, args.steps, *seeds_and_days(profit), *minus, *share, minutes])
-    write_whole(out / "table.csv", csv_text(HEADINGS, rows))
-    write_whole(out / "runs.csv", csv_text(["seller", "training_seed", "steps", "profit"], runs))
-    write_origin(out)
-    print(f"files in {out}: table.csv, runs.csv")
+    with results_folder(args.out, "study-off-policy", {"study": "off-policy", **settings}) as results:
+        imp = rollout(market, IMP(market), held_out).day_profit
+        for name in args.algorithms:
+            profits, seconds = list[np.ndarray](), 0.0
+            for seed in range(1, args.seeds + 1):
+                ((took, *earned),) = results.rows(f"{name} {seed}", functools.partial(_sold, name, market, seed, args))
+                profits.append(np.array(earned))
+                seconds += took
+                mean = profits[-1].mean()
+                runs.append([name, seed, args.steps, mean])
+                print(f"{name} seed {seed}: {mean:.1f} $ a day, {mean / imp.mean():.3f} of IMP")
+            profit = np.stack(profits)
+            minus = seeds_and_days(profit - imp)
+            share = [profit.mean() / imp.mean(), *(1.0 + end / imp.mean() for end in (minus.low, minus.high))]
+            minutes = seconds / 60.0 / args.seeds
+            rows.append([name, args.seeds, args.steps, *seeds_and_days(profit), *minus, *share, minutes])
+        write_whole(results.folder / "table.csv", csv_text(HEADINGS, rows))
+        write_whole(results.folder / "runs.csv", csv_text(["seller", "training_seed", "steps", "profit"], runs))
+    print(f"files in {results.folder}: table.csv, runs.csv")
     return rows
+
+
+def _sold(name: str, market: Market, seed: int, args: StudyOffPolicy) -> list[list[float]]:
+    """Return a row: the seconds that training and selling took, then the profit of each held-out day."""
+    began = time.perf_counter()
+    profit = rollout(market, trained(name, market, seed, args), held_out_seeds(args.days)).day_profit
+    return [[time.perf_counter() - began, *profit.tolist()]]
 
 
 def trained(name: str, market: Market, seed: int, args: StudyOffPolicy) -> SAC | TQC:

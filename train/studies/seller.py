@@ -10,23 +10,26 @@ bound is left. How IMP starts again was chosen on static populations up to 700, 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib.util
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 from lmaas_agents import IMP, SearchResult
 from lmaas_agents.search.search import branch_and_bound, cma_es, differential_evolution, exhaustive
 from lmaas_train.extras import missing
 from lmaas_train.progress import track
-from lmaas_train.runs import csv_text, machine, new_folder, write_origin
+from lmaas_train.runs import csv_text, machine, results_folder
 from rich.console import Console
 
 from lmaas_env import Market, Population, RentalTerms, Scenario
 from lmaas_env.files import write_whole
 from lmaas_env.scenario import MODEL_FIELDS
+from lmaas_env.types import FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -96,6 +99,15 @@ class Row(NamedTuple):
     status: str
 
 
+class Curve(NamedTuple):
+    """How a search went: its best profit, its time, and the best profits at some times."""
+
+    profit: float
+    seconds: float
+    times: FloatArray
+    history: FloatArray
+
+
 class GrowthRow(NamedTuple):
     """IMP on one `static` market of another size, $ and seconds; branch and bound where it was tried (else nan)."""
 
@@ -121,7 +133,6 @@ def study(args: StudySeller) -> list[Row]:
             f"populations = {args.populations} must be >= 1, day_populations = {args.day_populations} and "
             f"growth_populations = {args.growth_populations} >= 0"
         )
-    out = new_folder(args.out, "study-seller")
     console = Console()
     console.print(machine(), highlight=False)
     last = FIRST_POPULATION + args.populations
@@ -134,32 +145,49 @@ def study(args: StudySeller) -> list[Row]:
         console.print(f"left out: cma-es, {missing('cma')}", highlight=False)
     for search in searches.values():  # compiles what there is to compile
         search(*_instance(GAME, 1, 0))
-    rows: list[Row] = []
-    curves: list[dict[str, SearchResult]] = []
-
-    for instance in track(instances, "instances", "instances", console):
-        imp, terms = _instance(*instance)
-        proof = branch_and_bound(imp, terms, args.gap, args.seconds)
-        found = {name: search(imp, terms) for name, search in searches.items()} | {"branch and bound": proof}
-        for name, it in found.items():
-            rows.append(Row(*instance, name, it.profit, proof.bound, it.seconds, it.evaluations, it.status))
-        if instance[0] == GAME:
-            curves.append(found)
     sizes = [size for size in GROWTH if size[0] <= args.largest]
     cases = [(*size, FIRST_POPULATION + k) for size in sizes for k in range(args.growth_populations)]
-    growth = [_growth_row(*case, args.gap, args.seconds) for case in track(cases, "growth", "instances", console)]
-    write_whole(out / "instances.csv", csv_text(Row._fields, rows))
-    write_whole(out / "growth.csv", csv_text(GrowthRow._fields, growth))
-    text = summary(rows) + growth_table(growth)
-    write_whole(out / "summary.md", text)
-    from lmaas_env.render import drawing
+    rows: list[Row] = []
+    curves: list[dict[str, Curve]] = []
+    growth: list[GrowthRow] = []
+    settings = {"study": "seller", "gap": args.gap, "seconds": args.seconds, "searches": [*searches]}
+    with results_folder(args.out, "study-seller", settings) as results:
+        out = results.folder
+        for instance in track(instances, "instances", "instances", console):
+            own: dict[str, Curve] = {}
+            solve = functools.partial(_solved, instance, searches, args.gap, args.seconds)
+            for *row, times, history in results.rows(json.dumps(["instance", *instance]), solve):
+                rows.append(Row(*row))
+                own[rows[-1].search] = Curve(rows[-1].profit, rows[-1].seconds, np.array(times), np.array(history))
+            if instance[0] == GAME:
+                curves.append(own)
+        for case in track(cases, "growth", "instances", console):
+            solve = functools.partial(_growth_rows, *case, args.gap, args.seconds)
+            growth += [GrowthRow(*row) for row in results.rows(json.dumps(["growth", *case]), solve)]
+        write_whole(out / "instances.csv", csv_text(Row._fields, rows))
+        write_whole(out / "growth.csv", csv_text(GrowthRow._fields, growth))
+        text = summary(rows) + growth_table(growth)
+        write_whole(out / "summary.md", text)
+        from lmaas_env.render import drawing
 
-    drawing.save(_curves(curves), out / "curves.png")
-    drawing.save(_landscape(FIRST_POPULATION), out / "landscape.png")
-    write_origin(out)
+        drawing.save(_curves(curves), out / "curves.png")
+        drawing.save(_landscape(FIRST_POPULATION), out / "landscape.png")
     files = "instances.csv, growth.csv, summary.md, curves.png, landscape.png"
     print(f"{text}\nfiles in {out}: {files}")
     return rows
+
+
+def _solved(
+    instance: tuple[str, int, int], searches: dict[str, Search], gap: float, seconds: float
+) -> list[tuple[Any, ...]]:
+    """Return a row for every search on an instance, each with its times and its best profits at them."""
+    imp, terms = _instance(*instance)
+    proof = branch_and_bound(imp, terms, gap, seconds)
+    found = {name: search(imp, terms) for name, search in searches.items()} | {"branch and bound": proof}
+    return [
+        (*Row(*instance, name, it.profit, proof.bound, it.seconds, it.evaluations, it.status), it.times, it.history)
+        for name, it in found.items()
+    ]
 
 
 def summary(rows: list[Row]) -> str:
@@ -227,7 +255,8 @@ def growth_table(rows: list[GrowthRow]) -> str:
     return "\n".join([*lines, ""])
 
 
-def _growth_row(customers: int, models: int, population: int, gap: float, seconds: float) -> GrowthRow:
+def _growth_rows(customers: int, models: int, population: int, gap: float, seconds: float) -> list[GrowthRow]:
+    """Return the row of one market."""
     market, terms = game(customers, models, population)
     imp = IMP(market)
     one, shipped = IMP(market, restarts=0).solve_terms(terms), imp.solve_terms(terms)
@@ -240,7 +269,7 @@ def _growth_row(customers: int, models: int, population: int, gap: float, second
         best, proven, status, proof_time = max(best, proof.profit), proof.bound, proof.status, proof.seconds
     sizes = customers, models, population
     times = one.seconds, shipped.seconds, took, proof_time
-    return GrowthRow(*sizes, one.profit, shipped.profit, bound, proven, best, status, *times)
+    return [GrowthRow(*sizes, one.profit, shipped.profit, bound, proven, best, status, *times)]
 
 
 def game(customers: int, models: int, population: int) -> tuple[Market, RentalTerms]:
@@ -263,7 +292,7 @@ def with_models(scenario: Scenario, models: int) -> Scenario:
     return dataclasses.replace(scenario, models=tuple(f"model-{k}" for k in range(models)), **fields)
 
 
-def _curves(instances: list[dict[str, SearchResult]]) -> Figure:
+def _curves(instances: list[dict[str, Curve]]) -> Figure:
     """Gap to the best known profit against time, median over instances."""
     from matplotlib.figure import Figure
 

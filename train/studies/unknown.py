@@ -7,6 +7,7 @@ of regions, which adapts to nothing, scores 0; the plan of a seller that knows t
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,18 +15,18 @@ import numpy as np
 from lmaas_agents.learned.policy import LearnedSeller
 from lmaas_agents.learned.policy_file import load_policy
 from lmaas_train.evaluation.days import Days
-from lmaas_train.evaluation.results import read_results
+from lmaas_train.evaluation.results import kept_days, read_results
 from lmaas_train.evaluation.rollout import rollout, sell
-from lmaas_train.evaluation.sellers import sellers_of
+from lmaas_train.evaluation.sellers import identities, identity, sellers_of
 from lmaas_train.evaluation.statistics import mean_estimate, normalised_score
 from lmaas_train.evaluation.tables import Column, table
-from lmaas_train.runs import csv_text, new_folder, write_origin
+from lmaas_train.runs import csv_text, market_settings, results_folder, write_market
 from rich.console import Console
 
 from lmaas_env import Market, Scenario
 from lmaas_env.files import write_whole
 from lmaas_env.scenario import HOURS_A_DAY
-from lmaas_env.seeds import held_out_seeds
+from lmaas_env.seeds import check_size, held_out_seeds
 from lmaas_env.types import FloatArray
 
 ANCHORS = ("prior-plan", "own-plan")  # score 0 and 1
@@ -70,6 +71,7 @@ class StudyUnknown:
 def study(args: StudyUnknown) -> list[list[object]]:
     """Run the study as `StudyUnknown` says and return the rows of its table, best first."""
     market, seeds, console = Market(Scenario.load(args.scenario)), held_out_seeds(args.days), Console()
+    check_size(market, args.days)
     if not market.scenario.hides_customers:
         raise ValueError(f"scenario {market.scenario.name!r} does not hide its customers; see lmaas compare")
     ways = {folder.name: _policies(folder, market) for folder in args.runs}
@@ -79,23 +81,17 @@ def study(args: StudyUnknown) -> list[list[object]]:
     }
     if ways.keys() & (sellers.keys() | known.keys()) or len(ways) < len(args.runs):
         raise ValueError(f"runs = {[str(it) for it in args.runs]} must end in names of their own, no sellers'")
-    out = new_folder(args.out, f"study-{market.scenario.name}")
-    sold = {name: [days] for name, days in (known | sell(market, sellers, seeds, console)).items()}
-    for way, policies in ways.items():
-        sold[way] = [rollout(market, policy, seeds, name=way) for policy in policies]
-    rows, by_day = _rows(sold), _by_day(sold)
-    write_whole(out / "table.csv", csv_text(HEADINGS, rows))
-    write_whole(out / "by_day.csv", csv_text(BY_DAY, by_day))
-    episodes = [
-        [name, k + 1, seed, profit]
-        for name, runs in sold.items()
-        for k, days in enumerate(runs)
-        for seed, profit in zip(seeds, days.day_profit.tolist(), strict=True)
-    ]
-    write_whole(out / "episodes.csv", csv_text(["seller", "seed", "episode_seed", "profit"], episodes))
-    market.scenario.to_yaml(out / "scenario.yaml")
-    write_origin(out)
-    draw(out, by_day, market.scenario.name)
+    keys = identities(args.sellers, sellers, ANCHORS)
+    settings = {"study": "unknown", **market_settings(market), "days": args.days}
+    with results_folder(args.out, f"study-{market.scenario.name}", settings) as results:
+        keep = functools.partial(kept_days, results, keys)
+        sold = {name: [days] for name, days in (known | sell(market, sellers, seeds, console, keep)).items()}
+        for way, policies in ways.items():
+            keys |= {f"{way} {k}": identity("", policy) for k, policy in enumerate(policies)}
+            sells = [functools.partial(rollout, market, policy, seeds, name=way) for policy in policies]
+            sold[way] = [keep(f"{way} {k}", sell_it) for k, sell_it in enumerate(sells)]
+        rows = _write(results.folder, market, sold, list(seeds))
+    out = results.folder
     console.print(
         table(
             console,
@@ -112,6 +108,23 @@ def study(args: StudyUnknown) -> list[list[object]]:
         )
     )
     console.print(f"results {out}", highlight=False, soft_wrap=True)
+    return rows
+
+
+def _write(out: Path, market: Market, sold: Mapping[str, list[Days]], seeds: list[int]) -> list[list[object]]:
+    """Write the files of the study and return the rows of its table."""
+    rows, by_day = _rows(sold), _by_day(sold)
+    write_whole(out / "table.csv", csv_text(HEADINGS, rows))
+    write_whole(out / "by_day.csv", csv_text(BY_DAY, by_day))
+    episodes = [
+        [name, k + 1, seed, profit]
+        for name, runs in sold.items()
+        for k, days in enumerate(runs)
+        for seed, profit in zip(seeds, days.day_profit.tolist(), strict=True)
+    ]
+    write_whole(out / "episodes.csv", csv_text(["seller", "seed", "episode_seed", "profit"], episodes))
+    write_market(out / "scenario.yaml", market)
+    draw(out, by_day, market.scenario.name)
     return rows
 
 

@@ -116,7 +116,7 @@ def of_type_bf16(folder: Path) -> None:
         (edit_json(activation="gelu"), f"{SPEC}: activation = 'gelu' must be one of"),
         (edit_json(scenario={"customers": 0}), f"{SPEC}: scenario: customers = 0 must be"),
         (lambda folder: (folder / SPEC).write_text("[]"), f"{SPEC}: must hold a mapping"),
-        (lambda folder: (folder / SPEC).unlink(), f"{SPEC}: cannot be read"),
+        (lambda folder: (folder / SPEC).unlink(), f"{SPEC}' cannot be read"),
         (edit_json(observation_clip=10**400), f"{SPEC}: int too large"),
         (lambda folder: (folder / SPEC).write_text("[" * 100_000), f"{SPEC}: "),
         (lambda folder: (folder / WEIGHTS).write_bytes(b"rubbish"), WEIGHTS),
