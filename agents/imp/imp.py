@@ -276,10 +276,13 @@ class IMP(PricingSeller):
 
 
 class PublicIMP(IMP):
-    """IMP that sees only the clock and assumes the rest of the state (`lmaas_env.spaces.assumed_state`)."""
+    """IMP that sees only the clock, and the last prices of rivals, and assumes the rest of the state.
 
-    def __init__(self, market: Market, anticipate: str | None = None) -> None:
-        super().__init__(market, anticipate)
+    The state is that of `lmaas_env.spaces.assumed_state`.
+    """
+
+    def __init__(self, market: Market, anticipate: str | None = None, seller: int = 0) -> None:
+        super().__init__(market, anticipate, seller=seller)
         self._by_hour: dict[int, FloatArray] = {}
 
     def prices(self, state: State) -> FloatArray:
@@ -288,6 +291,10 @@ class PublicIMP(IMP):
         if hour not in self._by_hour:
             self._by_hour[hour] = super().prices(assumed_state(self.market, hour))
         return self._by_hour[hour].copy()
+
+    def reply(self, state: State, posted: ArrayLike, start: FloatArray | None = None) -> SearchResult:
+        """As `IMP.reply`, in the state that is assumed at the hour of the state."""
+        return super().reply(assumed_state(self.market, int(state.hour)), posted, start)
 
 
 def common_scenarios(customers: int, slots: int, fade_probability: float, count: int = SCENARIOS) -> Anticipation:

@@ -37,6 +37,8 @@ class Compare:
     """Number of held-out days."""
     population_seed: int = 0
     """Seed of the customers; 0 selects those that ship with the package."""
+    rival: str | None = None
+    """With several sellers: who sells at every site but the first; by default imp."""
     trust: bool = False
     """Load SB3 zips, which can run code that they hold."""
     out: Path | None = None
@@ -51,7 +53,8 @@ def compare(args: Compare) -> Evaluation:
     """Compare sellers as `Compare` says and return what they earned."""
     market = Market(Scenario.load(args.scenario), seed=args.population_seed)
     out, console = args.out or default_folder(f"compare-{market.scenario.name}"), Console()
-    found = evaluate(args.sellers, market, days=args.days, sell_anchors=False, trusted=args.trust, out=out)
+    options = {"days": args.days, "sell_anchors": False, "trusted": args.trust, "out": out}
+    found = evaluate(args.sellers, market, rival=args.rival, **options)
     console.print(found.table(console))
     files = f"report {out / 'report.html'}\nfigure {out / 'figure.png'}\ntables {out}/*.csv"
     console.print(files, highlight=False, soft_wrap=True)
