@@ -60,8 +60,15 @@ def check_alone(market: Market, what: str) -> None:
     if scenario.sellers > 1:
         raise ValueError(
             f"scenario {scenario.name!r} has sellers = {scenario.sellers}: {what} for a market of one seller; with "
-            "rivals use imp, public-imp, fixed, cost-plus, random or a policy that was trained there"
+            "rivals use imp, predictive-imp, planner, public-imp, fixed, cost-plus, random or a policy that was trained there"
         )
+
+
+def check_rivals(market: Market, what: str) -> None:
+    """Raise a ValueError that says what prices beside rivals only, if this market has one seller."""
+    scenario = market.scenario
+    if scenario.sellers == 1:
+        raise ValueError(f"scenario {scenario.name!r} has sellers = 1: {what} needs rivals (scenario rivals has one)")
 
 
 class SearchResult(NamedTuple):

@@ -168,7 +168,7 @@ class IMP(PricingSeller):
 
     def profit_of(self, problem: Problem, prices: ArrayLike) -> float:
         """Return the anticipated profit of a problem at given prices (M,), $."""
-        posted = array_in("prices", prices, (self.market.catalogue.size,), unit="$/h")
+        posted = array_in("prices", prices, self.order.shape, unit="$/h")
         check_payable(problem.terms, posted)
         return float(anticipated_profit(problem, posted))
 
@@ -245,10 +245,10 @@ class IMP(PricingSeller):
             return ascend(problem, first, self.order, self.max_sweeps, self._exact)
 
         if start is None:
-            first = np.full(self.market.catalogue.size, constants.price_cap)
+            first = np.full(len(self.order), constants.price_cap)
         else:
             limits = constants.price_floor, constants.price_cap
-            first = array_in("start", start, (self.market.catalogue.size,), *limits, "$/h")
+            first = array_in("start", start, self.order.shape, *limits, "$/h")
         prices, reached, evaluations = climb(first)
         # The kernel has no clock: its sweeps are taken to last equally long.
         times = list(np.linspace(0.0, time.perf_counter() - began, len(reached)))

@@ -18,6 +18,8 @@ from lmaas_agents import (
     ExactSeller,
     FixedPrice,
     LookaheadIMP,
+    Planner,
+    PredictiveIMP,
     PublicIMP,
     PublicLookaheadIMP,
     RandomPrice,
@@ -70,6 +72,8 @@ SELLERS: dict[str, Callable[[Any], Any]] = {
     "informed-lookahead": InformedLookahead,
     "thompson": ThompsonIMP,
     "gp-ucb": PlanUCB,
+    "predictive-imp": PredictiveIMP,
+    "planner": Planner,
 }
 
 
