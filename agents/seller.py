@@ -60,7 +60,7 @@ def check_alone(market: Market, what: str) -> None:
     if scenario.sellers > 1:
         raise ValueError(
             f"scenario {scenario.name!r} has sellers = {scenario.sellers}: {what} for a market of one seller; with "
-            "rivals use imp, predictive-imp, planner, public-imp, fixed, cost-plus, random or a policy that was trained there"
+            "rivals use imp, predictive-imp, planner, public-imp, fixed, cost-plus, random or a policy trained there"
         )
 
 

@@ -214,7 +214,11 @@ class IMP(PricingSeller):
 
     def bound(self, terms: RentalTerms) -> float:
         """Return the personalised-price bound, $: what one price per customer and model would earn, an upper bound."""
-        return float(personalised_bound(self.problem(terms)))
+        return self.bound_of(self.problem(terms))
+
+    def bound_of(self, problem: Problem) -> float:
+        """Return the personalised-price bound on what any prices earn in a problem, $."""
+        return float(personalised_bound(problem))
 
     def problem(self, terms: RentalTerms) -> Problem:
         """Return the pricing problem of one period, as the searches take it.
