@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -36,6 +37,12 @@ class RandomPrice:
     def __init__(self, market: Market, seed: int = 0) -> None:
         self.market = market
         self._rng = np.random.default_rng(seed)
+
+    def __copy__(self) -> RandomPrice:
+        """Return a seller that draws the same from here on, by itself."""
+        copied = RandomPrice(self.market)
+        copied._rng = copy.deepcopy(self._rng)
+        return copied
 
     def predict(
         self,

@@ -30,7 +30,7 @@ from lmaas_train.evaluation.rollout import Keep, sell
 from lmaas_train.evaluation.sellers import Policies, Policy, identities, rival_identity, rival_of, sellers_of
 from lmaas_train.evaluation.statistics import Estimate
 from lmaas_train.extras import require
-from lmaas_train.runs import Results, market_settings, results_folder
+from lmaas_train.runs import market_settings, results_folder
 
 from lmaas_env import Market
 from lmaas_env.render.drawing import milliseconds, seller_label
@@ -139,11 +139,12 @@ class Evaluation:
         require("matplotlib", "plotly")
         path = None if folder is None else Path(folder)
         with results_folder(path, f"compare-{self.market.scenario.name}") as results:
-            self._write(results)
+            self.write(results.folder)
         return results.folder
 
-    def _write(self, results: Results) -> None:
-        write_results(results.folder, self.market, self.days, self._summary(REFERENCE))
+    def write(self, folder: Path) -> None:
+        """Write tables, records, figure and report.html into a folder that exists."""
+        write_results(folder, self.market, self.days, self._summary(REFERENCE))
 
     def report(self, folder: str | os.PathLike[str] | None = None, show: bool = False) -> Path:
         """Save the evaluation as `save` does and return the path of its report.html, also shown in a browser."""
@@ -283,7 +284,7 @@ def evaluate(
         keys["rival"] = settings["rival"] = rival_identity(rival, beside_them)
     with results_folder(Path(out), "", settings if all(keys.values()) else None) as results:
         evaluation = evaluated(functools.partial(kept_days, results, keys))
-        evaluation._write(results)
+        evaluation.write(results.folder)
     return evaluation
 
 

@@ -152,8 +152,8 @@ def rival_of(policy: Policy | None, market: Market, trusted: bool = False) -> An
     Parameters
     ----------
     policy : Policy, optional
-        A name of `lmaas_env.rivals.RIVALS`, or a policy in any form; a class that takes ``seller`` gets the number of
-        its site. None: "imp", where there are rivals.
+        A name of `lmaas_env.rivals.RIVALS`, or a policy in any form; a class that takes ``seller``, or else
+        ``seed``, gets the number of its site. None: "imp", where there are rivals.
 
     Raises
     ------
@@ -176,12 +176,13 @@ def rival_of(policy: Policy | None, market: Market, trusted: bool = False) -> An
 
 
 def _at_site(make: Any, seller: int) -> Any:
-    """Return a class that makes sellers as one that sells at a seller's site, if it tells sites apart."""
+    """Return a class that makes sellers as one that sells at a seller's site, or else draws on its own."""
     try:
-        has_site = "seller" in inspect.signature(make).parameters
+        parameters = inspect.signature(make).parameters
     except (TypeError, ValueError):
-        has_site = False
-    return functools.partial(make, seller=seller) if has_site else make
+        return make
+    name = next((it for it in ("seller", "seed") if it in parameters), None)
+    return make if name is None else functools.partial(make, **{name: seller})
 
 
 def rival_identity(policy: Policy, rival: Any) -> str | None:
