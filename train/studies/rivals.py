@@ -282,7 +282,8 @@ def _repeated(market: Market, state: State) -> list[Repeated]:
         for _ in range(STEPS):
             posted = np.concatenate([price(posted), best_reply(market, state, 1, posted)])
             profits.append(anticipated_profits(market, state, posted))
-        rows.append(Repeated(hour, name, *np.mean(profits[STEPS // 2 :], axis=0).tolist(), 0))
+        own, other = np.mean(profits[STEPS // 2 :], axis=0).tolist()
+        rows.append(Repeated(hour, name, own, other, 0))
     return [*rows, planned_cycle(market, state)]
 
 
@@ -317,10 +318,10 @@ def iterated_replies(market: Market, state: State, start: int) -> list[Replies]:
     repeat for ever.
     """
     sellers, scenario, models = [IMP(market, seller=s) for s in (0, 1)], market.scenario, market.catalogue.size
-    limits = np.log([scenario.price_floor, scenario.price_cap])
+    low, high = np.log(scenario.price_floor), np.log(scenario.price_cap)
     posted = np.full(market.offers, scenario.price_cap)
     if start > 0:
-        posted[:models] = np.exp(np.random.default_rng(start).uniform(*limits, models))
+        posted[:models] = np.exp(np.random.default_rng(start).uniform(low, high, models))
     seen, moves, length = list[FloatArray](), list[FloatArray](), 0
     while not length and len(seen) < MOST_REPLIES:
         for s in (1, 0):
@@ -333,7 +334,8 @@ def iterated_replies(market: Market, state: State, start: int) -> list[Replies]:
     gain = bound = np.nan
     if length == 1:
         gain, bound = np.max([_gains(seller, state, posted) for seller in sellers], axis=0).tolist()
-    return [Replies(int(state.hour), start, length, len(seen), *profits.mean(axis=0).tolist(), gain, bound)]
+    own, other = profits.mean(axis=0).tolist()
+    return [Replies(int(state.hour), start, length, len(seen), own, other, gain, bound)]
 
 
 def _gains(seller: IMP, state: State, posted: FloatArray) -> tuple[float, float]:
