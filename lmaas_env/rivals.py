@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -64,7 +64,7 @@ def cost_plus(market: Market, state: State, posted: FloatArray, seller: int) -> 
     return np.tile(prices, (len(posted), 1))
 
 
-RIVALS: dict[str, Callable[[Market, State, FloatArray, int], FloatArray]] = {
+RIVALS: dict[str, Pricing] = {
     "imp": imp,
     "fixed": fixed,
     "cost-plus": cost_plus,

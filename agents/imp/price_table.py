@@ -42,7 +42,8 @@ def price_table(terms: Terms, seller: SellerConstants, prices: FloatArray) -> Pr
 @kernel
 def local_search(table: PriceTable, order: IntArray, cells: IntArray) -> FloatArray:
     """Move every row of ``cells`` (C, M) to where no price gains alone, as `search_cells`, if nobody else sells."""
-    return search_cells(table, np.zeros(table.worst.shape[1]), order, cells)
+    nothing: FloatArray = np.zeros(table.worst.shape[1])
+    return search_cells(table, nothing, order, cells)
 
 
 @kernel
