@@ -104,6 +104,8 @@ def _check(scenario: Scenario) -> None:
         raise ValueError(
             f"scenario {scenario.name!r} has resample_population = 'never': its customers are known, none are unknown"
         )
+    if scenario.sellers > 1:
+        raise ValueError(f"scenario {scenario.name!r} has sellers = {scenario.sellers}: plans are for one, sellers = 1")
 
 
 def cache_folder() -> Path:
@@ -115,7 +117,7 @@ def cache_folder() -> Path:
 def key(scenario: Scenario) -> str:
     """Return the key of a scenario's library: a digest of every number that it depends on, not of names."""
     numbers = dataclasses.asdict(_still(scenario))
-    ignored = {name: numbers.pop(name) for name in ("name", "models", "observation", "customers_file")}
+    ignored = {name: numbers.pop(name) for name in ("name", "models", "observation", "customers_file", "sellers")}
     numbers["models"] = len(ignored["models"])
     said = json.dumps([VERSION, HYPOTHESES, PLANS, PRIOR_EPISODES, PAYOFF_EPISODES, numbers], sort_keys=True)
     return hashlib.sha256(said.encode()).hexdigest()[:16]
