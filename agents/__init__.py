@@ -8,13 +8,17 @@ from lmaas_agents.imp.imp import IMP, PublicIMP
 from lmaas_agents.learned.policy_file import load_policy
 from lmaas_agents.lookahead import LookaheadIMP, PublicLookaheadIMP
 from lmaas_agents.seller import PricingSeller, SearchResult, Seller
+from lmaas_agents.strategic import JointIMP, Planner, PredictiveIMP
 
 __all__ = [
     "IMP",
     "CostPlus",
     "ExactSeller",
     "FixedPrice",
+    "JointIMP",
     "LookaheadIMP",
+    "Planner",
+    "PredictiveIMP",
     "PricingSeller",
     "PublicIMP",
     "PublicLookaheadIMP",

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 from lmaas_agents.energy import profit_per_customer
-from lmaas_agents.seller import PricingSeller, Seller
+from lmaas_agents.seller import PricingSeller, Seller, check_alone
 
 from lmaas_env.customers.strategies import Random
 from lmaas_env.market import Market
@@ -214,8 +214,9 @@ def check_exact(market: Market) -> None:
     Raises
     ------
     ValueError
-        If it has no menu of prices, or if anything but the fades is random or hidden.
+        If it has rivals or no menu of prices, or if anything but the fades is random or hidden.
     """
+    check_alone(market, "the exact optimum is known")
     scenario = market.scenario
     needed = "the exact seller needs"
     if scenario.price_menu == 0:

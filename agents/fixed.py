@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
-from lmaas_agents.seller import PricingSeller
+from lmaas_agents.seller import PricingSeller, check_alone
 from numpy.typing import ArrayLike
 from scipy.optimize import minimize, minimize_scalar
 
 from lmaas_env.market import Market
+from lmaas_env.rivals import MARKUP, cost_plus_prices, fixed_prices
 from lmaas_env.seeds import draw_days, tuning_seeds
 from lmaas_env.spaces import Float32Array, clipped_observation, observation_size
 from lmaas_env.state import Draws, State
@@ -36,6 +38,12 @@ class RandomPrice:
         self.market = market
         self._rng = np.random.default_rng(seed)
 
+    def __copy__(self) -> RandomPrice:
+        """Return a seller that draws the same from here on, by itself."""
+        copied = RandomPrice(self.market)
+        copied._rng = copy.deepcopy(self._rng)
+        return copied
+
     def predict(
         self,
         observation: ArrayLike,
@@ -55,7 +63,8 @@ class FixedPrice(PricingSeller):
     ----------
     market : Market
     prices : (M,) array_like, optional
-        $/h within the scenario's range; left out, the best on tuning days (`tune_prices`, some seconds).
+        $/h within the scenario's range; left out, the best on tuning days (`tune_prices`, some seconds). With rivals
+        one price for every model, the best against ``"imp"`` (`lmaas_env.rivals`).
 
     Raises
     ------
@@ -65,7 +74,10 @@ class FixedPrice(PricingSeller):
 
     def __init__(self, market: Market, prices: ArrayLike | None = None) -> None:
         super().__init__(market)
-        self._prices = tune_prices(market) if prices is None else np.array(prices, dtype=np.float64)
+        if prices is None:
+            self._prices = tune_prices(market) if market.scenario.sellers == 1 else fixed_prices(market)
+        else:
+            self._prices = np.array(prices, dtype=np.float64)
         scenario = market.scenario
         low, high = scenario.price_floor, scenario.price_cap
         inside = (self._prices >= low) & (self._prices <= high)
@@ -84,7 +96,7 @@ class CostPlus(FixedPrice):
     ----------
     market : Market
     markup : float, optional
-        $/h; left out, the best on tuning days (`tune_markup`).
+        $/h; left out, the best on tuning days (`tune_markup`), with rivals the best against ``"imp"``.
 
     Raises
     ------
@@ -93,20 +105,24 @@ class CostPlus(FixedPrice):
     """
 
     def __init__(self, market: Market, markup: float | None = None) -> None:
-        self.markup = tune_markup(market) if markup is None else float(markup)
+        if markup is None:
+            self.markup = tune_markup(market) if market.scenario.sellers == 1 else MARKUP
+        else:
+            self.markup = float(markup)
         if not np.isfinite(self.markup):
             raise ValueError(f"markup = {markup} must be finite ($/h)")
         super().__init__(market, cost_plus_prices(market, self.markup))
 
 
-def cost_plus_prices(market: Market, markup: float) -> FloatArray:
-    """Return serving cost plus markup, kept within the price range, (M,) $/h."""
-    scenario = market.scenario
-    return np.clip(market.catalogue.serving_cost + markup, scenario.price_floor, scenario.price_cap)
-
-
 def mean_day_profit(market: Market, prices: FloatArray, state: State, draws: Draws) -> float:
-    """Return the seller's mean profit per day, $, of fixed prices on the days of `lmaas_env.seeds.draw_days`."""
+    """Return the seller's mean profit per day, $, of fixed prices on the days of `lmaas_env.seeds.draw_days`.
+
+    Raises
+    ------
+    ValueError
+        If the market has several sellers.
+    """
+    check_alone(market, "prices are tuned")
     posted = np.broadcast_to(prices, (len(state.charge), market.catalogue.size))
     total = 0.0
     for hour in range(market.scenario.periods):

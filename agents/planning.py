@@ -15,6 +15,7 @@ from lmaas_agents.energy import LEAST_PRICE, SHARES, charged_costs, energy_value
 from lmaas_agents.imp.coordinate_ascent import ascend
 from lmaas_agents.imp.imp import IMP
 from lmaas_agents.imp.line_search import Anticipation, Problem, SellerConstants
+from lmaas_agents.seller import check_alone
 
 from lmaas_env.checks import array_in
 from lmaas_env.engine.period import PROFIT, state_after
@@ -88,7 +89,13 @@ def plan_day(
     sample : (State, Draws), optional
         First states of K lanes and draws (H, K) of the sampled episodes; needed if the market has lanes of its own. By
         default tuning days, with `SOLD_CUSTOMERS` customers in all.
+
+    Raises
+    ------
+    ValueError
+        If the market has several sellers.
     """
+    check_alone(market, "days are planned")
     scenario, population = market.scenario, market.population
     days = scenario.days
     if sample is None:

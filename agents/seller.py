@@ -54,6 +54,23 @@ class PricingSeller(ABC):
         return action_from_prices(self.market, np.stack(prices)), state
 
 
+def check_alone(market: Market, what: str) -> None:
+    """Raise a ValueError that says what is done for a market of one seller only, if this one has rivals."""
+    scenario = market.scenario
+    if scenario.sellers > 1:
+        raise ValueError(
+            f"scenario {scenario.name!r} has sellers = {scenario.sellers}: {what} for a market of one seller; with "
+            "rivals use imp, predictive-imp, planner, public-imp, fixed, cost-plus, random or a policy trained there"
+        )
+
+
+def check_rivals(market: Market, what: str) -> None:
+    """Raise a ValueError that says what prices beside rivals only, if this market has one seller."""
+    scenario = market.scenario
+    if scenario.sellers == 1:
+        raise ValueError(f"scenario {scenario.name!r} has sellers = 1: {what} needs rivals (scenario rivals has one)")
+
+
 class SearchResult(NamedTuple):
     """What a search over the prices of one period found.
 

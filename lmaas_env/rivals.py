@@ -52,16 +52,24 @@ def imp(market: Market, state: State, posted: FloatArray, seller: int) -> FloatA
 
 def fixed(market: Market, state: State, posted: FloatArray, seller: int) -> FloatArray:
     """Post one price for every model in every hour."""
-    scenario = market.scenario
-    price = min(max(FIXED_PRICE, scenario.price_floor), scenario.price_cap)
-    return np.full((len(posted), market.catalogue.size), price)
+    return np.tile(fixed_prices(market), (len(posted), 1))
 
 
 def cost_plus(market: Market, state: State, posted: FloatArray, seller: int) -> FloatArray:
     """Post the serving cost plus one markup."""
+    return np.tile(cost_plus_prices(market, MARKUP), (len(posted), 1))
+
+
+def fixed_prices(market: Market, price: float = FIXED_PRICE) -> FloatArray:
+    """Return one price for every model, kept within the price range, (M,) $/h."""
     scenario = market.scenario
-    prices = np.clip(market.catalogue.serving_cost + MARKUP, scenario.price_floor, scenario.price_cap)
-    return np.tile(prices, (len(posted), 1))
+    return np.full(market.catalogue.size, min(max(price, scenario.price_floor), scenario.price_cap))
+
+
+def cost_plus_prices(market: Market, markup: float = MARKUP) -> FloatArray:
+    """Return serving cost plus markup, kept within the price range, (M,) $/h."""
+    scenario = market.scenario
+    return np.clip(market.catalogue.serving_cost + markup, scenario.price_floor, scenario.price_cap)
 
 
 RIVALS: dict[str, Pricing] = {

@@ -165,7 +165,7 @@ def _sold(
         sold = list(hours(opened, batched(lambda _: next(again)), seeds, drawn[0].seller))
     observations = np.stack([*(hour.seen for hour in sold), sold[-1].observation], axis=1)
     actions = np.stack([hour.actions for hour in sold], axis=1).astype(np.float32)
-    rewards = np.stack([hour.settlement.profit for hour in sold], axis=1) / market.scenario.customers
+    rewards = np.stack([hour.own("profit") for hour in sold], axis=1) / market.scenario.customers
     columns = drawn, observations, actions, rewards
     return [LoggedDay(day.seed, day.seller, day.std, *arrays) for day, *arrays in zip(*columns, strict=True)]
 

@@ -168,7 +168,7 @@ class IMP(PricingSeller):
 
     def profit_of(self, problem: Problem, prices: ArrayLike) -> float:
         """Return the anticipated profit of a problem at given prices (M,), $."""
-        posted = array_in("prices", prices, (self.market.catalogue.size,), unit="$/h")
+        posted = array_in("prices", prices, self.order.shape, unit="$/h")
         check_payable(problem.terms, posted)
         return float(anticipated_profit(problem, posted))
 
@@ -214,7 +214,11 @@ class IMP(PricingSeller):
 
     def bound(self, terms: RentalTerms) -> float:
         """Return the personalised-price bound, $: what one price per customer and model would earn, an upper bound."""
-        return float(personalised_bound(self.problem(terms)))
+        return self.bound_of(self.problem(terms))
+
+    def bound_of(self, problem: Problem) -> float:
+        """Return the personalised-price bound on what any prices earn in a problem, $."""
+        return float(personalised_bound(problem))
 
     def problem(self, terms: RentalTerms) -> Problem:
         """Return the pricing problem of one period, as the searches take it.
@@ -245,10 +249,10 @@ class IMP(PricingSeller):
             return ascend(problem, first, self.order, self.max_sweeps, self._exact)
 
         if start is None:
-            first = np.full(self.market.catalogue.size, constants.price_cap)
+            first = np.full(len(self.order), constants.price_cap)
         else:
             limits = constants.price_floor, constants.price_cap
-            first = array_in("start", start, (self.market.catalogue.size,), *limits, "$/h")
+            first = array_in("start", start, self.order.shape, *limits, "$/h")
         prices, reached, evaluations = climb(first)
         # The kernel has no clock: its sweeps are taken to last equally long.
         times = list(np.linspace(0.0, time.perf_counter() - began, len(reached)))
@@ -276,10 +280,13 @@ class IMP(PricingSeller):
 
 
 class PublicIMP(IMP):
-    """IMP that sees only the clock and assumes the rest of the state (`lmaas_env.spaces.assumed_state`)."""
+    """IMP that sees only the clock, and the last prices of rivals, and assumes the rest of the state.
 
-    def __init__(self, market: Market, anticipate: str | None = None) -> None:
-        super().__init__(market, anticipate)
+    The state is that of `lmaas_env.spaces.assumed_state`.
+    """
+
+    def __init__(self, market: Market, anticipate: str | None = None, seller: int = 0) -> None:
+        super().__init__(market, anticipate, seller=seller)
         self._by_hour: dict[int, FloatArray] = {}
 
     def prices(self, state: State) -> FloatArray:
@@ -288,6 +295,10 @@ class PublicIMP(IMP):
         if hour not in self._by_hour:
             self._by_hour[hour] = super().prices(assumed_state(self.market, hour))
         return self._by_hour[hour].copy()
+
+    def reply(self, state: State, posted: ArrayLike, start: FloatArray | None = None) -> SearchResult:
+        """As `IMP.reply`, in the state that is assumed at the hour of the state."""
+        return super().reply(assumed_state(self.market, int(state.hour)), posted, start)
 
 
 def common_scenarios(customers: int, slots: int, fade_probability: float, count: int = SCENARIOS) -> Anticipation:

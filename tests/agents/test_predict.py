@@ -17,6 +17,8 @@ from lmaas_agents import (
     ExactSeller,
     FixedPrice,
     LookaheadIMP,
+    Planner,
+    PredictiveIMP,
     PublicIMP,
     PublicLookaheadIMP,
     RandomPrice,
@@ -61,12 +63,15 @@ MAKERS: dict[str, Callable[[Market], Seller]] = {
     "thompson": ThompsonIMP,
     "gp-ucb": PlanUCB,
     "own-plan": lambda market: on_day(OwnPlan, open_days(market, [1]))[1],
+    "predictive-imp": PredictiveIMP,
+    "planner": Planner,
     "informed-lookahead": lambda market: on_day(quick_lookahead, open_days(market, [1]))[1],
 }
 ONLY = {  # scenarios of sellers that fit few
     "exact": ("mini",),
     **dict.fromkeys(("prior-plan", "thompson", "gp-ucb"), ("unknown", "drift")),
     **dict.fromkeys(("own-plan", "informed-lookahead"), ("unknown",)),
+    **dict.fromkeys(("predictive-imp", "planner"), ("rivals",)),
 }
 
 
@@ -111,7 +116,8 @@ def cases(market: Market, count: int, knows_customers: bool, rng: np.random.Gene
 
 def pairs() -> list[tuple[str, str]]:
     alone = [scenario for scenario in PRESETS if scenario != "rivals"]  # most sellers price for a market of their own
-    return [(scenario, name) for scenario in alone for name in [*MAKERS, *shipped_policies()]]
+    beside = [("rivals", name) for name in ("imp", "public-imp", "predictive-imp", "planner", "random")]
+    return [(scenario, name) for scenario in alone for name in [*MAKERS, *shipped_policies()]] + beside
 
 
 def test_every_kind_of_seller_is_tried() -> None:

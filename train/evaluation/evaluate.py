@@ -27,10 +27,10 @@ from lmaas_train.evaluation.results import (
     write_results,
 )
 from lmaas_train.evaluation.rollout import Keep, sell
-from lmaas_train.evaluation.sellers import Policies, identities, sellers_of
+from lmaas_train.evaluation.sellers import Policies, Policy, identities, rival_identity, rival_of, sellers_of
 from lmaas_train.evaluation.statistics import Estimate
 from lmaas_train.extras import require
-from lmaas_train.runs import Results, market_settings, results_folder
+from lmaas_train.runs import market_settings, results_folder
 
 from lmaas_env import Market
 from lmaas_env.render.drawing import milliseconds, seller_label
@@ -139,11 +139,12 @@ class Evaluation:
         require("matplotlib", "plotly")
         path = None if folder is None else Path(folder)
         with results_folder(path, f"compare-{self.market.scenario.name}") as results:
-            self._write(results)
+            self.write(results.folder)
         return results.folder
 
-    def _write(self, results: Results) -> None:
-        write_results(results.folder, self.market, self.days, self._summary(REFERENCE))
+    def write(self, folder: Path) -> None:
+        """Write tables, records, figure and report.html into a folder that exists."""
+        write_results(folder, self.market, self.days, self._summary(REFERENCE))
 
     def report(self, folder: str | os.PathLike[str] | None = None, show: bool = False) -> Path:
         """Save the evaluation as `save` does and return the path of its report.html, also shown in a browser."""
@@ -183,8 +184,10 @@ def default_anchors(market: Market, seeds: Sequence[int]) -> tuple[str, str]:
     """Return what scores 0 and 1: IMP, and the certified bound or, where it is not known, look-ahead IMP.
 
     Where the observation is public, look-ahead IMP's plan stands for it; where customers are hidden, the best plan for
-    the mean of regions scores 0, and the plan of those who know the customers 1.
+    the mean of regions scores 0, and the plan of those who know the customers 1. With rivals there is no score.
     """
+    if market.scenario.sellers > 1:
+        return REFERENCE, REFERENCE
     if market.scenario.hides_customers:
         return "prior-plan", "own-plan"
     if certified_bounds(market, seeds) is not None:
@@ -201,6 +204,7 @@ def evaluate(
     reference: str = REFERENCE,
     anchors: tuple[str, str] | None = None,
     sell_anchors: bool = True,
+    rival: Policy | None = None,
     trusted: bool = False,
     out: str | os.PathLike[str] | None = None,
     progress: bool = True,
@@ -230,6 +234,9 @@ def evaluate(
     sell_anchors : bool
         Whether to sell the anchors if they are not among the policies. Without them there is no score, and look-ahead
         IMP does not plan first, which takes seconds, and where customers change daily, seconds for each day.
+    rival : policy, optional
+        Where the scenario has several sellers: who sells at every site but the first, ``"imp"`` by default. A name of
+        `lmaas_env.rivals.RIVALS`, or a policy in any form.
     trusted : bool
         Whether SB3 zips may be loaded, which can run code that they hold.
     out : path, optional
@@ -262,19 +269,22 @@ def evaluate(
     beside = [REFERENCE, reference, *(it for it in ends if sell_anchors and it != BOUND)]
     sellers = sellers_of(policies, market, trusted, beside)
     first = sorted(sellers, key=lambda name: name in beside)  # a policy at fault stops before the references sell
+    beside_them = rival_of(rival, market, trusted)
     console = Console(file=sys.stderr if progress else io.StringIO(), force_jupyter=False)
 
     def evaluated(keep: Keep | None = None) -> Evaluation:
-        sold = sell(market, {name: sellers[name] for name in first}, seeds, console, keep)
+        sold = sell(market, {name: sellers[name] for name in first}, seeds, console, keep, beside_them)
         return Evaluation(market, {name: sold[name] for name in sellers}, reference, ends)
 
     if out is None:
         return evaluated()
     keys = identities(policies, sellers, beside)
     settings = {**market_settings(market), "days": days}
+    if rival is not None:
+        keys["rival"] = settings["rival"] = rival_identity(rival, beside_them)
     with results_folder(Path(out), "", settings if all(keys.values()) else None) as results:
         evaluation = evaluated(functools.partial(kept_days, results, keys))
-        evaluation._write(results)
+        evaluation.write(results.folder)
     return evaluation
 
 

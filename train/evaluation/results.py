@@ -104,7 +104,8 @@ def write_results(out: Path, market: Market, days: Mapping[str, Days], rows: lis
     write_whole(out / "days.csv", csv_text(DAYS, day_rows(days)))
     write_whole(out / "hours.csv", csv_text(HOURS, _hours(days)))
     write_whole(out / "models.csv", csv_text(MODELS, _models(days, models)))
-    write_whole(out / "choices.json", json.dumps(choices(market, days[REFERENCE])) + "\n")
+    if scenario.sellers == 1:  # the prices of rivals are not kept
+        write_whole(out / "choices.json", json.dumps(choices(market, days[REFERENCE])) + "\n")
     write_market(out / "scenario.yaml", market)
     write_whole(out / RECORDS, _packed(market, days))
     intervals = {row.seller: (row.profit.low, row.profit.high) for row in rows}
@@ -129,7 +130,7 @@ def read_results(folder: Path) -> tuple[Market, dict[str, Days]]:
         columns = Population._fields[:-1] if one_site else Population._fields
         population = Population(*(stored[f"population/{name}"] for name in columns))
         days = {
-            str(name): _days({field: stored[f"days/{i}/{field}"] for field in Days._fields})
+            str(name): _days({field: stored[f"days/{i}/{field}"] for field in Days._fields if _has(stored, i, field)})
             for i, name in enumerate(stored["sellers"])
         }
     except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
@@ -144,6 +145,11 @@ def kept_days(results: Results, keys: Mapping[str, str | None], name: str, sell:
     """
     key = keys.get(name)
     return sell() if key is None else _days(results.arrays(f"{name}: {key}", lambda: _fields(sell())))
+
+
+def _has(stored: Mapping[str, NDArray[Any]], day: int, field: str) -> bool:
+    """Return whether a field must be stored: all but those with a default, which older records lack."""
+    return field not in Days._field_defaults or f"days/{day}/{field}" in stored
 
 
 def _fields(days: Days) -> dict[str, NDArray[Any]]:

@@ -18,6 +18,7 @@ from lmaas_train.evaluation.sellers import NamedSeller, is_informed, is_ready
 from lmaas_env.episode import Episode
 from lmaas_env.market import Market
 from lmaas_env.render.viewer import SoldDay
+from lmaas_env.rivals import Rival, Rivals
 from lmaas_env.seeds import of_one_day, open_days
 from lmaas_env.spaces import Float32Array, first_sale, observation_of_batch, shown_constants
 from lmaas_env.state import Settlement, State
@@ -28,16 +29,21 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import TaskID
 
+AnyRival: TypeAlias = Rival | Sequence[Rival] | None
+"""Who sells beside the first seller, as in `lmaas_env.rivals.Rivals`; None: "imp", where there are rivals."""
+
 Keep: TypeAlias = Callable[[str, Callable[[], Days]], Days]
 """What a seller of a name has sold, or what a function that sells its days returns."""
 
+PER_OFFER = ("prices", "customers_per_model", "hours_per_model")  # of a settlement
 TOLERANCE = 1e-6  # of an action beyond [-1, 1], for rounding
 
 
 class Hour(NamedTuple):
     """One period of K lanes: its settlement, the state and market after it and the seconds that the seller took.
 
-    ``seen`` (K, D) is what the seller saw, ``actions`` (K, M) what was posted, ``observation`` (K, D) what comes next.
+    ``seen`` (K, D) is what the seller saw, ``actions`` (K, M) what it posted, ``observation`` (K, D) what comes next.
+    With rivals the settlement is of all sellers.
     """
 
     settlement: Settlement
@@ -48,6 +54,13 @@ class Hour(NamedTuple):
     actions: FloatArray
     observation: Float32Array
 
+    def own(self, name: str) -> FloatArray:
+        """Return what the settlement says of the seller, the first of all: a number, (K,), or one per model, (K, M)."""
+        values: FloatArray = getattr(self.settlement, name)
+        if self.market.scenario.sellers == 1:
+            return values
+        return values[:, : self.actions.shape[1]] if name in PER_OFFER else values[:, 0]
+
 
 def rollout(
     market: Market,
@@ -55,6 +68,7 @@ def rollout(
     seeds: Sequence[int],
     progress: Callable[[], None] | None = None,
     name: str | None = None,
+    rival: AnyRival = None,
 ) -> Days:
     """Sell one day per seed, all days in lockstep, and return the record.
 
@@ -69,6 +83,8 @@ def rollout(
         Called after every hour.
     name : str, optional
         What errors call the seller; by default its class.
+    rival : Rival or sequence of them, optional
+        Who else sells, where the scenario has several sellers (`AnyRival`).
 
     Raises
     ------
@@ -76,7 +92,8 @@ def rollout(
         If the seller raises, or its action has a wrong shape or a number outside [-1, 1]; the message names the seller,
         the day and the hour.
     """
-    return _record(open_days(market, seeds), seller, seeds, name or type(seller).__name__, True, progress)
+    episode = open_days(market, seeds)
+    return _record(episode, seller, seeds, name or type(seller).__name__, True, progress, rival)
 
 
 def rollout_each(
@@ -85,6 +102,7 @@ def rollout_each(
     seeds: Sequence[int],
     progress: Callable[[], None] | None = None,
     name: str | None = None,
+    rival: AnyRival = None,
 ) -> Days:
     """Sell one day after the other and return the record; a class makes a seller for the market of each day.
 
@@ -95,11 +113,17 @@ def rollout_each(
     for seed in seeds:
         episode, ready = on_day(seller, open_days(market, [seed]))
         called = name or type(ready).__name__
-        days.append(_record(episode, ready, [seed], called, takes_batches(ready), None))
+        days.append(_record(episode, ready, [seed], called, takes_batches(ready), None, rival))
         if progress is not None:
             progress()
-    *arrays, seconds = zip(*days, strict=True)
-    return Days._make([*map(np.concatenate, arrays), float(np.median(seconds))])
+    return joined(days)
+
+
+def joined(days: Sequence[Days]) -> Days:
+    """Return several records of one seller as one; the time is the median."""
+    columns = {name: [getattr(some, name) for some in days] for name in Days._fields}
+    seconds = float(np.median(columns.pop("seconds_per_decision")))
+    return Days(**{name: np.concatenate(parts) for name, parts in columns.items()}, seconds_per_decision=seconds)
 
 
 def on_day(seller: NamedSeller, episode: Episode) -> tuple[Episode, Seller]:
@@ -134,12 +158,13 @@ def sell(
     seeds: Sequence[int],
     console: Console,
     keep: Keep | None = None,
+    rival: AnyRival = None,
 ) -> dict[str, Days]:
     """Sell the same days with each seller, with a progress bar, and return the records by name.
 
     Days are sold in lockstep, but one after the other where the seller takes no batches, or is made anew for the
-    customers of every day. ``keep`` gets a seller's name and a function that sells its days, and returns them; it need
-    not call the function if it knows the days.
+    customers of every day; where there are several sellers, beside a ``rival`` (`AnyRival`). ``keep`` gets a seller's
+    name and a function that sells its days, and returns them; it need not call the function if it knows the days.
     """
     from lmaas_train.progress import bars  # needs rich, which the rollouts above do not
 
@@ -153,9 +178,9 @@ def sell(
                     seller = constructed(seller, market)
                 if is_ready(seller) and takes_batches(seller):
                     progress.update(task, description=name, total=market.scenario.periods)
-                    return rollout(market, seller, seeds, functools.partial(progress.advance, task), name)
+                    return rollout(market, seller, seeds, functools.partial(progress.advance, task), name, rival)
                 progress.update(task, description=name, total=len(seeds), unit="days")
-                return rollout_each(market, seller, seeds, functools.partial(progress.advance, task), name)
+                return rollout_each(market, seller, seeds, functools.partial(progress.advance, task), name, rival)
 
             days[name] = sold() if keep is None else keep(name, sold)
             progress.update(task, description=name)
@@ -168,9 +193,19 @@ def sell_day(
     """Sell the day of a seed with each seller; return the market of that day and the days by name.
 
     The profits equal those of `sell` on the same seed.
+
+    Raises
+    ------
+    ValueError
+        If the market has several sellers.
     """
     from lmaas_train.progress import bars
 
+    if market.scenario.sellers > 1:
+        raise ValueError(
+            f"scenario {market.scenario.name!r} has sellers = {market.scenario.sellers}: only days of one seller are "
+            "drawn hour by hour; render_mode of lmaas_env.parallel_env draws those of several"
+        )
     opened = open_days(market, [seed])
     days: dict[str, SoldDay] = {}
     with bars(console) as progress:
@@ -195,14 +230,17 @@ def hours(
     name: str,
     batch: bool = True,
     change: Callable[[int, FloatArray], FloatArray] | None = None,
+    rival: AnyRival = None,
 ) -> Iterator[Hour]:
     """Sell the periods of K lanes one after the other.
 
     Without ``batch`` there is one lane, and the seller gets its observation without a leading axis. ``change`` turns
-    the number of an hour and the seller's actions (K, M) into those that are posted.
+    the number of an hour and the seller's actions (K, M) into those that are posted. Where there are several sellers,
+    it is the first, and ``rival`` posts at the same time.
     """
     market, state, draws, _, drift = episode
     lanes, models, shown = len(state.charge), market.catalogue.names, shown_constants(market)
+    rivals = Rivals(market, rival, lanes)
     observation = observation_of_batch(market, shown, state, first_sale(market, lanes))
     shape = (lanes, len(models)) if batch else (len(models),)
     memory: Any = None
@@ -219,7 +257,9 @@ def hours(
             raise ValueError(f"seller {name!r}, day{day}, hour {period}: {fault}") from fault.__cause__
         if change is not None:
             actions = change(period, actions)
-        result = transition(market, shown, actions, state, draws.at(period))
+        joint = rivals.joint_actions(market, state, actions)
+        result = transition(market, shown, joint, state, draws.at(period))
+        rivals.remember(market, result)
         market, shown, result = with_new_customers(market, shown, result, drift)
         yield Hour(result.settlement, result.state, market, seconds, observation, actions, result.observation)
         state, observation = result.state, result.observation
@@ -273,30 +313,39 @@ def _record(
     name: str,
     batch: bool,
     progress: Callable[[], None] | None,
+    rival: AnyRival,
 ) -> Days:
-    settlements, charge, seconds = list[Settlement](), [_mean_charge(episode.market, episode.state)], list[float]()
-    for hour in hours(episode, seller, seeds, name, batch):
-        settlements.append(hour.settlement)
+    sold, charge, seconds = list[Hour](), [_mean_charge(episode.market, episode.state)], list[float]()
+    for hour in hours(episode, seller, seeds, name, batch, rival=rival):
+        sold.append(hour._replace(seen=_NOTHING, observation=_NOTHING))  # which are large, and not needed
         charge.append(_mean_charge(hour.market, hour.state))
         seconds.append(hour.seconds)
         if progress is not None:
             progress()
 
     def hourly(name: str) -> np.ndarray:
-        return np.stack([getattr(settlement, name) for settlement in settlements], axis=1)
+        return np.stack([hour.own(name) for hour in sold], axis=1)
 
+    def of_customers(name: str) -> np.ndarray:
+        return np.stack([getattr(hour.settlement, name) for hour in sold], axis=1).sum(axis=2)
+
+    everyone = np.stack([hour.settlement.profit.reshape(len(seeds), -1) for hour in sold], axis=1)
     return Days(
         seeds=np.array(seeds),
         profit=hourly("profit"),
         revenue=hourly("revenue"),
-        customer_profit=hourly("customer_profit").sum(axis=2),
-        worst_case_profit=hourly("worst_case_profit").sum(axis=2),
+        customer_profit=of_customers("customer_profit"),
+        worst_case_profit=of_customers("worst_case_profit"),
         prices=hourly("prices"),
         customers_per_model=hourly("customers_per_model"),
         hours_per_model=hourly("hours_per_model"),
         charge=np.stack(charge, axis=1),
         seconds_per_decision=float(np.median(seconds)) / len(seeds),
+        other_profit=everyone[:, :, 1:],
     )
+
+
+_NOTHING = np.empty((0, 0), dtype=np.float32)
 
 
 def _mean_charge(market: Market, state: State) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import inspect
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +18,8 @@ from lmaas_agents import (
     ExactSeller,
     FixedPrice,
     LookaheadIMP,
+    Planner,
+    PredictiveIMP,
     PublicIMP,
     PublicLookaheadIMP,
     RandomPrice,
@@ -26,11 +29,20 @@ from lmaas_agents import (
 from lmaas_agents.adaptive import InformedLookahead, OwnPlan, PlanUCB, PriorPlan, ThompsonIMP
 from lmaas_agents.learned.policy import LearnedSeller
 from lmaas_agents.learned.policy_file import shipped_policies
-from lmaas_train.evaluation.adapters import NORMALISER, FunctionSeller, adapted, imported, load_zip, makes_sellers
+from lmaas_train.evaluation.adapters import (
+    NORMALISER,
+    FunctionSeller,
+    adapted,
+    constructed,
+    imported,
+    load_zip,
+    makes_sellers,
+)
 
 from lmaas_env import Market
 from lmaas_env.fields import LONGEST_TEXT, close_match, shown
 from lmaas_env.files import read_bytes
+from lmaas_env.rivals import RIVALS, Rivals
 from lmaas_env.spaces import observation_size
 
 NamedSeller: TypeAlias = Seller | Callable[[Market], Seller]
@@ -60,6 +72,8 @@ SELLERS: dict[str, Callable[[Any], Any]] = {
     "informed-lookahead": InformedLookahead,
     "thompson": ThompsonIMP,
     "gp-ucb": PlanUCB,
+    "predictive-imp": PredictiveIMP,
+    "planner": Planner,
 }
 
 
@@ -130,6 +144,50 @@ def sellers_of(
             name = next(free for i in range(2, len(named) + 3) if (free := f"{name}-{i}") not in named)
         named.setdefault(name, policy)
     return {name: seller_of(policy, market, trusted) for name, policy in named.items()}
+
+
+def rival_of(policy: Policy | None, market: Market, trusted: bool = False) -> Any:
+    """Return who sells at the sites 1, ..., S - 1, as `lmaas_env.rivals.Rivals` takes it.
+
+    Parameters
+    ----------
+    policy : Policy, optional
+        A name of `lmaas_env.rivals.RIVALS`, or a policy in any form; a class that takes ``seller``, or else
+        ``seed``, gets the number of its site. None: "imp", where there are rivals.
+
+    Raises
+    ------
+    ValueError
+        As `seller_of`, or if the scenario has one seller only, or its customers differ between episodes and the rival
+        is made for those of one.
+    """
+    scenario = market.scenario
+    if policy is None or (isinstance(policy, str) and policy in RIVALS):
+        Rivals(market, policy, lanes=1)  # refuses a rival where there is no place for one
+        return policy
+    if scenario.sellers == 1:
+        raise ValueError(f"rival = {shown(policy)} needs a scenario with sellers >= 2, {scenario.name!r} has one")
+    made = seller_of(policy, market, trusted)
+    if is_ready(made):
+        return [made] * (scenario.sellers - 1)
+    if is_informed(made) or not (scenario.resample_population == "never" or scenario.hides_customers):
+        raise ValueError(f"rival = {shown(policy)} is made for one episode's customers; in this scenario they differ")
+    return [constructed(_at_site(made, s), market) for s in range(1, scenario.sellers)]
+
+
+def _at_site(make: Any, seller: int) -> Any:
+    """Return a class that makes sellers as one that sells at a seller's site, or else draws on its own."""
+    try:
+        parameters = inspect.signature(make).parameters
+    except (TypeError, ValueError):
+        return make
+    name = next((it for it in ("seller", "seed") if it in parameters), None)
+    return make if name is None else functools.partial(make, **{name: seller})
+
+
+def rival_identity(policy: Policy, rival: Any) -> str | None:
+    """Return a text that changes with the files of a rival, or None if it is an object."""
+    return identity(policy, rival[0] if isinstance(rival, list) else rival)
 
 
 def identities(

@@ -75,6 +75,9 @@ def _sections(folder: Path) -> list[str]:
         sections.append(_learning(findings.learned(evaluations), _BAND, charts.learning, evaluations))
     if table:
         sections.append(_earned(table, days, profiles))
+    payoffs = tables.table(folder / "payoffs.csv")
+    if payoffs:
+        sections.append(_tournament(payoffs, tables.table(folder / "mixture.csv")))
     if table and hours:
         sections.append(_hour_by_hour(table, hours, models))
     if record:
@@ -146,6 +149,40 @@ def _earned(table: Rows, days: Rows, profiles: Rows) -> str:
         note = "Performance profiles over training seeds and held-out days."
         panels.append(_panel(findings.improvement(table), note, figure, "profiles", "wide"))
     return _section("Profit", _grid(panels, "pair"))
+
+
+def _tournament(payoffs: Rows, mixture: Rows) -> str:
+    """Return the payoff matrix of ordered pairs of sellers and the equilibria of the game."""
+    cells = {(row["seller"], row["rival"]): row for row in payoffs}
+    sellers, digits = (
+        list(dict.fromkeys(row["seller"] for row in payoffs)),
+        digits_for(row["profit"] for row in payoffs),
+    )
+
+    def pair(seller: str, rival: str) -> str:
+        row = cells[seller, rival]
+        return f"<td>{dollars(row['profit'], digits)} / {dollars(row['rival_profit'], digits)}</td>"
+
+    heads = "".join(f"<th scope=col>{escape(seller_label(rival))}</th>" for rival in sellers)
+    rows = "".join(
+        f"<tr><th scope=row>{escape(seller_label(seller))}</th>{''.join(pair(seller, rival) for rival in sellers)}</tr>"
+        for seller in sellers
+    )
+    body = f"<thead><tr><th scope=col>site 0 \\ site 1</th>{heads}</tr></thead><tbody>{rows}</tbody>"
+    said = [
+        f"<p>Equilibrium {i:.0f}, site {site:.0f}: {escape(_mixture(mixture, i, site))} a day.</p>"
+        for i, site in dict.fromkeys((row["equilibrium"], row["site"]) for row in mixture)
+    ]
+    text = "<p>Profit a day of the seller at site 0 (row) / of its rival at site 1 (column), on the same days.</p>"
+    scroll = f'<div class="scroll" tabindex="0" role="region" aria-label="Payoffs"><table>{body}</table></div>'
+    return _section("Tournament", text, scroll, *said)
+
+
+def _mixture(mixture: Rows, equilibrium: float, site: float) -> str:
+    """Return in words what is chosen at a site in an equilibrium, and what that earns."""
+    own = [row for row in mixture if (row["equilibrium"], row["site"]) == (equilibrium, site)]
+    parts = [f"{seller_label(row['seller'])} {row['probability']:.0%}" for row in own if row["probability"] > 0.0]
+    return f"{', '.join(parts)} earns {dollars(own[0]['profit'], digits_for([own[0]['profit']]))}"
 
 
 def _hour_by_hour(table: Rows, hours: Rows, models: Rows) -> str:

@@ -13,7 +13,7 @@ from lmaas_env.fields import one_line
 from lmaas_env.files import read_text
 
 Rows = list[dict[str, Any]]
-TEXTS = ("seller", "model", "way", "run")  # columns that are not numbers
+TEXTS = ("seller", "rival", "model", "way", "run")  # columns that are not numbers
 
 
 def table(path: Path) -> Rows:
