@@ -16,6 +16,7 @@ from lmaas_train.evaluation.evaluate import Evaluation
 from lmaas_train.evaluation.games import best_cycle, nash_equilibria
 from lmaas_train.evaluation.rollout import rollout, rollout_each
 from lmaas_train.evaluation.sellers import rival_of
+from lmaas_train.evaluation.tournament import tournament
 from lmaas_train.studies.rivals import iterated_replies, still_state
 
 from lmaas_env import LMaaSVectorEnv, Market, Scenario
@@ -51,8 +52,8 @@ class TestRollout:
 class TestEvaluate:
     def test_a_rival_is_any_seller_by_name_and_results_can_be_read_again(self, tmp_path: Path) -> None:
         found = evaluate(["fixed", "public-imp"], SMALL, days=2, rival="cost-plus", out=tmp_path / "it", progress=False)
-        assert {row.seller for row in found.rows} == {"imp", "fixed", "public-imp"}
-        assert np.isnan(found["fixed"].score.mean)
+        assert {row.seller for row in found.rows} == {"imp", "planner", "fixed", "public-imp"}
+        assert found.anchors == ("imp", "planner")
         again = Evaluation.load(tmp_path / "it")
         np.testing.assert_array_equal(again.days["fixed"].other_profit, found.days["fixed"].other_profit)
         assert (tmp_path / "it" / "report.html").exists()
@@ -213,3 +214,38 @@ class TestStudy:
             assert 0.0 <= found.gain <= found.bound + 1e-9
         else:
             assert np.isnan(found.gain)
+
+
+class TestTournament:
+    def test_every_ordered_pair_sells_the_same_days(self, tmp_path: Path) -> None:
+        out = tmp_path / "it"
+        found = tournament(["random", "fixed"], SMALL, days=2, out=out, progress=False)
+        assert found.sellers == ["imp", "random", "fixed"]
+        for rival in ("imp", "fixed"):
+            alone = evaluate(["random", "fixed"], SMALL, days=2, rival=rival, progress=False)
+            for seller in found.sellers:
+                np.testing.assert_array_equal(found.days[rival][seller].profit, alone.days[seller].profit)
+                np.testing.assert_array_equal(found.days[rival][seller].other_profit, alone.days[seller].other_profit)
+        own, other = found.matrices
+        assert own[1, 1] != pytest.approx(other[1, 1])  # two random sellers draw different prices
+        for it in found.equilibria:
+            assert (own @ it.column).max() <= it.row_payoff + 1e-6
+            assert (it.row @ other).max() <= it.column_payoff + 1e-6
+        assert len((out / "payoffs.csv").read_text().splitlines()) == 1 + 9
+        assert len((out / "mixture.csv").read_text().splitlines()) == 1 + 6 * len(found.equilibria)
+        assert "Tournament" in (out / "report.html").read_text(encoding="utf-8")
+
+    def test_compare_runs_it_unless_a_rival_is_named(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        (tmp_path / "small.yaml").write_text("base: rivals\ncustomers: 5\nperiods: 3\n")
+        command = ["compare", str(tmp_path / "small.yaml"), "--days", "2", "--sellers", "fixed"]
+        assert main([*command, "--out", str(tmp_path / "all")]) == 0
+        assert "equilibrium 1: site 0" in capsys.readouterr().out
+        assert main([*command, "--rival", "fixed", "--out", str(tmp_path / "one")]) == 0
+        assert "equilibrium" not in capsys.readouterr().out
+        assert not (tmp_path / "one" / "payoffs.csv").exists()
+
+    def test_it_needs_two_sellers_and_few_policies(self) -> None:
+        with pytest.raises(ValueError, match="scenario 'static' has sellers = 1, it must have 2"):
+            tournament("fixed", Market("static"), days=2)
+        with pytest.raises(ValueError, match="sellers: 9 with imp, a tournament has at most 8"):
+            tournament({str(i): FixedPrice(SMALL, 4 * [2.0 + i]) for i in range(8)}, SMALL, days=2)

@@ -184,10 +184,11 @@ def default_anchors(market: Market, seeds: Sequence[int]) -> tuple[str, str]:
     """Return what scores 0 and 1: IMP, and the certified bound or, where it is not known, look-ahead IMP.
 
     Where the observation is public, look-ahead IMP's plan stands for it; where customers are hidden, the best plan for
-    the mean of regions scores 0, and the plan of those who know the customers 1. With rivals there is no score.
+    the mean of regions scores 0, and the plan of those who know the customers 1. With rivals IMP, which
+    replies to their last prices, scores 0, and the planner 1.
     """
     if market.scenario.sellers > 1:
-        return REFERENCE, REFERENCE
+        return REFERENCE, "planner"
     if market.scenario.hides_customers:
         return "prior-plan", "own-plan"
     if certified_bounds(market, seeds) is not None:
@@ -230,7 +231,8 @@ def evaluate(
         What scores 0 and 1: names of sellers, such as ``("random", "lookahead")``, or ``"bound"``, the certified bound.
         By default IMP and the bound, which is known for the first 40 held-out days of ``day``, ``scarce``, ``abundant``
         and ``public`` with the customers that ship; elsewhere look-ahead IMP, or its plan where the observation is
-        public. Where customers are hidden, the prior plan and the own plan (docs/unknown.md).
+        public. Where customers are hidden, the prior plan and the own plan (docs/unknown.md). With rivals, IMP and the
+        planner (docs/rivals.md).
     sell_anchors : bool
         Whether to sell the anchors if they are not among the policies. Without them there is no score, and look-ahead
         IMP does not plan first, which takes seconds, and where customers change daily, seconds for each day.
