@@ -76,7 +76,7 @@ def one_lane(market: Market) -> Market:
     """Return a market in which the customers of all lanes are those of one."""
     if market.population.capacity.ndim == 1:
         return market
-    population = Population._make(column.reshape(-1, *column.shape[2:]) for column in market.population)
+    population = Population._make(np.concatenate(column) for column in market.population)
     scenario = dataclasses.replace(
         market.scenario, customers=population.size, resample_population="never", churn=0.0, region_memory=1.0
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -72,7 +72,7 @@ def cost_plus_prices(market: Market, markup: float = MARKUP) -> FloatArray:
     return np.clip(market.catalogue.serving_cost + markup, scenario.price_floor, scenario.price_cap)
 
 
-RIVALS: dict[str, Callable[[Market, State, FloatArray, int], FloatArray]] = {
+RIVALS: dict[str, Pricing] = {
     "imp": imp,
     "fixed": fixed,
     "cost-plus": cost_plus,

@@ -64,6 +64,7 @@ class PPOConfig:
     stack: int = number(8, "", 1, 1000, "observations that the memory `stack` holds, the last included")
     first_price: float = number(16.0, "$/h", 1e-6, 1e6, "of every model before learning, without a plan")
     plan: str = option("none", ("none", "prior"), "whose prices the policy moves: a residual policy, not from scratch")
+    rival: str = option("imp", ("imp", "self"), "who sells beside the policy, where the scenario has several sellers")
     first_std: float = number(0.37, "", 1e-4, 10.0, "standard deviation of an action at the start of training")
     last_std: float = number(0.02, "", 1e-4, 10.0, "and at the end; between the two it falls geometrically")
 
@@ -76,6 +77,8 @@ class PPOConfig:
     def check(self, market: Market) -> None:
         """Raise a ValueError if the settings do not fit a market; the message names the setting."""
         steps, scenario = self.lanes * market.scenario.periods, market.scenario
+        if self.rival == "self" and scenario.sellers == 1:
+            raise ValueError(f"rival = 'self' needs several sellers, scenario {scenario.name!r} has sellers = 1")
         if steps % self.batches:
             raise ValueError(f"batches = {self.batches} must divide the {steps} steps of an update")
         if self.memory == "gru" and self.lanes % self.batches:
@@ -114,7 +117,8 @@ class PPO:
         days = training_seeds(seed, config.lanes // config.copies)
         self.market, self.config, self.seed = market, config, seed
         self.steps, self.steps_per_update = 0, config.lanes * market.scenario.periods
-        self.env = LMaaSVectorEnv(config.lanes, market=market)
+        rival = _Mirror(self) if config.rival == "self" else None
+        self.env = LMaaSVectorEnv(config.lanes, market=market, rival=rival)
         self.env.reset(seed=np.repeat(days, config.copies).tolist())  # every update resets again, to the days after
         self._rng = np.random.default_rng(seed)
         self._reward_scale = 0.0  # set by the first update
@@ -180,10 +184,15 @@ class PPO:
         memory: torch.Tensor | None = None
         for hour in range(periods):
             seen[hour], mean, memory = act(self.actor, self.config, observation, memory)
-            actions[hour] = mean + self.std * self._rng.standard_normal(mean.shape, dtype=np.float32)
+            actions[hour] = self.explored(mean)
             posted = actions[hour] if self._plan is None else self._plan[hour] + actions[hour]
             observation, rewards[hour], _, _, _ = self.env.step(posted)
         return self._rows(seen), self._rows(actions), rewards
+
+    def explored(self, mean: Float32Array) -> Float32Array:
+        """Return drawn actions around their means."""
+        noise = self._rng.standard_normal(mean.shape, dtype=np.float32)
+        return (mean + self.std * noise).astype(np.float32, copy=False)
 
     def _rows(self, values: Float32Array) -> torch.Tensor:
         """Return values (H, K, ...) as rows that batches are drawn from: steps, or lanes (K, H, ...) with a GRU."""
@@ -268,6 +277,22 @@ class PPO:
         self._generator.set_state(snapshot["torch"])
         for rng, state in zip(self._rngs, json.loads(snapshot["numpy"]), strict=True):
             rng.bit_generator.state = state
+
+
+class _Mirror:
+    """The policy in training at the sites of the other sellers, where it explores as well: self-play."""
+
+    takes_batches = True
+
+    def __init__(self, learner: PPO) -> None:
+        self._learner = learner
+
+    def predict(
+        self, observation: Float32Array, state: Any = None, episode_start: Any = None, deterministic: bool = True
+    ) -> tuple[Float32Array, Any]:
+        """Return (action, state) for a batch (K, D); all lanes start their day together."""
+        _, mean, memory = act(self._learner.actor, self._learner.config, observation, state)
+        return self._learner.explored(mean), memory
 
 
 def planned_actions(market: Market, config: PPOConfig) -> Float32Array | None:

@@ -6,6 +6,7 @@ reserved for this. Some of them have a plan of their own. The payoff says what e
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -95,7 +96,10 @@ def load_library(scenario: Scenario) -> Library:
 
 def found_library(scenario: Scenario) -> Path | None:
     """Return the file of a scenario's library, of those that ship or of the cache, or None where there is none."""
-    files = [folder / f"{key(scenario)}.safetensors" for folder in (SHIPPED, cache_folder())]
+    folders = [SHIPPED]
+    with contextlib.suppress(OSError):
+        folders.append(cache_folder())
+    files = [folder / f"{key(scenario)}.safetensors" for folder in folders]
     return next((file for file in files if read_library(file, scenario) is not None), None)
 
 
@@ -104,18 +108,28 @@ def _check(scenario: Scenario) -> None:
         raise ValueError(
             f"scenario {scenario.name!r} has resample_population = 'never': its customers are known, none are unknown"
         )
+    if scenario.sellers > 1:
+        raise ValueError(f"scenario {scenario.name!r} has sellers = {scenario.sellers}: plans are for one, sellers = 1")
 
 
 def cache_folder() -> Path:
-    """Return the folder of libraries that do not ship: ``lmaas`` in the user's cache."""
+    """Return the folder of libraries that do not ship: ``lmaas`` in the user's cache.
+
+    Raises
+    ------
+    OSError
+        If the user has no home folder, and the environment variable XDG_CACHE_HOME names no absolute path.
+    """
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    if not os.path.isabs(base):  # `expanduser` leaves ~ as it is where there is no home
+        raise OSError(f"cache folder {base!r} is no absolute path: set XDG_CACHE_HOME to one")
     return Path(base) / "lmaas" / "libraries"
 
 
 def key(scenario: Scenario) -> str:
     """Return the key of a scenario's library: a digest of every number that it depends on, not of names."""
     numbers = dataclasses.asdict(_still(scenario))
-    ignored = {name: numbers.pop(name) for name in ("name", "models", "observation", "customers_file")}
+    ignored = {name: numbers.pop(name) for name in ("name", "models", "observation", "customers_file", "sellers")}
     numbers["models"] = len(ignored["models"])
     said = json.dumps([VERSION, HYPOTHESES, PLANS, PRIOR_EPISODES, PAYOFF_EPISODES, numbers], sort_keys=True)
     return hashlib.sha256(said.encode()).hexdigest()[:16]

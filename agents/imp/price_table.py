@@ -42,7 +42,7 @@ def price_table(terms: Terms, seller: SellerConstants, prices: FloatArray) -> Pr
 @kernel
 def local_search(table: PriceTable, order: IntArray, cells: IntArray) -> FloatArray:
     """Move every row of ``cells`` (C, M) to where no price gains alone, as `search_cells`, if nobody else sells."""
-    return search_cells(table, np.zeros(table.worst.shape[1]), order, cells)
+    return search_cells(table, np.zeros(len(table.worst[0])), order, cells)
 
 
 @kernel

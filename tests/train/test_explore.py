@@ -214,7 +214,14 @@ def test_sliders_stay_inside_the_valid_range_around_their_value(name: str) -> No
 def test_every_number_of_one_hour_has_a_control() -> None:
     shown = {name for group in explore_page.GROUPS.values() for name in group} | set(explore_page.MODEL_FIELDS)
     between = {"periods", "shadowing_memory", "shadowing_sigma", "demand_memory", "demand_sigma"}
-    between |= {"charge_start_min", "charge_start_max", "harvest", "harvest_spread", "price_menu"}
+    between |= {
+        "charge_start_min",
+        "charge_start_max",
+        "harvest",
+        "harvest_spread",
+        "price_menu",
+        "sellers",
+    }  # the page sells one hour, alone
     assert {name for name, field in explore_page.FIELDS.items() if "low" in field.metadata} == (
         shown - {"settlement"} | between
     )

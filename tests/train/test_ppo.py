@@ -17,7 +17,7 @@ from lmaas_agents import FixedPrice, load_policy
 from lmaas_train.cli import train as command
 from lmaas_train.cli.train import Train, train
 from lmaas_train.evaluation.rollout import rollout
-from lmaas_train.ppo import PPO, PPOConfig
+from lmaas_train.ppo import PPO, PPOConfig, act
 from lmaas_train.snapshots import save_snapshot
 from lmaas_train.training import ctrl_c
 from safetensors.numpy import load_file
@@ -192,3 +192,18 @@ def test_a_wrong_setting_is_refused_before_anything_is_written(
     assert not (tmp_path / "run").exists()
     with pytest.raises(ValueError, match="eval_days = 1 must be at least 2"):
         train(dataclasses.replace(options, eval_days=1))
+
+
+def test_self_play_prices_at_every_site_with_the_policy_in_training() -> None:
+    market = Market(dataclasses.replace(Scenario.preset("rivals"), name="two", customers=4))
+    config = PPOConfig(lanes=8, copies=4, batches=4, hidden=(8,), rival="self", first_std=1e-4, last_std=1e-4)
+    learner, again = PPO(market, config, 1), PPO(market, config, 1)
+    assert [learner.update(0.0), learner.update(0.5)] == [again.update(0.0), again.update(0.5)]
+    observation, _ = learner.env.reset()
+    action = act(learner.actor, config, observation, None)[1]
+    info = learner.env.step(action)[-1]
+    own, other = info["posted"].reshape(8, 2, -1).swapaxes(0, 1)
+    np.testing.assert_allclose(other, own, rtol=0.2)  # one network at both sites, which see their own shadowing
+    assert not np.array_equal(other, own)
+    with pytest.raises(ValueError, match="rival = 'self' needs several sellers"):
+        PPO(Market("day"), config, 1)

@@ -31,7 +31,7 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
 
 
 def test_every_environment_is_in_the_suite() -> None:
-    assert set(ENVIRONMENTS.values()) - {"rivals"} <= set(SUITE)  # its references are measured with rivals
+    assert set(ENVIRONMENTS.values()) <= set(SUITE)
 
 
 @pytest.mark.parametrize(
@@ -88,3 +88,12 @@ def test_a_library_needs_hidden_customers() -> None:
         Library(scenario="day").main()
     with pytest.raises(ValueError, match="jobs = 0 must be at least 1"):
         Library(jobs=0).main()
+
+
+def test_without_a_home_libraries_are_not_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", "cache")
+    assert load_library(SMALL).plans.shape == (3, 24, 4)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(OSError, match="no absolute path"):
+        Library(scenario="unknown-hard").main()

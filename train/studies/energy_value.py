@@ -150,7 +150,7 @@ def net_table(problem: Problem, constants: Constants, values: FloatArray, prices
         The energy value after the hour, by charge as in `lmaas_agents.planning.Plan`.
     prices : (J, M), $/h
     """
-    terms, anticipation, seller = problem
+    terms, anticipation, seller, _ = problem
     capacity, harvest = customers_of(constants).capacity, numbers_of(constants).harvest
     slots, customers = terms.task_value.shape
     count, models = prices.shape

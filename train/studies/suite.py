@@ -23,7 +23,7 @@ from lmaas_train.evaluation.rollout import sell
 from lmaas_train.evaluation.sellers import NamedSeller, seller_of
 from lmaas_train.evaluation.statistics import Estimate, normalised_score
 from lmaas_train.evaluation.tables import Column, table
-from lmaas_train.runs import csv_text, new_folder, write_origin
+from lmaas_train.runs import csv_text, results_folder
 from rich.console import Console
 
 from lmaas_env import Market, Scenario
@@ -72,6 +72,12 @@ SUITE = {
     "unknown": Environment("strangers: learn while selling", **_STRANGERS),
     "unknown-hard": Environment("strangers, 1.5 times the variety", **_STRANGERS),
     "drift": Environment("strangers who come and go", **_STRANGERS),
+    "rivals": Environment(
+        "a rival that undercuts",
+        clock_only=("fixed", "cost-plus"),
+        adaptive=("imp", "predictive-imp"),
+        informed="planner",
+    ),
     "mini": Environment("small enough to solve: debugging", adaptive=("imp", "lookahead"), informed="exact"),
 }
 """What is measured, by preset."""
@@ -117,12 +123,13 @@ def check(args: SuiteCheck) -> list[list[object]]:
     if args.days < 2:
         raise ValueError(f"days = {args.days} must be at least 2")
     held_out_seeds(args.days)
-    console, out = Console(), new_folder(args.out, "suite")
-    rows: list[list[object]] = []
-    for name in args.environments:
-        rows.append(measured(name, SUITE[name], args.days, console))
+    console, rows = Console(), list[list[object]]()
+    with results_folder(args.out, "suite", {"study": "suite", "days": args.days}) as results:
+        out = results.folder
+        for name in args.environments:
+            one = functools.partial(measured, name, SUITE[name], args.days, console)
+            rows += results.rows(name, lambda one=one: [one()])
         write_whole(out / "table.csv", csv_text(HEADINGS, rows))
-    write_origin(out)
     console.print(_table(rows, console))
     console.print(f"results {out}", highlight=False, soft_wrap=True)
     return rows
