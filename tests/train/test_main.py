@@ -62,7 +62,7 @@ def test_presets_are_listed_alike_in_every_command(capsys: pytest.CaptureFixture
     commands = scenario_commands()
     market_commands = {"price", "scenario init", "train", "train sb3", "compare", "evaluate", "watch", "explore"}
     market_commands |= {"bound", "dataset", "train in-context"}
-    market_commands |= {"study ahead", "study energy-value", "study unknown", "study off-policy"}
+    market_commands |= {"study ahead", "study rivals", "study energy-value", "study unknown", "study off-policy"}
     assert market_commands == set(commands)
     for name in commands:
         shown = " ".join(shown_help(name, capsys).replace("│", "").split())
@@ -105,7 +105,7 @@ def test_every_command_with_a_scenario_takes_it_both_ways(monkeypatch: pytest.Mo
             ["study", "custmers"],
             "study energy-value, study unknown, study off-policy, did you mean 'study customers'?",
         ),
-        (["bench"], "command 'bench' needs a second word: bench rsr, bench speed, bench kernel, bench imp\n"),
+        (["bench"], "command 'bench' needs a second word: bench rsr, bench speed, bench kernel, bench imp, bench reply\n"),
         (["scen"], "command 'scen' is unknown, did you mean 'scenario'?"),
         (["zzz"], "command 'zzz' is unknown; lmaas --help lists all commands"),
         (["compare", "--sellers", "imq"], "seller 'imq' is unknown, did you mean 'imp'?"),

@@ -52,6 +52,7 @@ COMMANDS = {
     ),
     "study seller": ("lmaas_train.studies.seller", "StudySeller", "compare IMP with the certified optimum"),
     "study ahead": ("lmaas_train.studies.ahead", "StudyAhead", "measure what looking ahead adds"),
+    "study rivals": ("lmaas_train.studies.rivals", "StudyRivals", "measure sellers beside a rival that replies"),
     "study energy-value": (
         "lmaas_train.studies.energy_value",
         "StudyEnergyValue",
@@ -62,7 +63,6 @@ COMMANDS = {
         "StudyUnknown",
         "measure how fast sellers learn who customers are",
     ),
-    "study rivals": ("lmaas_train.studies.rivals", "StudyRivals", "measure sellers beside a rival that replies"),
     "study off-policy": ("lmaas_train.studies.off_policy", "StudyOffPolicy", "train SAC or TQC from scratch"),
     "bench rsr": ("lmaas_train.bench.rsr", "BenchRSR", "time RSR and general solvers"),
     "bench speed": ("lmaas_train.bench.speed", "BenchSpeed", "measure environment steps per second"),

@@ -54,7 +54,7 @@ class StudyRivals:
     """
 
     scenario: str = "rivals"
-    """Preset or YAML file with two sellers."""
+    """Preset or YAML file."""
     days: int = 20
     """Held-out days."""
     hours: tuple[int, ...] = (12, 15)
