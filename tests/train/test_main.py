@@ -105,7 +105,10 @@ def test_every_command_with_a_scenario_takes_it_both_ways(monkeypatch: pytest.Mo
             ["study", "custmers"],
             "study energy-value, study unknown, study off-policy, did you mean 'study customers'?",
         ),
-        (["bench"], "command 'bench' needs a second word: bench rsr, bench speed, bench kernel, bench imp, bench reply\n"),
+        (
+            ["bench"],
+            "command 'bench' needs a second word: bench rsr, bench speed, bench kernel, bench imp, bench reply\n",
+        ),
         (["scen"], "command 'scen' is unknown, did you mean 'scenario'?"),
         (["zzz"], "command 'zzz' is unknown; lmaas --help lists all commands"),
         (["compare", "--sellers", "imq"], "seller 'imq' is unknown, did you mean 'imp'?"),
