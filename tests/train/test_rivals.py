@@ -17,7 +17,7 @@ from lmaas_train.evaluation.games import best_cycle, nash_equilibria
 from lmaas_train.evaluation.rollout import rollout, rollout_each
 from lmaas_train.evaluation.sellers import rival_of
 from lmaas_train.evaluation.tournament import tournament
-from lmaas_train.studies.rivals import iterated_replies, still_state
+from lmaas_train.studies.rivals import deviation_gain, iterated_replies, still_state
 
 from lmaas_env import LMaaSVectorEnv, Market, Scenario
 from lmaas_env.reply import anticipated_profits, best_reply
@@ -206,14 +206,25 @@ class TestStudy:
         assert len((out / "equilibria.csv").read_text().splitlines()) == 1 + 2
         assert main(["study", "rivals", "--scenario", "static", "--out", str(tmp_path / "no")]) == 2
 
-    def test_a_fixed_point_is_certified(self) -> None:
-        scenario = Scenario.from_dict({"base": "rivals", "customers": 1})
-        market = Market(scenario)
-        (found,) = iterated_replies(market, still_state(market, 12, 0.65), 0)
-        if found.length == 1:
-            assert 0.0 <= found.gain <= found.bound + 1e-9
-        else:
-            assert np.isnan(found.gain)
+    def test_the_gain_of_a_deviation_is_found_and_bounded(self) -> None:
+        market = Market("rivals")
+        state, posted = still_state(market, 12, 0.65), np.full(8, 5.0)
+        for seller in (0, 1):
+            imp, own = IMP(market, seller=seller), slice(4 * seller, 4 * seller + 4)
+            found, earned = imp.reply(state, posted), imp.profit_of(imp.reply_problem(state, posted), posted[own])
+            gain, bound = deviation_gain(imp, state, posted)
+            assert gain == pytest.approx(found.profit - earned)
+            assert 0.0 < gain <= bound
+            gain, rest = deviation_gain(imp, state, _with(posted, own, found.prices))
+            assert gain <= 1e-6 * found.profit
+            assert rest == pytest.approx(bound + earned - found.profit)
+
+    def test_replies_repeat_in_a_cycle(self) -> None:
+        market = Market("rivals")
+        (found,) = iterated_replies(market, still_state(market, 15, 0.65), 1)
+        assert found.length > 1
+        assert np.isnan(found.gain)
+        assert found.profit > 10.0
 
 
 class TestTournament:

@@ -333,12 +333,12 @@ def iterated_replies(market: Market, state: State, start: int) -> list[Replies]:
     profits = anticipated_profits(market, state, np.array(moves[-2 * length :] if length else moves[len(moves) // 2 :]))
     gain = bound = np.nan
     if length == 1:
-        gain, bound = np.max([_gains(seller, state, posted) for seller in sellers], axis=0).tolist()
+        gain, bound = np.max([deviation_gain(seller, state, posted) for seller in sellers], axis=0).tolist()
     own, other = profits.mean(axis=0).tolist()
     return [Replies(int(state.hour), start, length, len(seen), own, other, gain, bound)]
 
 
-def _gains(seller: IMP, state: State, posted: FloatArray) -> tuple[float, float]:
+def deviation_gain(seller: IMP, state: State, posted: FloatArray) -> tuple[float, float]:
     """Return what a seller gains by a search from its own prices, and a bound on what any deviation gains, $."""
     models = seller.market.catalogue.size
     own = posted[seller.seller * models : (seller.seller + 1) * models].copy()
