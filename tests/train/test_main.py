@@ -61,7 +61,7 @@ def scenario_commands() -> list[str]:
 def test_presets_are_listed_alike_in_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     commands = scenario_commands()
     market_commands = {"price", "scenario init", "train", "train sb3", "compare", "evaluate", "watch", "explore"}
-    market_commands |= {"bound", "dataset", "train in-context"}
+    market_commands |= {"bound", "dataset", "library", "train in-context"}
     market_commands |= {"study ahead", "study rivals", "study energy-value", "study unknown", "study off-policy"}
     assert market_commands == set(commands)
     for name in commands:

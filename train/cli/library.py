@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated
 
-import tyro
 from lmaas_agents.adaptive.plan_library import cache_folder, found_library, key, make_library, parts, write_library
 from lmaas_train.progress import bars
 from rich.console import Console
@@ -26,8 +24,8 @@ class Library:
       lmaas library my-market.yaml --jobs 2
     """
 
-    scenario: Annotated[str, tyro.conf.Positional] = "unknown"
-    """Preset or YAML file whose customers are hidden."""
+    scenario: str = "unknown"
+    """Preset or YAML file."""
     jobs: int = 1
     """Processes at a time."""
 
