@@ -43,7 +43,7 @@ class Scenario:
     customers: int = number(24, "customers", 1, 1_000_000, "number of customers N", customers=True)
     slots: int = number(6, "slots", 1, SLOTS, "slots L in one period", customers=True)
     periods: int = number(24, "h", 1, 8760, "periods H of one hour in a selling day")
-    sellers: int = number(1, "sellers", 1, 16, "number of sellers S, each with a site of its own and these models")
+    sellers: int = number(1, "sellers", 1, 16, "number of sellers S, each at a site of its own")
     # Prices
     price_floor: float = number(1.0, "$/h", 1e-6, 1e6, "lowest price that may be posted")
     price_cap: float = number(40.0, "$/h", 1e-6, 1e6, "highest price that may be posted")

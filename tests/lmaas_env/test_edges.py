@@ -83,11 +83,12 @@ def is_sound(changes: Changes, seed: int) -> bool:
         catalogue, chosen = env.market.catalogue, sold.choice[sold.choice >= 0]
         hours = sold.hours.sum(axis=1)[sold.choice >= 0]
         revenue = (sold.prices[chosen] * hours).sum()
-        cost = (catalogue.serving_cost[chosen] * hours + catalogue.adaptation_cost[chosen]).sum()
-        cost += catalogue.training_cost.sum()
-        assert sold.revenue == pytest.approx(revenue, rel=1e-9, abs=0.0)
-        assert sold.cost == pytest.approx(cost, rel=1e-9, abs=0.0)
-        assert sold.profit == pytest.approx(revenue - cost, rel=1e-9, abs=1e-9 * (revenue + cost))
+        model = chosen % catalogue.size  # of the offers of all sellers
+        cost = (catalogue.serving_cost[model] * hours + catalogue.adaptation_cost[model]).sum()
+        cost += scenario.sellers * catalogue.training_cost.sum()
+        assert np.sum(sold.revenue) == pytest.approx(revenue, rel=1e-9, abs=0.0)
+        assert np.sum(sold.cost) == pytest.approx(cost, rel=1e-9, abs=0.0)
+        assert np.sum(sold.profit) == pytest.approx(revenue - cost, rel=1e-9, abs=1e-9 * (revenue + cost))
     return True
 
 

@@ -399,9 +399,11 @@ def test_a_market_works_at_both_ends_of_every_range(name: str, end: str) -> None
     market = Market(dataclasses.replace(Scenario(), **({"periods": 3} | change)))
     state, draws = one_day(market, 0)
     for period in periods_of(draws):
-        prices = np.full(4, market.scenario.price_floor)
+        prices = np.full(market.offers, market.scenario.price_floor)
         settlement, state = market.settle(prices, state, period)
-        assert np.isfinite([settlement.profit, *settlement.customer_profit, *settlement.worst_case_profit]).all()
-        assert np.isfinite([state.shadowing, state.demand, state.charge]).all()
+        assert np.isfinite(
+            [*np.atleast_1d(settlement.profit), *settlement.customer_profit, *settlement.worst_case_profit]
+        ).all()
+        assert np.isfinite([*state.shadowing, *state.demand, *state.charge]).all()
         assert (settlement.hours >= 0.0).all()
         assert (settlement.energy_used <= market.population.capacity).all()
