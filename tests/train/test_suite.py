@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from lmaas_agents.adaptive import PriorPlan, plan_library
 from lmaas_agents.adaptive.plan_library import found_library, load_library
-from lmaas_train.cli.library import Library
+from lmaas_train.cli.plan_library import Library
 from lmaas_train.evaluation.statistics import Estimate
 from lmaas_train.studies.suite import CONTROL, LEARNING, PLANNING, SUITE, SuiteCheck, classify
 

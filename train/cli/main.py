@@ -40,7 +40,7 @@ COMMANDS = {
     "leaderboard add": ("lmaas_train.cli.leaderboard", "LeaderboardAdd", "score an entry of the leaderboard"),
     "leaderboard check": ("lmaas_train.cli.leaderboard", "LeaderboardCheck", "score an entry again and compare"),
     "suite check": ("lmaas_train.studies.suite", "SuiteCheck", "check what each environment leaves to learning"),
-    "library": ("lmaas_train.cli.library", "Library", "make the plan library of a scenario with hidden customers"),
+    "library": ("lmaas_train.cli.plan_library", "Library", "make the plan library of a scenario with hidden customers"),
     "bound": ("lmaas_train.cli.bound", "Bound", "bound what any seller can earn, with a certificate"),
     "report": ("lmaas_train.report.report", "Report", "write an offline page with interactive figures of results"),
     "watch": ("lmaas_train.cli.watch", "Watch", "play one held-out day in the terminal, a window or a picture"),
