@@ -97,10 +97,8 @@ def anticipated_profits(market: Market, state: State, prices: ArrayLike, faded: 
         columns = (np.repeat(np.asarray(column)[None], count, axis=0) for column in state[1:])
         state = State(np.full(count, state.hour), *columns)
     batch, rows = _checked(market, state, prices)
-    patterns, found = (
-        fade_scenarios(market, SCENARIOS) if faded is None else faded,
-        np.empty((len(rows), market.scenario.sellers)),
-    )
+    patterns = fade_scenarios(market, SCENARIOS) if faded is None else faded
+    found = np.empty((len(rows), market.scenario.sellers))
 
     def expect_some(first: int, last: int) -> None:
         profits_of_lanes(market.constants, batch, rows, patterns, first, last, found)

@@ -31,7 +31,7 @@ from lmaas_env.fields import close_match
 from lmaas_env.files import write_whole
 from lmaas_env.seeds import held_out_seeds
 
-MOST_WITHOUT = 0.85  # of the informed seller's profit, that the best seller which does not adapt earns in a task
+MOST_CLOCK_ONLY = 0.85  # of the informed seller's profit, that the best seller earns which sees the clock only
 LEAST_CLOSED = 0.5  # of the gap between the two, that an adaptive seller closes
 LEAST_PLANNING = 1.05  # profit of the best seller over that of the best one that optimises hour by hour
 
@@ -160,7 +160,7 @@ def measured(name: str, environment: Environment, days: int, console: Console) -
 
 def classify(share: Estimate, closed: Estimate, planning: float) -> str:
     """Return whether an environment needs learning or planning, or is a control."""
-    if share.mean <= MOST_WITHOUT and closed.mean >= LEAST_CLOSED:
+    if share.mean <= MOST_CLOCK_ONLY and closed.mean >= LEAST_CLOSED:
         return LEARNING
     return PLANNING if planning >= LEAST_PLANNING else CONTROL
 
