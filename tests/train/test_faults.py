@@ -120,7 +120,7 @@ def test_a_training_goes_on_after_kill_9(tmp_path: Path, updates: int) -> None:
     assert not json.loads((cut / "origin.json").read_text())["complete"]
     with in_use(cut), pytest.raises(ValueError, match="is in use by another process"):
         train(Train(resume=cut, progress=False))
-    train(Train(resume=cut, progress=False))
+    main(["train", "--resume", str(cut)])  # from the command line, as a user does
     assert (cut / "policy.safetensors").read_bytes() == (whole / "policy.safetensors").read_bytes()
     curves = [[row.split(",")[::2] for row in (it / "evaluations.csv").read_text().splitlines()] for it in (whole, cut)]
     assert curves[0] == curves[1]

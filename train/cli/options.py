@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import copy
 import dataclasses
 import inspect
 import io
@@ -68,7 +69,7 @@ def _with_shared_options(command: Any) -> Any:
     """Return a subclass of the options with ``--json``, a positional scenario, and help without empty defaults."""
     hints = get_type_hints(command, include_extras=True)
     fields: list[tuple[str, Any, Any]] = []
-    for field in dataclasses.fields(command):
+    for field in map(copy.copy, dataclasses.fields(command)):  # as `make_dataclass` writes into its fields
         hint = hints[field.name]
         if field.name in ("scenario", "scenarios"):
             fields.append((field.name, Annotated[hint, tyro.conf.arg(help=SCENARIO_HELP)], field))
