@@ -1,7 +1,7 @@
 """`lmaas study energy-value`: what better energy values add to look-ahead IMP, on held-out days, paired by day.
 
 Look-ahead IMP charges every Wh at the profit that the plan expects to earn with it later (`lmaas_agents.energy`).
-Four ways to estimate this energy value better:
+Five ways to estimate this energy value better:
 
 - own days: over days that look-ahead IMP itself sold, with its prices and the states it met, instead of the plan's
   prices and stationary states; then again over days sold with that estimate.
@@ -9,6 +9,12 @@ Four ways to estimate this energy value better:
 - exact: from look-ahead IMP's prices, local searches over a table of what a sale earns less the exact value of its
   energy, in expectation over 16 fade scenarios, instead of a mean slope of the energy value.
 - bound: the energy values that prove the certified bound (`lmaas_agents.bounds`), in the mean of tuning days.
+- searched: the plan's, times a factor for every four hours of the day; CMA-ES searches the factors on training days.
+
+A sixth way takes no estimate for granted:
+
+- rollouts: one step of policy improvement. Prices near look-ahead IMP's are tried on the rest of the day, with the
+  plan's prices from the next hour on and the same draws for all. What earns more, clearly, is posted.
 
 Learned sellers price by the same objective (`lmaas_agents.learned.residual`), so the table suggests how much they could
 gain. It is not a bound.
@@ -18,6 +24,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import importlib.util
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,6 +40,7 @@ from lmaas_agents.planning import Plan, plan_day
 from lmaas_agents.seller import PricingSeller
 from lmaas_train.evaluation.rollout import rollout
 from lmaas_train.evaluation.statistics import mean_estimate
+from lmaas_train.extras import missing
 from lmaas_train.runs import csv_text, market_settings, results_folder
 
 from lmaas_env import Market, RentalTerms
@@ -50,6 +58,10 @@ from lmaas_env.types import FloatArray
 STAGES = ((25, 0.1), (13, 0.01))  # of the local search: prices per model, and the largest change of their logarithm
 RIDGE = 3.0  # weight of the ridge penalty on the coefficients of shadowing and demand, in days
 FIRST_TRAINING_SEED = 7  # of the first round's days; later rounds take the next ones
+MOVES = (0.04, 0.15)  # by which rollouts change the logarithm of one price, or of all, up and down
+CLEAR = 2.0  # standard errors by which prices have to earn more in rollouts
+BLOCK = 4  # hours of the day that share a factor of the searched energy value
+SPREAD = 0.1  # of the logarithms of factors at the start of the search
 
 
 @dataclasses.dataclass
@@ -74,6 +86,10 @@ class StudyEnergyValue:
     """Rounds of selling days and estimating the energy value on them."""
     bounded_days: int = 3
     """Tuning days whose bounds' energy values are averaged; about a minute each."""
+    rollouts: int = 64
+    """Training days on which the rest of a day is tried."""
+    evaluations: int = 120
+    """Of factors on energy values, each over `sold_days` / 4 training days."""
     out: Path | None = None
     """New folder for the results; default runs/study-energy-value-TIME."""
 
@@ -135,6 +151,60 @@ class Exact(LookaheadIMP):
             local_search(net_table(problem, market.constants, values, grid), order, cells)
             prices = grid[cells[0], np.arange(len(prices))]
         return prices
+
+
+class Rollouts(LookaheadIMP):
+    """Look-ahead IMP, improved by trying prices on the rest of so many days, after which the plan is posted."""
+
+    def __init__(self, market: Market, plan: Plan, seeds: Sequence[int]) -> None:
+        super().__init__(market, plan=plan)
+        self.draws = draw_days(market, seeds)[1]
+
+    def prices(self, state: State) -> FloatArray:
+        """Return the prices that earn most until the day's end, (M,) $/h."""
+        scenario, base = self.market.scenario, super().prices(state)
+        each = np.concatenate([np.eye(len(base)), np.ones((1, len(base)))])
+        moves = np.concatenate([np.zeros((1, len(base))), *(sign * by * each for by in MOVES for sign in (-1.0, 1.0))])
+        tried = np.clip(base * np.exp(moves), scenario.price_floor, scenario.price_cap)
+        earned = self._earned(state, tried)
+        gain = earned - earned[0]
+        mean, error = gain.mean(axis=1), gain.std(axis=1, ddof=1) / np.sqrt(gain.shape[1])
+        return tried[np.argmax(np.where(mean > CLEAR * error, mean, 0.0))]
+
+    def _earned(self, state: State, tried: FloatArray) -> FloatArray:
+        """Return the profit (C, K), $, of posting prices (C, M) now and the plan's later, on K days' draws."""
+        count, days = len(tried), self.draws.demand.shape[1]
+        lanes = State(*(np.repeat(np.asarray(column)[None], count * days, axis=0) for column in state))
+        earned, prices = np.zeros(count * days), np.repeat(tried, days, axis=0)
+        for hour in range(int(state.hour), self.market.scenario.periods):
+            drawn = self.draws.at(hour)
+            settlement, lanes = self.market.settle(
+                prices, lanes, Draws._make(np.tile(column, (count, *(1,) * (column.ndim - 1))) for column in drawn)
+            )
+            earned += settlement.profit
+            if hour + 1 < len(self.plan.prices):
+                prices = np.tile(self.plan.prices[hour + 1], (count * days, 1))
+        return earned.reshape(count, days)
+
+
+def searched_value(market: Market, plan: Plan, seeds: Sequence[int], evaluations: int) -> FloatArray:
+    """Return the plan's energy values, scaled in blocks of hours by the factors that CMA-ES finds best on some days."""
+    import cma  # pyright: ignore (an extra)
+
+    hours = len(plan.energy_value)
+    block = np.minimum(np.arange(hours) // BLOCK, (hours - 2) // BLOCK)
+
+    def scaled(logarithms: FloatArray) -> FloatArray:
+        return plan.energy_value * np.exp(logarithms)[block][:, None, None]
+
+    def loss(logarithms: FloatArray) -> float:
+        seller = LookaheadIMP(market, plan=plan._replace(energy_value=scaled(np.asarray(logarithms))))
+        return -float(rollout(market, seller, seeds).day_profit.mean())
+
+    options = {"maxfevals": evaluations, "seed": 1, "verbose": -9}
+    search = cma.CMAEvolutionStrategy(np.zeros(int(block[-1]) + 1), SPREAD, options)
+    search.optimize(loss)
+    return scaled(search.result.xfavorite)
 
 
 @kernel
@@ -221,14 +291,16 @@ def estimated_value(market: Market, hours: list[Hour], count: int) -> FloatArray
 
 def study(args: StudyEnergyValue) -> list[Row]:
     """Run the study as `StudyEnergyValue` says and return its rows."""
-    if args.days < 2 or args.rounds < 1 or args.bounded_days < 1 or not args.scenarios:
+    least = min(args.rounds, args.bounded_days, args.evaluations)
+    if min(args.days, args.rollouts) < 2 or least < 1 or not args.scenarios:
         raise ValueError(
-            f"days = {args.days} must be >= 2, rounds = {args.rounds} and bounded_days = {args.bounded_days} >= 1; "
-            "name at least one scenario in scenarios"
+            f"days = {args.days} and rollouts = {args.rollouts} must be >= 2, rounds = {args.rounds}, bounded_days = "
+            f"{args.bounded_days} and evaluations = {args.evaluations} >= 1; name at least one scenario in scenarios"
         )
     training = [training_seeds(FIRST_TRAINING_SEED + k, args.sold_days) for k in range(args.rounds)]
     markets = [Market(name) for name in args.scenarios]
-    settings = {name: getattr(args, name) for name in ("days", "sold_days", "rounds", "bounded_days")}
+    counts = ("days", "sold_days", "rounds", "bounded_days", "rollouts", "evaluations")
+    settings = {name: getattr(args, name) for name in counts}
     rows = list[Row]()
     with results_folder(args.out, "study-energy-value", {"study": "energy-value", **settings}) as results:
         for market in markets:
@@ -248,7 +320,14 @@ def _ways(market: Market, args: StudyEnergyValue, training: list[range]) -> list
     ways: dict[str, PricingSeller] = {
         "exact": Exact(market, plan=plan),
         "bound": LookaheadIMP(market, plan=of_bound),
+        "rollouts": Rollouts(market, plan, training_seeds(FIRST_TRAINING_SEED + args.rounds, args.rollouts)),
     }
+    if importlib.util.find_spec("cma") is None:
+        print(f"left out: searched, {missing('cma')}")
+    else:
+        own = training_seeds(FIRST_TRAINING_SEED + args.rounds + 1, max(2, args.sold_days // 4))
+        values = searched_value(market, plan, own, args.evaluations)
+        ways["searched"] = LookaheadIMP(market, plan=plan._replace(energy_value=values))
     for way, count in (("own days", 1), ("own days, by state", 3)):
         seller: PricingSeller = lookahead
         for k, own in enumerate(training):
