@@ -190,11 +190,12 @@ def _plan(path: Path, content: Mapping[str, Any]) -> Plan:
         raise _FaultError("algorithms", f"algorithms = {shown(algorithms)} must map names to algorithms, at least one")
     for name, said in cast("dict[str, Any]", algorithms).items():
         _add_algorithm(plan, f"algorithms.{name}", name, said, tuple(names), seeds, populations)
-    ways = dict[str, str]()
+    names_by_key = dict[str, str]()
     for it in plan.grid:
-        if ways.setdefault(it.cell.key, it.name) != it.name:
-            other = it.way.partition(",")[0]
-            raise _FaultError(f"algorithms.{other}", f"{it.name} is the same cell as {ways[it.cell.key]}")
+        if it.cell.key in names_by_key:
+            fault = f"{it.name} is the same cell as {names_by_key[it.cell.key]}"
+            raise _FaultError(f"algorithms.{it.way.partition(',')[0]}", fault)
+        names_by_key[it.cell.key] = it.name
     return plan
 
 

@@ -62,6 +62,8 @@ def run_plan(plan: Plan, engine: Engine, folder: SweepFolder, report: Report) ->
             for search in searches:
                 search.tell(folder.record)
             cells = _asked(searches)
+        state.later = 0  # the last trials may have been refused
+        folder.write(state)
     finally:
         write_tables(folder, state)
     return state
