@@ -327,7 +327,7 @@ def _made(folder: Path) -> Path:
         ("[static]", "[statik]", "line 2: scenarios: scenario = 'statik' is unknown, did you mean 'static'?"),
         ("[static]", "[../static.yaml]", "line 2: scenarios: scenarios = '../static.yaml' must lie in the folder"),
         ("days: 3", "days: 1", r"line 3: days = 1 must be a whole number in [2, 100000]"),
-        ("seeds: 2", "seeds: 500", r"line 5: seeds = 500 must be a whole number in [1, 499]"),
+        ("seeds: 2", "seeds: 500", "line 5: seeds: training seed = 500 must be in 1..499"),
         ("[random]", "[rondom]", "line 6: sellers: 'rondom' is unknown, did you mean 'random'?"),
         ("steps: 32", "steps: 0", r"line 9: algorithms.ppo.steps = 0 must be a whole number in [1, 1e+12]"),
         ("steps: 32", "train: pppo", "line 9: algorithms.ppo.train = 'pppo' must be one of ppo, sb3, in-context"),

@@ -390,9 +390,11 @@ def _wholes(key: str, values: Any, low: int, high: int) -> tuple[int, ...]:
 
 def _training_seeds(key: str, value: Any) -> tuple[int, ...]:
     """Return the training seeds 1, 2, ... of their number, or those of a list."""
-    most = 499
-    found = (
-        _wholes(key, value, 1, most) if isinstance(value, list) else tuple(range(1, 1 + _whole(key, value, 1, most)))
-    )
-    training_seeds(max(found), 1)
+    given = value if isinstance(value, list) else [value]
+    found = _wholes(key, given, 1, 10**6)
+    found = found if isinstance(value, list) else tuple(range(1, 1 + found[0]))
+    try:
+        training_seeds(max(found), 1)
+    except ValueError as error:
+        raise _FaultError(key, f"{key}: {error}") from error
     return found
