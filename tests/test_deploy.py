@@ -45,7 +45,7 @@ def test_the_recipe_runs_a_sweep_that_goes_on() -> None:
     pytest.importorskip("torch")
     from lmaas_train.cli.options import parse
     from lmaas_train.cli.sweep import Sweep
-    from lmaas_train.sweeps.plan import read_plan
+    from lmaas_train.sweeps.sweep_file import read_plan
 
     job = recipe()["RayJob"]
     assert job["apiVersion"] == "ray.io/v1"

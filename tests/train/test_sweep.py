@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import importlib
 import json
 import operator
 import os
@@ -24,11 +25,14 @@ from lmaas_train.sweeps import cell as cells
 from lmaas_train.sweeps.cell import Cell, Result, run_cell
 from lmaas_train.sweeps.engines import LocalEngine, Outcome
 from lmaas_train.sweeps.folder import CELLS, RESULT, SweepFolder
-from lmaas_train.sweeps.plan import Plan, read_plan
+from lmaas_train.sweeps.plan import Plan
 from lmaas_train.sweeps.run import run_plan
+from lmaas_train.sweeps.sweep_file import read_plan
 from lmaas_train.sweeps.table import cell_rows, ways
 
 from lmaas_env import Market, Scenario
+
+pytest.importorskip("pyarrow")
 
 ROOT = Path(__file__).parents[2]
 SMALL = """
@@ -193,7 +197,7 @@ def test_finished_cells_are_kept_found_and_pair_with_imp(tmp_path: Path) -> None
 
 
 def test_the_parquet_table_holds_every_cell_once(tmp_path: Path) -> None:
-    parquet = pytest.importorskip("pyarrow.parquet")
+    parquet = importlib.import_module("pyarrow.parquet")
     plan = plan_of(SMALL, tmp_path)
     run_plan(plan, Inline(lambda cell: "no luck" if cell.seed == 2 else profit_of(cell)), SweepFolder(tmp_path), print)
     rows = parquet.read_table(tmp_path / "table.parquet").to_pylist()
@@ -358,7 +362,7 @@ def test_committed_sweep_files_are_valid() -> None:
 
 @pytest.mark.heavy
 def test_the_commands_run_go_on_and_refuse(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    parquet = pytest.importorskip("pyarrow.parquet")
+    parquet = importlib.import_module("pyarrow.parquet")
     (tmp_path / "small.yaml").write_text(SMALL)
     out = tmp_path / "out"
     arguments = ["sweep", str(tmp_path / "small.yaml"), "--jobs", "2", "--out", str(out)]

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from lmaas_train.sweeps.engines import LocalEngine, RayEngine
 from lmaas_train.sweeps.folder import Progress, SweepFolder
-from lmaas_train.sweeps.plan import Planned, read_plan
+from lmaas_train.sweeps.plan import Planned
 from lmaas_train.sweeps.run import run_plan
+from lmaas_train.sweeps.sweep_file import read_plan
 
 pytestmark = pytest.mark.heavy
 ray = pytest.importorskip("ray")
@@ -98,6 +99,14 @@ def test_a_killed_worker_and_a_lost_node_change_nothing(cluster: Any, tmp_path: 
         }
 
 
-def test_an_address_without_a_cluster_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"address = '127\.0\.0\.1:1'"):
-        RayEngine("127.0.0.1:1")
+@pytest.mark.parametrize(
+    ("address", "fault"),
+    [
+        ("127.0.0.1:1", r"address = '127\.0\.0\.1:1' cannot be reached: ConnectionRefusedError"),
+        ("auto", "address = 'auto': ConnectionError: Could not find any running Ray instance"),
+    ],
+)
+def test_an_address_without_a_cluster_is_refused(address: str, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    with pytest.raises(ValueError, match=fault):
+        RayEngine(address)

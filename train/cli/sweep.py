@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,9 +12,10 @@ from lmaas_train.extras import require
 from lmaas_train.progress import bars
 from lmaas_train.runs import default_folder, in_use, new_folder, write_origin
 from lmaas_train.sweeps.engines import Engine, LocalEngine, RayEngine
-from lmaas_train.sweeps.folder import STATE, Progress, State, SweepFolder
-from lmaas_train.sweeps.plan import Planned, read_plan
+from lmaas_train.sweeps.folder import Progress, State, SweepFolder
+from lmaas_train.sweeps.plan import Planned
 from lmaas_train.sweeps.run import run_plan, write_tables
+from lmaas_train.sweeps.sweep_file import read_plan
 from lmaas_train.sweeps.table import SUMMARY, TABLE, Way, printed, ways
 from rich.console import Console
 
@@ -112,26 +114,25 @@ def sweep(args: Sweep) -> list[Way]:
     plan, console = read_plan(args.file), Console()
     engine: Engine = RayEngine(args.address) if args.engine == "ray" else LocalEngine(args.jobs)
     out = args.out or default_folder(f"sweep-{args.file.stem}")
-    if not (out / STATE).exists():
+    if not (out / FILE).exists():
         new_folder(out, "")
     folder = SweepFolder(out)
-    with in_use(out):
+    with in_use(out), bars(console) as progress:
+        task = progress.add_task("sweep", total=None, unit="cells")
+
+        def report(ended: Planned | None, now: Progress) -> None:
+            about = f"{now.running} running, {len(now.failed)} failed"
+            progress.update(task, total=now.total, completed=now.done + len(now.failed), description=about)
+            if ended is not None:
+                progress.console.print(_said(ended, now), highlight=False, markup=False, soft_wrap=True)
+
+        write_whole(out / FILE, plan.text)  # before anything else: a folder that holds it is a sweep's
         write_origin(out, complete=False)
-        write_whole(out / FILE, plan.text)
-        with bars(console) as progress:
-            task = progress.add_task("sweep", unit="cells")
-
-            def report(ended: Planned | None, now: Progress) -> None:
-                about = f"{now.running} running, {len(now.failed)} failed"
-                progress.update(task, total=now.total, completed=now.done + len(now.failed), description=about)
-                if ended is not None:
-                    error, best = now.failed.get(ended.name), now.best.get(ended.place)
-                    outcome = f"failed {ended.name}: {error}" if error else f"done   {ended.name}"
-                    is_best = not error and best is not None and best.name == ended.name
-                    said = f"{outcome}{f' (best so far: {best.earned})' if is_best and best else ''}; {now}"
-                    progress.console.print(said, highlight=False, markup=False, soft_wrap=True)
-
+        try:
             state = run_plan(plan, engine, folder, report)
+        except BaseException:
+            print(f"finished cells are in {out}: the same command with --out {out} goes on", file=sys.stderr)
+            raise
         found = ways(folder, state)
         write_origin(out, complete=not state.failed)
     _print(folder, state, found, console)
@@ -142,6 +143,15 @@ def sweep(args: Sweep) -> list[Way]:
             f"the same command with --out {out} tries them again"
         )
     return found
+
+
+def _said(ended: Planned, now: Progress) -> str:
+    """Return what became of a cell, whether it is the best so far, and how far the sweep is."""
+    error, best = now.failed.get(ended.name), now.best.get(ended.place)
+    if error is not None:
+        return f"failed {ended.name}: {error}; {now}"
+    note = f" (best so far: {best.earned})" if best is not None and best.name == ended.name else ""
+    return f"done   {ended.name}{note}; {now}"
 
 
 def _print(folder: SweepFolder, state: State, found: list[Way], console: Console) -> None:

@@ -98,7 +98,7 @@ class Result(NamedTuple):
     """What a cell has found: a record of plain values, and the files of a training run by name.
 
     The record holds the profit of every day, $, on held-out days (``profit``, ``customer_profit``) and on tuning days
-    (``tuning_profit``), seconds, the time of the start, the versions and the description.
+    (``tuning_profit``), seconds, the time of the start, the versions, and the description with the customers' digest.
     """
 
     record: dict[str, Any]
@@ -133,7 +133,7 @@ def run_cell(cell: Cell, wanted: Mapping[str, str]) -> Result:
         tuning = _sold(market, seller, tuning_seeds(cell.tuning_days))
         held_out = _sold(market, seller, held_out_seeds(cell.days))
     record = {
-        "cell": dataclasses.asdict(cell),
+        "cell": {**dataclasses.asdict(cell), "customers": hashlib.sha256(cell.customers.encode()).hexdigest()},
         "versions": found,
         "started": started,
         "training_seconds": trained - began if cell.train else 0.0,

@@ -11,6 +11,7 @@ import contextlib
 import importlib
 import multiprocessing
 import os
+import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Mapping
@@ -167,8 +168,10 @@ class RayEngine:
     """
 
     def __init__(self, address: str = "") -> None:
+        _check_reachable(address)
         self._ray: Any = importlib.import_module("ray")
         here: dict[str, Any] = {"address": address} if address else {"include_dashboard": False}
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent to third parties
         environment = {"env_vars": {THREADS: os.environ.get(THREADS, "1")}}
         try:
             if not self._ray.is_initialized():
@@ -200,6 +203,16 @@ class RayEngine:
         finally:
             for left in running:
                 ray.cancel(left, force=True)
+
+
+def _check_reachable(address: str) -> None:
+    """Raise a ValueError if nothing answers at a host and port; Ray itself tries for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        try:
+            socket.create_connection((host, int(port)), timeout=10.0).close()
+        except (OSError, OverflowError) as error:
+            raise ValueError(f"address = {address!r} cannot be reached: {said(error)}") from error
 
 
 def said(error: BaseException) -> str:
