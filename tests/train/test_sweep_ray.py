@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,8 +28,7 @@ SMALL = """
 scenarios: [static]
 days: 3
 tuning_days: 2
-seeds: 3
-sellers: [random, cost-plus, fixed]
+seeds: 5
 algorithms:
   ppo: { steps: 32, settings: { lanes: 16 } }
 """
@@ -49,18 +50,18 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         nodes.shutdown()
 
 
-def workers_of(node: Any) -> list[int]:
-    """Return the processes of a node that run a cell."""
+def busy_worker(node: Any) -> int:
+    """Wait until a process of a node runs a cell, and return it."""
     (raylet,) = node.all_processes["raylet"]
-    found: list[int] = []
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
-            if parent == raylet.process.pid and b"run_cell" in (path / "cmdline").read_bytes():
-                found.append(int(path.name))
-        except OSError:
-            continue
-    return found
+    deadline = time.monotonic() + 60.0
+    while time.monotonic() < deadline:
+        for path in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
+                if parent == raylet.process.pid and b"run_cell" in (path / "cmdline").read_bytes():
+                    return int(path.name)
+        time.sleep(0.05)
+    raise AssertionError("no cell runs on this node")
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -69,13 +70,12 @@ def test_a_killed_worker_and_a_lost_node_change_nothing(cluster: Any, tmp_path: 
     plan, lost = read_plan(tmp_path / "small.yaml"), list[str]()
 
     def harm(ended: Planned | None, now: Progress) -> None:
-        if ended is None or now.done == now.total:
-            return
-        if not lost:
-            (worker, *_) = workers_of(cluster.head_node)
-            os.kill(worker, signal.SIGKILL)
+        """Kill a worker after the first cell, and a node with a busy worker after the third."""
+        if now.done == 1 and not lost:
+            os.kill(busy_worker(cluster.head_node), signal.SIGKILL)
             lost.append("worker")
-        elif now.done >= 3 and len(lost) == 1:
+        if now.done == 3 and len(lost) == 1:
+            busy_worker(cluster.second)
             cluster.remove_node(cluster.second, allow_graceful=False)
             lost.append("node")
 
