@@ -53,7 +53,8 @@ def test_the_recipe_runs_a_sweep_that_goes_on() -> None:
     assert words[:2] == ["lmaas", "sweep"]
     options, _ = parse(Sweep, "sweep", words[2:])
     assert (options.engine, options.address) == ("ray", "auto")
-    read_plan(ROOT / options.file)
+    (folder,) = [rest for word, rest in instructions() if word == "WORKDIR"]
+    read_plan(ROOT / options.file.relative_to(folder))
     cluster = job["spec"]["rayClusterSpec"]
     locked = (ROOT / "requirements.txt").read_text(encoding="utf-8")
     assert f"\nray=={cluster['rayVersion']} " in locked
