@@ -96,6 +96,8 @@ EXTRAS = {  # optional dependencies: what they are for
     "datasets": "logged days as Minari datasets (`lmaas dataset`)",
     "search": "the search for settings with Optuna (tutorial 8)",
     "wandb": "learning curves in Weights & Biases (`lmaas train --track wandb`)",
+    "sweep": "many trainings and scores in one table (`lmaas sweep`)",
+    "ray": "the same on a Ray cluster (`lmaas sweep --engine ray`)",
     "rivals": "the base class of the PettingZoo environment (`lmaas_env.parallel_env`)",
     "view": "windows and the interactive page (`lmaas watch --window`, `lmaas explore`)",
     "bench": "solvers that RSR and IMP are compared with (`lmaas study seller`, `lmaas bench rsr`)",

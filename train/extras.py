@@ -10,6 +10,8 @@ EXTRAS = {
     "datasets": ("minari", "h5py"),
     "search": ("optuna",),
     "wandb": ("wandb",),
+    "sweep": ("pyarrow",),
+    "ray": ("ray",),
     "view": ("dash", "pygame"),
     "bench": ("clarabel", "cma", "cvxpy", "pyscipopt"),
 }

@@ -199,6 +199,8 @@ def test_a_scenario_is_written_checked_and_never_overwritten(
         ("pygame", ["watch", "--window"], "view"),
         ("minari", ["dataset"], "datasets"),
         ("cvxpy", ["bench", "rsr"], "bench"),
+        ("pyarrow", ["sweep", "sweep.yaml"], "sweep"),
+        ("ray", ["sweep", "sweep.yaml", "--engine", "ray"], "ray"),
     ],
 )
 def test_a_missing_package_is_refused_before_any_work(

@@ -7,9 +7,7 @@ import csv
 import dataclasses
 import io
 import json
-import multiprocessing
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,6 +28,7 @@ from lmaas_train.evaluation.tables import Column, days, dollars, table
 from lmaas_train.progress import bars
 from lmaas_train.report.findings import REFERENCE
 from lmaas_train.runs import SETTINGS, csv_text, default_folder, in_use, new_folder, write_origin
+from lmaas_train.sweeps.engines import LocalEngine
 from rich.console import Console
 
 from lmaas_env import Market
@@ -216,16 +215,14 @@ def _start(out: Path, market: Market, days: int, effort: Effort, console: Consol
 def _each(
     work: Callable[..., Result], tasks: Sequence[tuple[Any, ...]], jobs: int, about: str, console: Console
 ) -> Iterator[Result]:
-    """Do the tasks in any order, in processes of their own if there are several jobs, with a progress bar."""
-    with bars(console) as progress, contextlib.ExitStack() as stack:
+    """Do the tasks in any order, in so many processes, with a progress bar."""
+    by_key = {str(i): task for i, task in enumerate(tasks)}
+    with bars(console) as progress, contextlib.closing(LocalEngine(jobs).run(work, by_key)) as outcomes:
         task = progress.add_task(about, total=len(tasks), unit="days")
-        results: Iterator[Result] = (work(*one) for one in tasks)
-        if jobs > 1:
-            context = multiprocessing.get_context("spawn")
-            pool = stack.enter_context(ProcessPoolExecutor(jobs, mp_context=context))
-            results = (done.result() for done in as_completed([pool.submit(work, *one) for one in tasks]))
-        for result in results:
-            yield result
+        for outcome in outcomes:
+            if outcome.error:
+                raise RuntimeError(f"{about}: {outcome.error}")
+            yield outcome.value
             progress.advance(task)
 
 
