@@ -58,7 +58,7 @@ def test_a_stored_policy_withdraws_where_the_network_finds_it_likely() -> None:
         learner.update(0.0)
     state, _ = RIVALS.days([np.random.default_rng(i) for i in range(50)])
     seen = observation_from_state(RIVALS, state)
-    torch.nn.init.normal_(learner.actor[-1].weight, std=0.5)  # so that both happen
+    torch.nn.init.normal_(list(learner.actor.parameters())[-2], std=0.5)  # so that both happen
     with torch.no_grad():
         outputs = learner.actor(torch.from_numpy(seen)).numpy()
     withdraws = outputs[:, -1:] > 0.0
