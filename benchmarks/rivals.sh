@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Trains PPO from scratch beside rivals and scores it: benchmarks/rivals/ppo. An hour on one core.
-# RUNS/WAY/seedK holds the runs; those that are there are not trained again.
+# Trains PPO from scratch beside a rival that replies, and in self-play, and scores both: benchmarks/rivals/ppo,
+# benchmarks/rivals/self-play-K. An hour on one core. RUNS/WAY/seedK holds the runs; those that are there are not trained
+# again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 lmaas=${LMAAS:-.venv/bin/lmaas}
@@ -8,9 +9,15 @@ runs=${1:-runs/rivals-$(date +%Y%m%d-%H%M%S)}
 results=${2:-$runs/results} # benchmarks/rivals, to make the tables that ship again
 seeds=${3:-5}
 export LMAAS_THREADS=1
-train() { # WAY SEED
-  [ -e "$runs/$1/seed$2/policy.json" ] || $lmaas train rivals --steps 400000 --seed "$2" --eval-every 40000 --tuning-days 20 \
+train() { # WAY SEED STEPS
+  [ -e "$runs/$1/seed$2/policy.json" ] || $lmaas train rivals --steps "$3" --seed "$2" --eval-every 40000 --tuning-days 20 \
     --eval-days 2 --config "benchmarks/ablation/rivals/$1.yaml" --out "$runs/$1/seed$2"
 }
-for seed in $(seq "$seeds"); do train ppo-withdraw "$seed"; done
+for seed in $(seq "$seeds"); do train ppo-withdraw "$seed" 400000; done
 [ -e "$results/ppo" ] || $lmaas evaluate rivals --runs "$runs/ppo-withdraw" --sellers predictive-imp planner --out "$results/ppo"
+for seed in 1 2 3; do
+  train self-play-withdraw "$seed" 200000
+  policy=$runs/self-play-withdraw/seed$seed # what it earns beside itself, and what others would earn in its place
+  [ -e "$results/self-play-$seed" ] || $lmaas compare rivals --days 20 --sellers "$policy" predictive-imp planner fixed cost-plus \
+    --rival "$policy" --out "$results/self-play-$seed"
+done

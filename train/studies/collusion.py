@@ -375,7 +375,7 @@ def best_reply_values(payoff: FloatArray, reply: IntArray, discount: float) -> F
         worth = payoff + discount * value[reply]
         better = worth.max(axis=0) > worth[policy, states] + SAME
         if not better.any():
-            return value
+            return np.asarray(value, dtype=np.float64)
         policy = np.where(better, worth.argmax(axis=0), policy)
 
 
