@@ -1,9 +1,8 @@
 """How a policy explores: actions drawn around the outputs of an actor, and how probable they are.
 
 Independent noise on every price finds no way to move all prices at once. Beside rivals that pays: a seller that gives
-up its sales for an hour lets the others raise their prices. Two settings explore it. A noise that is common to all
-prices moves them together. A withdrawal is a choice of its own: with a probability that the actor learns, every price
-is the cap for this hour, else prices are drawn as before.
+up its sales for an hour lets the others raise their prices. So a withdrawal is a choice of its own: with a probability
+that the actor learns, every price is the cap for this hour, else prices are drawn.
 """
 
 from __future__ import annotations
@@ -27,8 +26,6 @@ class Exploration:
     ----------
     models : int
         M.
-    common_noise : float
-        Standard deviation of the noise that all actions of a period share, in units of an action's own.
     withdraw : float
         Probability of a withdrawal before learning, below 1; 0 for a seller that may not.
 
@@ -38,8 +35,8 @@ class Exploration:
         Of the actor: a mean for every model; then, if it may withdraw, the log-odds of a withdrawal.
     """
 
-    def __init__(self, models: int, common_noise: float = 0.0, withdraw: float = 0.0) -> None:
-        self._models, self._common, self._withdraw = models, common_noise, withdraw
+    def __init__(self, models: int, withdraw: float = 0.0) -> None:
+        self._models, self._withdraw = models, withdraw
         self.outputs = models + (withdraw > 0.0)
 
     def start(self, bias: torch.Tensor) -> None:
@@ -51,8 +48,6 @@ class Exploration:
         """Return what is drawn for outputs (K, outputs): actions with a standard deviation, and the withdrawals."""
         lanes, models = len(outputs), self._models
         noise = rng.standard_normal((lanes, models), dtype=np.float32)
-        if self._common > 0.0:
-            noise = noise + self._common * rng.standard_normal((lanes, 1), dtype=np.float32)
         drawn = outputs[:, :models] + std * noise
         if self._withdraw > 0.0:
             drawn = np.concatenate([drawn, rng.random((lanes, 1)) < expit(outputs[:, models:])], axis=1)
@@ -65,16 +60,13 @@ class Exploration:
 
     def log_probability(self, drawn: torch.Tensor, outputs: torch.Tensor, std: float) -> torch.Tensor:
         """Return the log-probability (density) of what was drawn, (..., outputs), up to a constant."""
-        models, common = self._models, self._common**2
-        deviation = (drawn[..., :models] - outputs[..., :models]) / std
-        square = deviation.square().sum(dim=-1)
-        if common > 0.0:  # the covariance is I + c 11', its inverse I - c / (1 + M c) 11'
-            square = square - common / (1.0 + models * common) * deviation.sum(dim=-1).square()
+        models = self._models
+        density = -0.5 * ((drawn[..., :models] - outputs[..., :models]) / std).square().sum(dim=-1)
         if self._withdraw == 0.0:
-            return -0.5 * square
+            return density
         odds, withdrawn = outputs[..., models], drawn[..., models]
         log = nn.functional.logsigmoid
-        return withdrawn * log(odds) + (1.0 - withdrawn) * (log(-odds) - 0.5 * square)
+        return withdrawn * log(odds) + (1.0 - withdrawn) * (log(-odds) + density)
 
     def store(self, arrays: dict[str, Float32Array]) -> None:
         """Turn the outputs of stored layers, with ReLU between them, into actions: 1 where the log-odds are positive.

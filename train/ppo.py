@@ -70,7 +70,6 @@ class PPOConfig:
     rival: str = option("imp", ("imp", "self"), "who sells beside the policy, where the scenario has several sellers")
     first_std: float = number(0.37, "", 1e-4, 10.0, "standard deviation of an action at the start of training")
     last_std: float = number(0.02, "", 1e-4, 10.0, "and at the end; between the two it falls geometrically")
-    common_noise: float = number(0.0, "", 0.0, 100.0, "of a noise that moves all actions, in units of an action's own")
     withdraw: float = number(0.0, "", 0.0, 0.99, "probability at the start of posting the cap for an hour; 0: never")
 
     def __post_init__(self) -> None:
@@ -309,7 +308,7 @@ class _Mirror:
 
 def explores(config: PPOConfig, models: int) -> Exploration:
     """Return how a policy explores with some settings."""
-    return Exploration(models, config.common_noise, config.withdraw)
+    return Exploration(models, config.withdraw)
 
 
 def planned_actions(market: Market, config: PPOConfig) -> Float32Array | None:
