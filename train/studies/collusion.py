@@ -503,7 +503,7 @@ def _cell(rows: list[Session]) -> Cell:
 
 
 def _rounded(cell: Any) -> Any:
-    return float(f"{cell:.5g}") if isinstance(cell, float) else cell
+    return float(f"{round(cell, 9) + 0.0:.5g}") if isinstance(cell, float) else cell  # no -0.0
 
 
 def draw(out: Path, found: Study, shown: tuple[float, float]) -> None:
@@ -543,12 +543,12 @@ def draw(out: Path, found: Study, shown: tuple[float, float]) -> None:
     drawing.style(right, "Prices after a deviation")
     for axes in (left, right):
         drawing.grid(axes)
-        axes.legend(frameon=False, fontsize=drawing.SMALL)
+        axes.legend(frameon=False, fontsize=drawing.SMALL, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncol=2)
     means = [
         np.mean([row.collusion for key, rows in cells.items() if (key[1] in patient) == it for row in rows])
         for it in (True, False)
     ]
-    title = f"Patient Q-learners reach an index of {means[0]:.2f}, myopic ones {means[1]:.2f}"
+    title = f"Q-learners reach an index of {means[0]:.2f}, without a value of later hours {means[1]:.2f}"
     figure.suptitle(title, x=0.01, ha="left", size=drawing.LARGE, weight="bold")
     drawing.save_both(figure, out / "figure.png")
 
@@ -561,7 +561,7 @@ def _show(console: Console, market: Market, found: Study) -> None:
             Column("hour", [f"{row.hour}:00 {row.prices}" for row in found.references]),
             [
                 Column("total", [f"{row.total:,.1f}" for row in found.references], note="total: of both sellers"),
-                Column("coll.", [f"{row.collusion:.2f}" for row in found.references], note="coll.: collusion index"),
+                Column("coll.", [f"{row.collusion:z.2f}" for row in found.references], note="coll.: collusion index"),
             ],
             title=f"{market.scenario.name}: one hour repeated, $ an hour",
         )
