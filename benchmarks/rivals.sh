@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# Trains PPO from scratch beside a rival that replies, and in self-play, and scores both: benchmarks/rivals/ppo,
-# benchmarks/rivals/self-play-K. An hour on one core. RUNS/WAY/seedK holds the runs; those that are there are not trained
-# again.
+# Trains PPO from scratch beside a rival that replies, and in self-play, and scores both: benchmarks/rivals/{ppo,self-play}.
+# An hour on one core. RUNS/WAY/seedK holds the runs; those that are there are not trained again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 lmaas=${LMAAS:-.venv/bin/lmaas}
@@ -14,10 +13,9 @@ train() { # WAY SEED STEPS
     --eval-days 2 --config "benchmarks/ablation/rivals/$1.yaml" --out "$runs/$1/seed$2"
 }
 for seed in $(seq "$seeds"); do train ppo-withdraw "$seed" 400000; done
-[ -e "$results/ppo" ] || $lmaas evaluate rivals --runs "$runs/ppo-withdraw" --sellers predictive-imp planner --out "$results/ppo"
-for seed in 1 2 3; do
-  train self-play-withdraw "$seed" 200000
-  policy=$runs/self-play-withdraw/seed$seed # what it earns beside itself, and what others would earn in its place
-  [ -e "$results/self-play-$seed" ] || $lmaas compare rivals --days 20 --sellers "$policy" predictive-imp planner fixed cost-plus \
-    --rival "$policy" --out "$results/self-play-$seed"
-done
+[ -e "$results/ppo" ] || $lmaas evaluate rivals --days 20 --runs "$runs/ppo-withdraw" --sellers predictive-imp planner \
+  --out "$results/ppo"
+train self-play-withdraw 1 200000
+policy=$runs/self-play-withdraw/seed1 # what it earns beside itself, and what others would earn in its place
+[ -e "$results/self-play" ] || $lmaas compare rivals --days 20 --sellers "$policy" planner predictive-imp fixed cost-plus \
+  --rival "$policy" --out "$results/self-play"
