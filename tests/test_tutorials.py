@@ -114,6 +114,15 @@ def test_the_belief_about_strangers_narrows(tmp_path: Path) -> None:
     }
 
 
+def test_a_seller_that_leads_its_rival_earns_more(tmp_path: Path) -> None:
+    printed = run("10_leading_a_rival.py", tmp_path, "--days", "2", "--figures", str(tmp_path))
+    found = re.findall(r"^ *(imp|predictive-imp|planner|rival-ppo) +(\d+) +(\d+) +(\d+)$", printed, flags=re.MULTILINE)
+    own = {name: int(dollars) for name, dollars, _, _ in found}
+    assert own["planner"] > own["predictive-imp"] > own["imp"]
+    assert own["rival-ppo"] > 1.4 * own["imp"]
+    assert {path.name for path in tmp_path.iterdir()} == {"rivals-day.png", "rivals-day-dark.png"}
+
+
 @pytest.mark.parametrize("name", ["quick_start", "your_own_policy"])
 def test_a_notebook_runs_and_holds_no_output(name: str, tmp_path: Path) -> None:
     cells = json.loads((ROOT / "tutorials" / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]

@@ -9,6 +9,8 @@ make it fast on this market:
   seeded allows this (common random numbers; Glasserman, 2003, section 7.1).
 - **The first prices.** The policy starts at one price for all models instead of the middle of the range.
 
+Beside rivals a third one matters: the policy may withdraw for an hour (`lmaas_train.exploration`).
+
 Where the seller has to learn who its customers are, it needs a memory: the last observations (``stack``) or a gated
 recurrent unit (``gru``; Cho et al., 2014), trained on whole episodes from many regions.
 """
@@ -26,6 +28,7 @@ import torch
 from lmaas_agents.adaptive.plan_library import load_library
 from lmaas_agents.energy import SHARES
 from lmaas_agents.learned.policy import LearnedSeller, PolicySpec
+from lmaas_train.exploration import Exploration
 from lmaas_train.runs import command_line, versions
 from torch import nn
 
@@ -67,10 +70,13 @@ class PPOConfig:
     rival: str = option("imp", ("imp", "self"), "who sells beside the policy, where the scenario has several sellers")
     first_std: float = number(0.37, "", 1e-4, 10.0, "standard deviation of an action at the start of training")
     last_std: float = number(0.02, "", 1e-4, 10.0, "and at the end; between the two it falls geometrically")
+    withdraw: float = number(0.0, "", 0.0, 0.99, "probability at the start of posting the cap for an hour; 0: never")
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             object.__setattr__(self, field.name, checked(field, getattr(self, field.name)))
+        if self.withdraw > 0.0 and (self.activation != "relu" or self.plan != "none"):
+            raise ValueError(f"withdraw = {self.withdraw:g} needs activation = 'relu' and plan = 'none'")
         if self.lanes % self.copies:
             raise ValueError(f"copies = {self.copies} must divide lanes = {self.lanes}")
 
@@ -124,12 +130,14 @@ class PPO:
         self._reward_scale = 0.0  # set by the first update
         generator = torch.Generator().manual_seed(seed)
         models = market.catalogue.size
-        self.actor = network(market, config, models, 0.01, generator)
+        self._exploration = explores(config, models)
+        self.actor = network(market, config, self._exploration.outputs, 0.01, generator)
         self.critic = network(market, config, 1, 1.0, generator)
         self._plan = planned_actions(market, config)
         if self._plan is None:
             first = action_from_prices(market, np.full(models, config.first_price))
-            _last(self.actor).bias.data[:] = torch.from_numpy(first)
+            _last(self.actor).bias.data[:models] = torch.from_numpy(first)
+        self._exploration.start(_last(self.actor).bias.data)
         self.std = config.first_std
         self._generator = generator
         self._optimiser = torch.optim.Adam(self._parameters(), lr=config.learning_rate, eps=1e-5, fused=True)
@@ -176,23 +184,26 @@ class PPO:
 
     def _sell(self) -> tuple[torch.Tensor, torch.Tensor, Float32Array]:
         """Sell one day in every lane; return observations and actions as rows (`_rows`), and rewards (H, K)."""
-        periods, lanes, models = self.market.scenario.periods, self.config.lanes, self.market.catalogue.size
+        periods, lanes = self.market.scenario.periods, self.config.lanes
         seen = np.empty((periods, lanes, inputs_of(self.market, self.config)), dtype=np.float32)
-        actions = np.empty((periods, lanes, models), dtype=np.float32)
+        actions = np.empty((periods, lanes, self._exploration.outputs), dtype=np.float32)
         rewards = np.empty((periods, lanes), dtype=np.float32)
         observation, _ = self.env.reset()
         memory: torch.Tensor | None = None
         for hour in range(periods):
-            seen[hour], mean, memory = act(self.actor, self.config, observation, memory)
-            actions[hour] = self.explored(mean)
-            posted = actions[hour] if self._plan is None else self._plan[hour] + actions[hour]
+            seen[hour], actions[hour], posted, memory = self.explore(observation, memory)
+            if self._plan is not None:
+                posted = self._plan[hour] + posted
             observation, rewards[hour], _, _, _ = self.env.step(posted)
         return self._rows(seen), self._rows(actions), rewards
 
-    def explored(self, mean: Float32Array) -> Float32Array:
-        """Return drawn actions around their means."""
-        noise = self._rng.standard_normal(mean.shape, dtype=np.float32)
-        return (mean + self.std * noise).astype(np.float32, copy=False)
+    def explore(
+        self, observation: Float32Array, memory: torch.Tensor | None
+    ) -> tuple[Float32Array, Float32Array, Float32Array, torch.Tensor | None]:
+        """Return what the actor sees (K, D), what is drawn for it, the actions to post (K, M), and its memory."""
+        seen, outputs, memory = act(self.actor, self.config, observation, memory)
+        drawn = self._exploration.draw(outputs, self.std, self._rng)
+        return seen, drawn, self._exploration.posted(drawn), memory
 
     def _rows(self, values: Float32Array) -> torch.Tensor:
         """Return values (H, K, ...) as rows that batches are drawn from: steps, or lanes (K, H, ...) with a GRU."""
@@ -241,7 +252,7 @@ class PPO:
 
     def _log_probability(self, seen: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
         """Return the logarithm of the probability density of actions, up to a constant."""
-        return -0.5 * ((actions - self.actor(seen)) / self.std).square().sum(dim=-1)
+        return self._exploration.log_probability(actions, self.actor(seen), self.std)
 
     @property
     def _rngs(self) -> list[np.random.Generator]:
@@ -291,8 +302,13 @@ class _Mirror:
         self, observation: Float32Array, state: Any = None, episode_start: Any = None, deterministic: bool = True
     ) -> tuple[Float32Array, Any]:
         """Return (action, state) for a batch (K, D); all lanes start their day together."""
-        _, mean, memory = act(self._learner.actor, self._learner.config, observation, state)
-        return self._learner.explored(mean), memory
+        _, _, posted, memory = self._learner.explore(observation, state)
+        return posted, memory
+
+
+def explores(config: PPOConfig, models: int) -> Exploration:
+    """Return how a policy explores with some settings."""
+    return Exploration(models, config.withdraw)
 
 
 def planned_actions(market: Market, config: PPOConfig) -> Float32Array | None:
@@ -325,6 +341,7 @@ def as_seller(
         names |= {"hidden.weight": "weight_hh", "hidden.bias": "bias_hh"}
         weights |= {f"gru.{name}": getattr(actor.gru, f"{stored}_l0") for name, stored in names.items()}
     arrays = {name: tensor.detach().numpy().copy() for name, tensor in weights.items()}
+    explores(config, models).store(arrays)
     arrays |= {"log_std": np.full(models, np.log(std))}
     arrays |= {"observation_mean": np.zeros(size), "observation_variance": np.ones(size)}
     plan, scale = planned_actions(market, config), 0.0
@@ -386,7 +403,7 @@ def inputs_of(market: Market, config: PPOConfig) -> int:
 def act(
     actor: nn.Sequential | Recurrent, config: PPOConfig, observation: Float32Array, memory: torch.Tensor | None
 ) -> tuple[Float32Array, Float32Array, torch.Tensor | None]:
-    """Return what the actor sees (K, D), its outputs (K, M) and its memory, None before an episode's first hour."""
+    """Return what the actor sees (K, D), its outputs (K, O) and its memory, None before an episode's first hour."""
     seen = torch.from_numpy(observation)
     with torch.no_grad():
         if isinstance(actor, Recurrent):

@@ -116,7 +116,7 @@ def cases(market: Market, count: int, knows_customers: bool, rng: np.random.Gene
 
 def pairs() -> list[tuple[str, str]]:
     alone = [scenario for scenario in PRESETS if scenario != "rivals"]  # most sellers price for a market of their own
-    beside = [("rivals", name) for name in ("imp", "public-imp", "predictive-imp", "planner", "random")]
+    beside = [("rivals", name) for name in ("imp", "public-imp", "predictive-imp", "planner", "random", "rival-ppo")]
     return [(scenario, name) for scenario in alone for name in [*MAKERS, *shipped_policies()]] + beside
 
 

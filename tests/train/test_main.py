@@ -62,7 +62,8 @@ def test_presets_are_listed_alike_in_every_command(capsys: pytest.CaptureFixture
     commands = scenario_commands()
     market_commands = {"price", "scenario init", "train", "train sb3", "compare", "evaluate", "watch", "explore"}
     market_commands |= {"bound", "dataset", "library", "train in-context"}
-    market_commands |= {"study ahead", "study rivals", "study energy-value", "study unknown", "study off-policy"}
+    market_commands |= {"study ahead", "study rivals", "study collusion", "study energy-value"}
+    market_commands |= {"study unknown", "study off-policy"}
     assert market_commands == set(commands)
     for name in commands:
         shown = " ".join(shown_help(name, capsys).replace("│", "").split())

@@ -179,6 +179,7 @@ def test_a_second_ctrl_c_stops_at_once() -> None:
         ({"hidden": [0]}, "hidden"),
         ({"gamma": 1.5}, "gamma = 1.5"),
         ({"activation": "sine"}, "activation = 'sine' must be one of tanh, relu"),
+        ({"withdraw": 0.2, "activation": "tanh"}, "withdraw = 0.2 needs activation = 'relu' and plan = 'none'"),
         ({"epoch": 3}, "key 'epoch' is unknown, did you mean 'epochs'"),
     ],
 )

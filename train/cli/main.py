@@ -56,6 +56,11 @@ COMMANDS = {
     "study seller": ("lmaas_train.studies.seller", "StudySeller", "compare IMP with the certified optimum"),
     "study ahead": ("lmaas_train.studies.ahead", "StudyAhead", "measure what looking ahead adds"),
     "study rivals": ("lmaas_train.studies.rivals", "StudyRivals", "measure sellers beside a rival that replies"),
+    "study collusion": (
+        "lmaas_train.studies.collusion",
+        "StudyCollusion",
+        "measure whether learning sellers collude",
+    ),
     "study energy-value": (
         "lmaas_train.studies.energy_value",
         "StudyEnergyValue",

@@ -6,6 +6,7 @@ import itertools
 from typing import NamedTuple
 
 import numpy as np
+from scipy.optimize import Bounds, LinearConstraint, milp
 
 from lmaas_env.checks import array_in
 from lmaas_env.types import FloatArray
@@ -81,6 +82,50 @@ def _indifferent(payoffs: FloatArray) -> FloatArray | None:
     except np.linalg.LinAlgError:
         return None
     return weights.clip(0.0) if weights.min() >= -TOLERANCE else None
+
+
+def extreme_equilibrium(row_payoffs: FloatArray, column_payoffs: FloatArray, highest: bool) -> Equilibrium:
+    """Return the Nash equilibrium of a bimatrix game with the highest sum of payoffs, or the lowest.
+
+    By the mixed-integer program of Sandholm, Gilpin and Conitzer (2005): a strategy is not played, or pays what the
+    best one does. It takes seconds with 15 strategies of each player, where support enumeration takes hours.
+
+    Raises
+    ------
+    ValueError
+        If the matrices differ in shape or a number is not finite.
+    RuntimeError
+        If the solver fails; every game has an equilibrium.
+    """
+    rows = array_in("row_payoffs", row_payoffs, (None, None))
+    columns = array_in("column_payoffs", column_payoffs, rows.shape)
+    one, two = rows.shape
+    count = one + two
+    # Variables: probabilities of both, whether each strategy is left out (0 or 1), the payoffs of both.
+    spread = np.repeat([np.ptp(rows), np.ptp(columns)], (one, two))
+    pays = np.block([[np.zeros((one, one)), rows], [columns.T, np.zeros((two, two))]])
+    owner = np.zeros((count, 2))
+    owner[:one, 0], owner[one:, 1] = 1.0, 1.0
+    short = np.hstack([-pays, np.zeros((count, count)), owner])  # what a strategy pays less than the best
+    bounded = np.hstack([-pays, -np.diag(spread), owner])
+    left_out = np.hstack([np.eye(count), np.eye(count), np.zeros((count, 2))])
+    sums = np.hstack([owner.T, np.zeros((2, count + 2))])
+    limits = Bounds(np.append(np.zeros(2 * count), 2 * [-np.inf]), np.append(np.ones(2 * count), 2 * [np.inf]))
+    found = milp(
+        np.append(np.zeros(2 * count), 2 * [-1.0 if highest else 1.0]),
+        integrality=np.repeat([0, 1, 0], (count, count, 2)),
+        bounds=limits,
+        constraints=[
+            LinearConstraint(short, 0.0),
+            LinearConstraint(bounded, ub=0.0),
+            LinearConstraint(left_out, ub=1.0),
+            LinearConstraint(sums, 1.0, 1.0),
+        ],
+    )
+    if found.x is None:
+        raise RuntimeError(f"no equilibrium was found: {found.message}")
+    row, column = found.x[:one], found.x[one:count]
+    return Equilibrium(row, column, float(row @ rows @ column), float(row @ columns @ column))
 
 
 def best_cycle(rewards: FloatArray) -> tuple[float, list[int]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -159,7 +159,9 @@ def study(args: StudyRivals) -> Study:
             days += [Day(*row) for row in kept([name], functools.partial(_sold, market, name, args.days))]
         for hour in track(args.hours, "repeated hours", "hours", console):
             state = still_state(market, hour, args.charge)
-            hours += [Repeated(*row) for row in kept(["repeated", hour], functools.partial(_repeated, market, state))]
+            hours += [
+                Repeated(*row) for row in kept(["repeated", hour], functools.partial(repeated_hours, market, state))
+            ]
         cases = [(hour, start) for hour in args.hours for start in range(args.starts)]
         for hour, start in track(cases, "best replies", "starts", console):
             state = still_state(market, hour, args.charge)
@@ -176,16 +178,21 @@ def study(args: StudyRivals) -> Study:
 
 
 def _check(args: StudyRivals, market: Market) -> None:
-    if market.scenario.sellers != 2:
-        raise ValueError(f"sellers = {market.scenario.sellers} of scenario {args.scenario!r} must be 2")
-    if market.scenario.resample_population != "never":
-        raise ValueError(f"scenario {args.scenario!r} must keep its customers (resample_population: never)")
+    check_two_sellers(market, args.scenario, args.charge, args.hours)
     for name, least in (("days", 2), ("starts", 1)):
         if getattr(args, name) < least:
             raise ValueError(f"{name} = {getattr(args, name)} must be >= {least}")
-    if not 0.0 <= args.charge <= 1.0:
-        raise ValueError(f"charge = {args.charge} must be in [0, 1]")
-    for hour in args.hours:
+
+
+def check_two_sellers(market: Market, scenario: str, charge: float, hours: Iterable[int]) -> None:
+    """Raise a ValueError unless a market has two sellers and lasting customers, and its hours can be repeated."""
+    if market.scenario.sellers != 2:
+        raise ValueError(f"sellers = {market.scenario.sellers} of scenario {scenario!r} must be 2")
+    if market.scenario.resample_population != "never":
+        raise ValueError(f"scenario {scenario!r} must keep its customers (resample_population: never)")
+    if not 0.0 <= charge <= 1.0:
+        raise ValueError(f"charge = {charge} must be in [0, 1]")
+    for hour in hours:
         if not 0 <= hour < market.scenario.periods:
             raise ValueError(f"hours: {hour} must be in [0, {market.scenario.periods - 1}]")
 
@@ -267,7 +274,7 @@ def _cells(row: Reference) -> list[Any]:
     return [row.seller, *row.profit, *row.minus_imp, *row[3:]]
 
 
-def _repeated(market: Market, state: State) -> list[Repeated]:
+def repeated_hours(market: Market, state: State) -> list[Repeated]:
     """Return what each way to price earns where an hour is repeated in one state."""
     hour, batch = int(state.hour), market.as_batch(state)
     imp, predictive, planner, joint = IMP(market), PredictiveIMP(market), Planner(market), JointIMP(market)

@@ -1,0 +1,585 @@
+"""`lmaas study collusion`: whether independent Q-learners raise prices together where one hour is repeated.
+
+The experiment of Calvano, Calzolari, Denicolò and Pastorello, "Artificial intelligence, algorithmic pricing, and
+collusion" (AER 2020), in this market. Each seller chooses one of a few factors on the joint monopolist's prices of its
+own models; what both earn at each pair of factors is expected once, and two tabular Q-learners that remember one hour
+play the table until their strategies have settled. The control values no later hour (discount 0): whatever lifts its
+prices is no reward and punishment.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from lmaas_agents import JointIMP
+from lmaas_train.evaluation.games import best_cycle, extreme_equilibrium
+from lmaas_train.evaluation.statistics import mean_estimate
+from lmaas_train.evaluation.tables import Column, table
+from lmaas_train.progress import track
+from lmaas_train.q_learning import Learned, learn
+from lmaas_train.runs import csv_text, market_settings, results_folder
+from lmaas_train.studies.rivals import check_two_sellers, repeated_hours, still_state
+from rich.console import Console
+
+from lmaas_env import Market, Scenario, State
+from lmaas_env.files import write_whole
+from lmaas_env.reply import SCENARIOS, fade_scenarios
+from lmaas_env.state import Draws
+from lmaas_env.types import FloatArray, IntArray
+
+FACTORS = np.geomspace(0.1, 1.3, 15)  # on the joint monopolist's prices; as many as the paper's prices
+LAGS = 15  # hours after a forced deviation that are shown
+HORIZON = 400  # hours over which its profit is summed: 0.95 ** 400 is 1e-9
+SAME = 1e-9  # $ an hour: a gain that is none
+BASE = (0.15, 4e-6)  # learning rate and decay of the paper's main experiment
+
+
+@dataclasses.dataclass
+class StudyCollusion:
+    """Let two Q-learners set prices in a repeated hour, and measure whether, and how, they collude.
+
+    Writes cells.csv (one row per setting), sessions.csv, references.csv, deviations.csv and figure.png.
+
+    Examples
+    --------
+      lmaas study collusion
+      lmaas study collusion --sessions 1000 --rates 0.15 --decays 4e-6
+    """
+
+    scenario: str = "rivals"
+    """Preset or YAML file."""
+    hours: tuple[int, ...] = (12, 15)
+    """Hours of the day that are repeated."""
+    charge: float = 0.65
+    """Charge of the batteries in the repeated hours, as a share of their capacity; there is no shadowing."""
+    sessions: int = 50
+    """Training seeds per setting, from 1 on."""
+    discount: float = 0.95
+    """Of an hour; every setting is also learned with discount 0."""
+    rates: tuple[float, ...] = (0.05, 0.15, 0.25)
+    """Learning rates."""
+    decays: tuple[float, ...] = (4e-6, 1e-5, 2e-5)
+    """Decays of exploration per hour."""
+    population_seed: int = 0
+    """Seed of the customers; 0 selects those that ship with the package."""
+    out: Path | None = None
+    """New folder for the results; default runs/study-collusion-TIME."""
+
+    def main(self) -> Study:
+        """Run the study and return its rows."""
+        return study(self)
+
+
+class Game(NamedTuple):
+    """What one hour brings at each pair of factors, $: sellers' profits (2, A, A), and of all customers (A, A).
+
+    ``competitive`` is the highest total of both sellers in an equilibrium of the table, ``joint`` its highest total.
+    """
+
+    profit: FloatArray
+    customer_profit: FloatArray
+    worst_case_profit: FloatArray
+    competitive: float
+    joint: float
+
+
+class Reference(NamedTuple):
+    """What both sellers earn together, and what the customers, where an hour is repeated, $ an hour; NaN: not known."""
+
+    hour: int
+    prices: str
+    total: float
+    customer_profit: float
+    worst_case_profit: float
+    collusion: float
+
+
+class Session(NamedTuple):
+    """A pair of learners after their strategies have settled, means over the cycle that their prices end in.
+
+    ``length`` is that of the cycle, 1 where prices stay. ``hour_gain`` is what a best reply in one hour would add,
+    ``gain`` what the best reply to the other's strategy would add to discounted profit, and ``cycle_gain`` to profit
+    without discount; each the mean of both sellers, $ an hour. ``deviation_gain`` is what one forced hour of
+    the best reply adds to discounted profit, over the hours and sellers for whom it pays at once, and ``profitable``
+    the share of these for whom it pays in the end; NaN where it never pays at once.
+    """
+
+    hour: int
+    discount: float
+    rate: float
+    decay: float
+    seed: int
+    periods: int
+    settled: bool
+    length: int
+    profit: float
+    rival_profit: float
+    customer_profit: float
+    worst_case_profit: float
+    collusion: float
+    hour_gain: float
+    gain: float
+    cycle_gain: float
+    deviation_gain: float
+    profitable: float
+
+
+class Deviation(NamedTuple):
+    """Prices after a forced deviation to the best reply of one hour, relative to those without: geometric means."""
+
+    hour: int
+    discount: float
+    lag: int
+    deviator: float
+    other: float
+
+
+class Cell(NamedTuple):
+    """A setting: the mean of its sessions, of the index also the 95 % interval and the 10 % and 90 % quantiles.
+
+    ``fixed`` is the share of sessions that end at one pair of prices, ``equilibrium`` the share in which neither seller
+    gains by the best reply to the other's strategy. Profits and gains are $ an hour.
+    """
+
+    hour: int
+    discount: float
+    rate: float
+    decay: float
+    sessions: int
+    settled: float
+    periods: float
+    collusion: float
+    collusion_low: float
+    collusion_high: float
+    collusion_10: float
+    collusion_90: float
+    total: float
+    customer_profit: float
+    worst_case_profit: float
+    fixed: float
+    length: float
+    equilibrium: float
+    hour_gain: float
+    gain: float
+    cycle_gain: float
+    deviation_gain: float
+    profitable: float
+
+
+class Study(NamedTuple):
+    """The rows of the tables."""
+
+    references: list[Reference]
+    sessions: list[Session]
+    cells: list[Cell]
+    deviations: list[Deviation]
+
+
+def study(args: StudyCollusion) -> Study:
+    """Run the study as `StudyCollusion` says."""
+    market = Market(Scenario.load(args.scenario), seed=args.population_seed)
+    _check(args, market)
+    console = Console()
+    settings = {"study": "collusion", **market_settings(market), "charge": args.charge, "discount": args.discount}
+    with results_folder(args.out, "study-collusion", settings) as results:
+        references, sessions, deviations = list[Reference](), list[Session](), list[Deviation]()
+        for hour in args.hours:
+            state = still_state(market, hour, args.charge)
+            game = hour_game(market, state)
+            made = functools.partial(_references, market, state, game)
+            references += [Reference(*row) for row in results.rows(json.dumps(["references", hour]), made)]
+            cells = list(itertools.product((args.discount, 0.0), args.rates, args.decays))
+            for cell in track(cells, f"{hour}:00", "settings", console):
+                made = functools.partial(_sessions, game, hour, args, *cell)
+                rows = results.rows(json.dumps([hour, args.sessions, *cell]), made)
+                sessions += [Session(*row[: len(Session._fields)]) for row in rows]
+                if cell[1:] == base(args):
+                    logs = np.array([row[len(Session._fields) :] for row in rows], dtype=np.float64)
+                    deviations += _deviations(hour, cell[0], logs.reshape(len(rows), LAGS + 1, 2))
+        made_cells = [_cell(own) for own in by_cell(sessions).values()]
+        out = results.folder
+        for name, kind, rows in (
+            ("references", Reference, references),
+            ("sessions", Session, sessions),
+            ("cells", Cell, made_cells),
+            ("deviations", Deviation, deviations),
+        ):
+            write_whole(out / f"{name}.csv", csv_text(kind._fields, [[_rounded(it) for it in row] for row in rows]))
+        found = Study(references, sessions, made_cells, deviations)
+        draw(out, found, base(args))
+    _show(console, market, found)
+    console.print(f"tables {out}/*.csv", highlight=False, soft_wrap=True)
+    return found
+
+
+def base(args: StudyCollusion) -> tuple[float, float]:
+    """Return the learning rate and decay that figures show: the paper's, or else the first."""
+    return BASE if BASE[0] in args.rates and BASE[1] in args.decays else (args.rates[0], args.decays[0])
+
+
+def _check(args: StudyCollusion, market: Market) -> None:
+    check_two_sellers(market, args.scenario, args.charge, args.hours)
+    if args.sessions < 2:
+        raise ValueError(f"sessions = {args.sessions} must be >= 2")
+    if not 0.0 < args.discount < 1.0:
+        raise ValueError(f"discount = {args.discount} must be in (0, 1)")
+    for rate in args.rates:
+        if not 0.0 < rate <= 1.0:
+            raise ValueError(f"rates: {rate} must be in (0, 1]")
+    for decay in args.decays:
+        if not 1e-7 <= decay <= 1.0:
+            raise ValueError(f"decays: {decay} must be in [1e-7, 1]")
+
+
+def hour_game(market: Market, state: State) -> Game:
+    """Return the table of an hour at each pair of `FACTORS`: expected over fade patterns, settled as in the market."""
+    scenario, models = market.scenario, market.catalogue.size
+    alone = JointIMP(market).prices(state)
+    pairs = np.array(list(itertools.product(FACTORS, FACTORS)))
+    prices = np.clip(np.repeat(pairs, models, axis=1) * alone, scenario.price_floor, scenario.price_cap)
+    profit, customer, worst = expected_hours(market, state, prices)
+    size = len(FACTORS)
+    rows = np.ascontiguousarray(profit.T.reshape(2, size, size))
+    best = extreme_equilibrium(rows[0], rows[1], highest=True)
+    competitive, joint = best.row_payoff + best.column_payoff, float(rows.sum(axis=0).max())
+    if not joint > competitive:
+        raise ValueError(f"hours: at {int(state.hour)} sellers earn no more together than in an equilibrium")
+    return Game(rows, customer.reshape(size, size), worst.reshape(size, size), competitive, joint)
+
+
+def expected_hours(market: Market, state: State, prices: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return what an hour brings at K price vectors (K, S * M), $: sellers (K, S), customers (K,), at worst (K,).
+
+    Fades are expected over the patterns of `lmaas_env.reply.anticipated_profits`.
+    """
+    patterns, count, size = fade_scenarios(market, SCENARIOS), len(prices), market.population.size
+    lanes = State(np.full(count, state.hour), *(np.repeat(np.asarray(it)[None], count, axis=0) for it in state[1:]))
+    settled = [
+        market.settle(
+            prices,
+            lanes,
+            Draws(
+                faded=np.repeat(np.ascontiguousarray(faded.T)[None], count, axis=0),
+                shadowing=np.zeros((count, market.scenario.sellers * size)),
+                demand=np.zeros((count, size)),
+                harvest=np.ones((count, size)),
+                choice_uniform=np.full((count, size), 0.5),
+            ),
+        )[0]
+        for faded in patterns
+    ]
+    return (
+        np.mean([it.profit for it in settled], axis=0),
+        np.mean([it.customer_profit.sum(axis=-1) for it in settled], axis=0),
+        np.mean([it.worst_case_profit.sum(axis=-1) for it in settled], axis=0),
+    )
+
+
+def collusion_index(total: float, game: Game) -> float:
+    """Return the collusion index of Calvano et al. (2020) for the total of both sellers."""
+    return (total - game.competitive) / (game.joint - game.competitive)
+
+
+def _references(market: Market, state: State, game: Game) -> list[Reference]:
+    """Return the hour's rows of reference prices: on the table, and those of `lmaas study rivals` off it."""
+    hour, rows = int(state.hour), list[Reference]()
+    tables = game.profit.sum(axis=0), game.customer_profit, game.worst_case_profit
+
+    def add(prices: str, weight: FloatArray) -> None:
+        total, customers, worst = (float((weight * it).sum()) for it in tables)
+        rows.append(Reference(hour, prices, total, customers, worst, np.nan))
+
+    for name, highest in (("equilibrium, highest", True), ("equilibrium, lowest", False)):
+        found = extreme_equilibrium(game.profit[0], game.profit[1], highest)
+        add(name, np.outer(found.row, found.column))
+    add("highest total", (np.arange(tables[0].size) == tables[0].argmax()).reshape(tables[0].shape).astype(np.float64))
+    for it in repeated_hours(market, state):
+        rows.append(Reference(hour, it.seller, it.profit + it.rival_profit, np.nan, np.nan, np.nan))
+    return [row._replace(collusion=collusion_index(row.total, game)) for row in rows]
+
+
+def _sessions(game: Game, hour: int, args: StudyCollusion, *cell: float) -> list[list[Any]]:
+    """Return a row for every session of a setting, and after it the mean logarithms of its relative prices."""
+    discount, rate, decay = cell
+    rows: list[list[Any]] = []
+    for seed in range(1, args.sessions + 1):
+        learned = learn(game.profit, rate, decay, discount, seed)
+        path = limit_cycle(learned)
+        at = tuple(path.T)
+        own, other, customers, worst = (
+            float(it[at].mean()) for it in (*game.profit, game.customer_profit, game.worst_case_profit)
+        )
+        gains = np.mean([_gains(game, learned, path, i, args.discount) for i in (0, 1)], axis=0).tolist()
+        deviation_gain, profitable, prices = _deviate(game, learned, path, args.discount)
+        row = Session(
+            hour=hour,
+            discount=discount,
+            rate=rate,
+            decay=decay,
+            seed=seed,
+            periods=learned.periods,
+            settled=learned.settled,
+            length=len(path),
+            profit=own,
+            rival_profit=other,
+            customer_profit=customers,
+            worst_case_profit=worst,
+            collusion=collusion_index(own + other, game),
+            hour_gain=gains[0],
+            gain=gains[1],
+            cycle_gain=gains[2],
+            deviation_gain=deviation_gain,
+            profitable=profitable,
+        )
+        rows.append([*row, *prices.ravel().tolist()])
+    return rows
+
+
+def limit_cycle(learned: Learned) -> IntArray:
+    """Return the actions (L, 2) of the cycle that strategies end in from the last actions on."""
+    seen: dict[tuple[int, int], int] = {}
+    now = (int(learned.last[0]), int(learned.last[1]))
+    while now not in seen:
+        seen[now] = len(seen)
+        now = (int(learned.strategy[0][now]), int(learned.strategy[1][now]))
+    return np.array(list(seen)[seen[now] :])
+
+
+def best_reply_values(payoff: FloatArray, reply: IntArray, discount: float) -> FloatArray:
+    """Return the most discounted profit against a strategy, by the other's next action, (A,).
+
+    Parameters
+    ----------
+    payoff : (A, A)
+        By one's own action and the other's.
+    reply : (A, A)
+        The other's next action by one's own last and the other's last.
+    discount : float
+
+    Notes
+    -----
+    What the other does next is all that matters of the past, so the problem has A states; by policy iteration.
+    """
+    count = len(payoff)
+    states, policy = np.arange(count), payoff.argmax(axis=0)
+    while True:
+        step = np.eye(count)
+        step[states, reply[policy, states]] -= discount
+        value = np.linalg.solve(step, payoff[policy, states])
+        worth = payoff + discount * value[reply]
+        better = worth.max(axis=0) > worth[policy, states] + SAME
+        if not better.any():
+            return np.asarray(value, dtype=np.float64)
+        policy = np.where(better, worth.argmax(axis=0), policy)
+
+
+def _sides(game: Game, learned: Learned, i: int) -> tuple[FloatArray, IntArray]:
+    """Return a seller's profits and the other's strategy, both by the seller's own action first."""
+    own, other = game.profit[i], learned.strategy[1 - i]
+    return (own, other) if i == 0 else (own.T, other.T)
+
+
+def discounted(profit: FloatArray, discount: float) -> FloatArray:
+    """Return the discounted profit per hour, (1 - discount) times the sum, from each hour of a cycle on, (L,)."""
+    length = len(profit)
+    weight = discount ** np.arange(length) * (1.0 - discount) / (1.0 - discount**length)
+    return np.array([float(weight @ np.roll(profit, -k)) for k in range(length)])
+
+
+def _gains(game: Game, learned: Learned, path: IntArray, i: int, discount: float) -> tuple[float, float, float]:
+    """Return what a seller would gain on a path: by the best hour, the best reply to the strategy, the best cycle."""
+    payoff, reply = _sides(game, learned, i)
+    own, other = path[:, i], path[:, 1 - i]
+    earned = payoff[own, other]
+    hour = float((payoff.max(axis=0)[other] - earned).mean())
+    best = (1.0 - discount) * best_reply_values(payoff, reply, discount)[other]
+    gain = float((best - discounted(earned, discount)).mean())
+    reached = _reachable(reply, other)
+    edges = np.full((len(reached), len(reached)), -1e6)  # no edge
+    for k, b in enumerate(reached):
+        for a in range(len(payoff)):
+            after = reached.index(int(reply[a, b]))
+            edges[k, after] = max(edges[k, after], payoff[a, b])
+    return hour, max(gain, 0.0), max(best_cycle(edges)[0] - float(earned.mean()), 0.0)
+
+
+def _reachable(reply: IntArray, first: IntArray) -> list[int]:
+    """Return the other's actions that some own actions lead to."""
+    found = {int(b) for b in first}
+    while True:
+        after = found | {int(it) for b in found for it in reply[:, b]}
+        if after == found:
+            return sorted(found)
+        found = after
+
+
+def _deviate(game: Game, learned: Learned, path: IntArray, discount: float) -> tuple[float, float, FloatArray]:
+    """Force a best reply of one hour on either seller at every hour of a path; then both follow their strategies.
+
+    Returns the mean gain of discounted profit per hour, the share of deviations that pay, and the mean logarithms of
+    prices relative to those without, (LAGS + 1, 2), the deviator's first; NaN if no deviation pays in its hour.
+    """
+    logs, weight = np.log(FACTORS), (1.0 - discount) * discount ** np.arange(HORIZON)
+    gains, prices = list[float](), list[FloatArray]()
+    for i, phase in itertools.product((0, 1), range(len(path))):
+        payoff, _ = _sides(game, learned, i)
+        stays = path[(phase + np.arange(HORIZON)) % len(path)]
+        best = int(payoff[:, stays[0, 1 - i]].argmax())
+        if payoff[best, stays[0, 1 - i]] <= payoff[stays[0, i], stays[0, 1 - i]] + SAME:
+            continue
+        moved = np.empty_like(stays)
+        moved[0] = stays[0]
+        moved[0, i] = best
+        for t in range(1, HORIZON):
+            last = tuple(moved[t - 1])
+            moved[t] = learned.strategy[0][last], learned.strategy[1][last]
+        earned = payoff[moved[:, i], moved[:, 1 - i]] - payoff[stays[:, i], stays[:, 1 - i]]
+        gains.append(float(weight @ earned))
+        change = (logs[moved] - logs[stays])[: LAGS + 1]
+        prices.append(change[:, [i, 1 - i]])
+    if not gains:
+        return np.nan, np.nan, np.full((LAGS + 1, 2), np.nan)
+    return float(np.mean(gains)), float((np.array(gains) > SAME).mean()), np.mean(prices, axis=0)
+
+
+def _deviations(hour: int, discount: float, logs: FloatArray) -> list[Deviation]:
+    """Return a row for every lag, from the mean logarithms of relative prices of each session, (K, LAGS + 1, 2)."""
+    known = logs[np.isfinite(logs).all(axis=(1, 2))]
+    ratios = np.exp(known.mean(axis=0)) if len(known) else np.full(logs.shape[1:], np.nan)
+    return [Deviation(hour, discount, lag, *row) for lag, row in enumerate(ratios.tolist())]
+
+
+def by_cell(sessions: list[Session]) -> dict[tuple[float, ...], list[Session]]:
+    """Return the sessions of each setting, by hour, discount, learning rate and decay."""
+    found: dict[tuple[float, ...], list[Session]] = {}
+    for row in sessions:
+        found.setdefault((row.hour, row.discount, row.rate, row.decay), []).append(row)
+    return found
+
+
+def _cell(rows: list[Session]) -> Cell:
+    """Return the row of a setting."""
+
+    def of(name: str) -> FloatArray:
+        return np.array([getattr(row, name) for row in rows], dtype=np.float64)
+
+    def mean(name: str) -> float:
+        values = of(name)
+        known = values[np.isfinite(values)]
+        return float(known.mean()) if known.size else np.nan
+
+    first, index = rows[0], mean_estimate(of("collusion"))
+    return Cell(
+        hour=first.hour,
+        discount=first.discount,
+        rate=first.rate,
+        decay=first.decay,
+        sessions=len(rows),
+        settled=mean("settled"),
+        periods=mean("periods"),
+        collusion=index.mean,
+        collusion_low=index.low,
+        collusion_high=index.high,
+        collusion_10=float(np.quantile(of("collusion"), 0.1)),
+        collusion_90=float(np.quantile(of("collusion"), 0.9)),
+        total=mean("profit") + mean("rival_profit"),
+        customer_profit=mean("customer_profit"),
+        worst_case_profit=mean("worst_case_profit"),
+        fixed=float((of("length") == 1).mean()),
+        length=mean("length"),
+        equilibrium=float((of("gain") <= SAME).mean()),
+        hour_gain=mean("hour_gain"),
+        gain=mean("gain"),
+        cycle_gain=mean("cycle_gain"),
+        deviation_gain=mean("deviation_gain"),
+        profitable=mean("profitable"),
+    )
+
+
+def _rounded(cell: Any) -> Any:
+    return float(f"{round(cell, 9) + 0.0:.5g}") if isinstance(cell, float) else cell  # no -0.0
+
+
+def draw(out: Path, found: Study, shown: tuple[float, float]) -> None:
+    """Draw the index of the sessions of one learning rate and decay, and prices after a deviation, into figure.png."""
+    from lmaas_env.render import drawing
+
+    figure = drawing.new_figure(11.0, 4.2, 110)
+    figure.set_layout_engine("constrained", w_pad=0.08, h_pad=0.06)
+    left, right = figure.subplots(1, 2)
+    cells = {key: rows for key, rows in by_cell(found.sessions).items() if key[2:] == shown}
+    patient = {key[1] for key in cells} - {0.0}
+    colours = dict(zip(sorted({key[0] for key in cells}), itertools.cycle(drawing.COLOURS)))
+    for (hour, discount, *_), rows in cells.items():
+        look = {"color": colours[hour], "ls": "-" if discount in patient else ":", "lw": 1.8}
+        index = np.sort([row.collusion for row in rows])
+        name = f"{hour}:00, discount {discount:g}"
+        left.step(index, 100.0 * np.arange(1, len(index) + 1) / len(index), where="post", label=name, **look)
+        if discount in patient:
+            own = [row for row in found.deviations if (row.hour, row.discount) == (hour, discount)]
+            lags = [row.lag for row in own]
+            right.plot(
+                lags, [row.deviator for row in own], "o-", color=look["color"], ms=4, label=f"{hour}:00, deviator"
+            )
+            right.plot(
+                lags, [row.other for row in own], "s--", color=look["color"], ms=4, label=f"{hour}:00, the other"
+            )
+    for reference, dash in (("imp", "--"), ("planner", "-.")):
+        for row in found.references:
+            if row.prices == reference:
+                left.axvline(row.collusion, color=drawing.GREY, ls=dash, lw=1.0)
+    left.set_xlabel("collusion index: 0 the best equilibrium, 1 the joint monopolist", size=drawing.SMALL)
+    left.set_ylabel("sessions with at most this index, %", size=drawing.SMALL)
+    right.axhline(1.0, color=drawing.GREY, lw=1.0)
+    right.set_xlabel("hours after one forced hour of the best reply", size=drawing.SMALL)
+    right.set_ylabel("price, relative to that without", size=drawing.SMALL)
+    drawing.style(left, "Index of both sellers (grey: IMP beside IMP, dash-dotted: planner)")
+    drawing.style(right, "Prices after a deviation")
+    for axes in (left, right):
+        drawing.grid(axes)
+        axes.legend(frameon=False, fontsize=drawing.SMALL, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncol=2)
+    means = [
+        np.mean([row.collusion for key, rows in cells.items() if (key[1] in patient) == it for row in rows])
+        for it in (True, False)
+    ]
+    title = f"Q-learners reach an index of {means[0]:.2f}, without a value of later hours {means[1]:.2f}"
+    figure.suptitle(title, x=0.01, ha="left", size=drawing.LARGE, weight="bold")
+    drawing.save_both(figure, out / "figure.png")
+
+
+def _show(console: Console, market: Market, found: Study) -> None:
+    """Print the tables."""
+    console.print(
+        table(
+            console,
+            Column("hour", [f"{row.hour}:00 {row.prices}" for row in found.references]),
+            [
+                Column("total", [f"{row.total:,.1f}" for row in found.references], note="total: of both sellers"),
+                Column("coll.", [f"{row.collusion:z.2f}" for row in found.references], note="coll.: collusion index"),
+            ],
+            title=f"{market.scenario.name}: one hour repeated, $ an hour",
+        )
+    )
+    cells = found.cells
+    console.print(
+        table(
+            console,
+            Column("hour, discount", [f"{row.hour}:00, {row.discount:g}" for row in cells]),
+            [
+                Column("rate", [f"{row.rate:g}" for row in cells]),
+                Column("decay", [f"{row.decay:.0e}" for row in cells]),
+                Column("coll.", [f"{row.collusion:.2f}" for row in cells], note="coll.: collusion index"),
+                Column("fixed", [f"{row.fixed:.0%}" for row in cells], drop=1, note="fixed: end at one price pair"),
+                Column("eq.", [f"{row.equilibrium:.0%}" for row in cells], drop=2, note="eq.: no better reply"),
+                Column("gain", [f"{row.gain:,.1f}" for row in cells], note="gain: of the best reply to a strategy"),
+                Column("dev.", [f"{row.deviation_gain:,.1f}" for row in cells], drop=3, note="dev.: of a deviation"),
+            ],
+            title=f"{market.scenario.name}: two Q-learners, $ an hour",
+        )
+    )
