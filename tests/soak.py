@@ -176,7 +176,7 @@ def in_two_threads(days: int) -> bool:
 
 
 def main(steps: int, customers: int, environments: int, days: int, out: Path) -> None:
-    """Write steps.csv, a row per 10^7 steps, and others.csv."""
+    """Write others.csv, then steps.csv, a row per 10^7 steps."""
     with results_folder(out, "soak") as results:
         others: list[tuple[str, object]] = [
             (f"two threads, {days} days of 64 lanes each, as alone", in_two_threads(days))
@@ -187,12 +187,12 @@ def main(steps: int, customers: int, environments: int, days: int, out: Path) ->
         others += [(f"a day of {customers} customers: {name}", value) for name, value in wide._asdict().items()]
         for name, value in others:
             print(f"{name}: {value}", flush=True)
+        write_whole(results.folder / "others.csv", csv_text(["what", "value"], others))
         rows: list[Part] = []
         for part in many_steps(steps, 10_000_000):
             print(part, flush=True)
             rows.append(part)
-        write_whole(results.folder / "steps.csv", csv_text(Part._fields, rows))
-        write_whole(results.folder / "others.csv", csv_text(["what", "value"], others))
+            write_whole(results.folder / "steps.csv", csv_text(Part._fields, rows))
 
 
 if __name__ == "__main__":

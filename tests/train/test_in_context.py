@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -28,15 +28,16 @@ SMALL = dataclasses.replace(Scenario.preset("unknown"), name="small", customers=
 QUICK = InContextConfig(rounds=2, hidden=(8, 8), batch=4)
 
 
-@pytest.fixture(autouse=True)
-def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+@pytest.fixture(autouse=True, scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Libraries take a moment and are kept in a cache of their own."""
-    for name, number in (("HYPOTHESES", 12), ("PLANS", 3), ("PRIOR_EPISODES", 4)):
-        monkeypatch.setattr(plan_library, name, number)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    load_library.cache_clear()
-    yield
-    load_library.cache_clear()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, number in (("HYPOTHESES", 12), ("PLANS", 3), ("PRIOR_EPISODES", 4)):
+            patch.setattr(plan_library, name, number)
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        load_library.cache_clear()
+        yield
+        load_library.cache_clear()
 
 
 def outputs_by_hour(seller: LearnedSeller, seen: np.ndarray) -> np.ndarray:
