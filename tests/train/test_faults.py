@@ -109,7 +109,8 @@ command.train(command.Train(out=folder / "cut", config=folder / "quick.yaml", **
 """
 
 
-@pytest.mark.parametrize("updates", [pytest.param(0, marks=pytest.mark.heavy), 2])
+@pytest.mark.heavy  # `test_ppo` goes on from a snapshot without a kill
+@pytest.mark.parametrize("updates", [0, 2])
 def test_a_training_goes_on_after_kill_9(tmp_path: Path, updates: int) -> None:
     config = {"lanes": 8, "copies": 4, "epochs": 2, "batches": 4, "hidden": [8]}
     (tmp_path / "quick.yaml").write_text(yaml.safe_dump(config))
