@@ -35,7 +35,7 @@ def test_it_times_every_row_and_compares_itself_with_an_older_run(
     assert "KiB of arrays per lane" in page
     assert {row.name for row in read_rows(first / "speed.csv")} == set(names)
     table = capsys.readouterr().out.partition("against the older run")[2]
-    assert next(line for line in table.splitlines() if NATIVE in line).split()[-1] == "faster"
+    assert "faster" in next(line for line in table.splitlines() if NATIVE in line)
 
 
 def test_the_plain_step_settles_as_the_market_does() -> None:
