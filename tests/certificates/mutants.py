@@ -65,6 +65,7 @@ SELECTS = "customers_select_the_first_best_model_or_none"
 DRAWS = "draws_have_the_scenarios_probabilities"
 CHARGE = "energy_is_charged_at_the_slope_of_its_value"
 EARNED = "every_seller_earns_what_its_customers_pay_less_its_costs"
+FITS = "hours_use_no_more_than_the_charge"
 ENDS = "imp_ends_where_no_price_gains"
 ORDER = "imp_ignores_the_order_of_models"
 WITHDRAWS = "imp_withdraws_models_without_customers"
@@ -119,6 +120,20 @@ GROUPS: dict[str, list[Mutant]] = {
             RSR,
             SETTLED,
             ("the guarantee is that of the first model", "found[n] = values[choice[n], n]", "found[n] = values[0, n]"),
+        ),
+        *_of(
+            SIMD,
+            FITS,
+            (
+                "hours may use more than the charge by rounding",
+                'where(is_excessive, chunk["energy"][i] / chunk["used"][i], 1.0)',
+                "1.0",
+            ),
+        ),
+        *_of(
+            SCALAR,
+            FITS,
+            ("the scalar recourse may use more than the charge", "hours *= energy / used", "hours *= 1.0"),
         ),
         *_of(
             SIMD,

@@ -67,6 +67,22 @@ def an_empty_battery_rents_exactly_nothing() -> None:
         assert not rental.energy.any()
 
 
+def hours_use_no_more_than_the_charge() -> None:
+    """Planned and rented, by the SIMD and the scalar recourse, where kappa q is so small that rounding is large."""
+    rng, n = np.random.default_rng(17), 60
+    drawn = random_terms(rng, n, 1, 3)
+    numbers = {"saturation": 10.0 ** rng.uniform(-15.0, 0.0, n), "energy": 10.0 ** rng.uniform(-6.0, 0.0, n)}
+    terms = dataclasses.replace(drawn, **numbers, task_value=drawn.task_value * 10.0 ** rng.uniform(0.0, 20.0, (n, 1)))
+    choice, faded, price = np.zeros(n, dtype=np.int64), np.zeros((n, 3), dtype=np.bool_), np.array([0.5])
+    rental, most = rent(terms, choice, price, faded), terms.energy * (1.0 + 1e-11)
+    assert ((rental.hours * terms.power[:, 0, :1]).sum(axis=1) <= most).all()
+    assert (rental.energy <= most).all()
+    for k in range(n):
+        alone = np.empty(3)
+        scalar.recourse(terms.arrays, k, 0, 0.5, faded[k], alone)
+        assert alone @ np.full(3, terms.power[k, 0, 0]) <= most[k]
+
+
 def rentals_are_feasible_and_optimal() -> None:
     """Rented hours, profit and energy of the selected models against the constraints and the dual bound."""
     rng = np.random.default_rng(5)
@@ -124,6 +140,7 @@ CHECKS: list[Callable[[], None]] = [
     worst_case_is_that_of_all_fade_patterns,
     budgets_of_many_fades_are_kept,
     an_empty_battery_rents_exactly_nothing,
+    hours_use_no_more_than_the_charge,
     rentals_are_feasible_and_optimal,
     a_batch_equals_one_problem_at_a_time,
     customers_select_the_first_best_model_or_none,
