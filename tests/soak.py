@@ -80,7 +80,7 @@ class Books:
     def drift(self) -> tuple[float, float]:
         """The relative gap of energy and of money in all."""
         brought, gone, revenue, cost, profit = self.sums
-        return abs(brought - gone) / brought, abs(revenue - cost - profit) / (revenue + cost)
+        return float(abs(brought - gone) / brought), float(abs(revenue - cost - profit) / (revenue + cost))
 
 
 def memory() -> float:
