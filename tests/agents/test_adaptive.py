@@ -60,7 +60,7 @@ def test_a_library_is_made_once_then_read_and_holds_what_plans_earn(
     made = load_library(fresh)
     assert made.plans.shape == (4, 24, 4)
     assert made.payoff.shape == (12, 4)
-    drawn = hypotheses(Market(small), 12)
+    drawn = hypotheses(Market(fresh), 12)
     other = drawn.market.days([np.random.default_rng(s) for s in training_seeds(499, 12, skip=12)])
     for q, plan in enumerate(made.plans):
         first = sold_days(drawn.market, plan, drawn.state, drawn.draws)[0].sum(axis=0)

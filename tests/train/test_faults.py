@@ -415,7 +415,7 @@ def test_a_user_without_home_reads_an_installation_that_it_cannot_write(tmp_path
     for arguments in (["init", "market.yaml"], ["check", "market.yaml"]):
         ended = as_nobody(["-m", "lmaas_train", "scenario", *arguments], tmp_path)
         assert ended.returncode == 0, ended.stderr
-    assert Scenario.from_yaml(tmp_path / "market.yaml") == Scenario()
+    assert Scenario.from_yaml(tmp_path / "market.yaml").name == "market"
 
 
 @pytest.mark.heavy
