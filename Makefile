@@ -4,6 +4,10 @@
 # make test-heavy   run the tests that `make test` leaves out
 # make test-bounds  run the fuzz tests with kernels that check every index
 # make fuzz         run the fuzz tests for about an hour, of files and with the same kernels (CASES=100000)
+# make coverage     measure branch coverage by package, of kernels too (less than 95 % in all is an error)
+# make golden       write the golden rollouts anew, after a change that is meant to change results
+# make soak         step the environments long and wide, and write what was seen to OUT (STEPS=100000000)
+# make audit        look for known vulnerabilities of all locked requirements
 # make test-lowest  run the fast tests with the lowest supported versions of all requirements
 # make lint         ruff and pyright
 # make format       apply ruff's fixes and formatting
@@ -21,16 +25,22 @@ TESTS ?=
 UPGRADE ?=
 DEMO_STEPS ?= 2000000
 CASES ?= 100000
+STEPS ?= 100000000
+OUT ?= runs/soak-$(shell date +%Y%m%d-%H%M%S)
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
-PYTEST := $(BIN)/python -m pytest -n 2 --quiet
+# A file's tests run in one process, which compiles their kernels and makes their fixtures once.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --quiet
 FUZZ := tests/agents/test_predict.py tests/agents/test_checks.py tests/lmaas_env/test_checks.py tests/lmaas_env/test_edges.py
 FILES := tests/train/test_fuzz_files.py
 RUN := runs/demo-$(shell date +%Y%m%d-%H%M%S)
+# What runs all kernels as plain Python, and quickly enough; the other tests cover all other code.
+KERNELS := tests/certificates/test_checks.py -k "not fine_cells and not brackets_bound and not personalised"
 UV := uv==0.13.9
+AUDIT := pip-audit==2.10.1
 
-.PHONY: demo test test-all test-heavy test-bounds fuzz test-lowest lint format docs browser package lock
+.PHONY: demo test test-all test-heavy test-bounds fuzz coverage golden soak audit test-lowest lint format docs browser package lock
 
 demo: $(VENV)/installed
 	$(BIN)/lmaas train --scenario day --steps $(DEMO_STEPS) --out $(RUN)/ppo
@@ -52,6 +62,27 @@ test-bounds: $(VENV)/installed
 fuzz: $(VENV)/installed
 	FUZZ_CASES=$(CASES) $(BIN)/python -m pytest --quiet $(FILES)
 	NUMBA_BOUNDSCHECK=1 FUZZ_CASES=$(CASES) $(BIN)/python -m pytest --quiet $(FUZZ) $(TESTS)
+
+coverage: $(VENV)/installed
+	$(BIN)/coverage erase
+	NUMBA_DISABLE_JIT=1 $(BIN)/coverage run -m pytest --quiet -m "not heavy" -W default $(KERNELS)
+	$(BIN)/coverage run -m pytest --quiet -m "not heavy" $(TESTS)
+	$(BIN)/coverage combine --quiet
+	for package in lmaas_env agents train; do $(BIN)/coverage report --include="$$package/*" || exit; done
+	$(BIN)/coverage report --format=total --fail-under=95
+
+golden: $(VENV)/installed
+	$(BIN)/python -m tests.golden
+
+soak: $(VENV)/installed
+	$(BIN)/python -m tests.soak --steps $(STEPS) --out $(OUT)
+
+audit:
+	work=$$(mktemp -d) && trap 'rm -rf "$$work"' EXIT && $(PYTHON) -m venv "$$work" \
+	  && "$$work/bin/python" -m pip install --quiet --disable-pip-version-check $(AUDIT) \
+	  && echo torch==$(TORCH) > "$$work/torch.txt" \
+	  && "$$work/bin/pip-audit" --strict --no-deps --disable-pip --progress-spinner off \
+	    --requirement requirements.txt --requirement "$$work/torch.txt"
 
 test-lowest:
 	sh tests/lowest.sh $(PYTHON) $(UV) $(TORCH)

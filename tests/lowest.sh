@@ -22,4 +22,4 @@ $pip "torch==$3"
 $pip --no-deps "setuptools>=77"
 $pip --no-deps --no-build-isolation --editable .
 # shellcheck disable=SC2086 # options, on purpose apart
-"$python" -m pytest -n 2 --quiet -m "not heavy" -W default ${TESTS:-}
+"$python" -m pytest -n 2 --dist loadfile --quiet -m "not heavy" -W default ${TESTS:-}

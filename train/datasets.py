@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,7 +16,8 @@ from lmaas_agents import RandomPrice
 from lmaas_train.evaluation.adapters import batched, constructed, takes_batches
 from lmaas_train.evaluation.rollout import Hour, hours, made_once, on_day
 from lmaas_train.evaluation.sellers import NamedSeller, is_ready, sellers_of
-from lmaas_train.runs import command_line, versions
+from lmaas_train.runs import SETTINGS, UNFINISHED, Results, command_line, versions
+from numpy.typing import NDArray
 
 from lmaas_env import ENVIRONMENTS, Market, Scenario
 from lmaas_env.files import new_whole_folder
@@ -69,11 +71,11 @@ class Behaviour(NamedTuple):
     largest_noise: float
 
 
-def behaviour_of(seller: str, market: Market, seed: int, trusted: bool = False) -> Behaviour:
+def behaviour_of(seller: str, market: Market, trusted: bool = False) -> Behaviour:
     """Return the behaviour of a name: ``mixed``, or any seller that `lmaas_train.evaluate` takes, without noise.
 
     On a ``mixed`` day IMP, look-ahead IMP, fixed or random prices sell, each with the same probability. Where the
-    observation is public, IMP and look-ahead IMP are those for public information. Random prices depend on ``seed``.
+    observation is public, IMP and look-ahead IMP are those for public information.
 
     Raises
     ------
@@ -85,7 +87,7 @@ def behaviour_of(seller: str, market: Market, seed: int, trusted: bool = False) 
     sellers: dict[str, NamedSeller] = {}
     for name, made in sellers_of(names, market, trusted).items():
         if made is RandomPrice:  # made anew for every day's customers, it would post the same prices every day
-            sellers[name] = RandomPrice(market, seed)
+            sellers[name] = RandomPrice(market)
         elif is_ready(made) or not made_once(market, made):
             sellers[name] = made
         else:
@@ -99,7 +101,8 @@ def log_days(
     """Sell one day per seed and yield them in the order of the seeds.
 
     Days are sold in lockstep, `LOCKSTEP` at a time, but one after the other where the seller takes no batches, or is
-    made anew for the customers of every day. Who sells a day, and its noise, depend on its seed alone.
+    made anew for the customers of every day. Who sells a day, and its noise, depend on its seed alone; random prices
+    also on the seed of the first of the days in lockstep.
 
     Parameters
     ----------
@@ -118,13 +121,36 @@ def log_days(
         some = seeds[first : first + LOCKSTEP]
         drawn = {seed: _Drawn.of(seed, behaviour, market) for seed in some}
         days: dict[int, LoggedDay] = {}
-        for name, seller in behaviour.sellers.items():
+        for name, given in behaviour.sellers.items():
+            seller = RandomPrice(market, some[0]) if isinstance(given, RandomPrice) else given
             own = [seed for seed in some if drawn[seed].seller == name]
             at_once = len(own) if is_ready(seller) and takes_batches(seller) else 1
             for start in range(0, len(own), max(1, at_once)):
                 sold = [drawn[seed] for seed in own[start : start + at_once]]
                 days |= {day.seed: day for day in _sold(market, seller, sold, progress)}
         yield from (days[seed] for seed in some)
+
+
+def kept_days(
+    results: Results,
+    market: Market,
+    behaviour: Behaviour,
+    seeds: Sequence[int],
+    progress: Callable[[int], None] | None = None,
+) -> Iterator[LoggedDay]:
+    """As `log_days`; `LOCKSTEP` days are a part of a results folder, so that a command that is stopped can go on."""
+    names = list(behaviour.sellers)
+
+    def sold(some: Sequence[int]) -> dict[str, NDArray[Any]]:
+        days = list(log_days(market, behaviour, some, progress))
+        columns = {name: np.array([getattr(day, name) for day in days]) for name in LoggedDay._fields}
+        return columns | {"seller": np.array([names.index(day.seller) for day in days])}
+
+    for first in range(0, len(seeds), LOCKSTEP):
+        arrays = results.arrays(f"days {first}", functools.partial(sold, seeds[first : first + LOCKSTEP]))
+        for row in zip(*(arrays[name] for name in LoggedDay._fields), strict=True):
+            day = LoggedDay(*row)
+            yield day._replace(seed=int(day.seed), seller=names[int(day.seller)], noise=float(day.noise))
 
 
 class _Drawn(NamedTuple):
@@ -185,7 +211,7 @@ def dataset_folder(dataset_id: str, root: Path | None) -> Path:
     Raises
     ------
     ValueError
-        If the id is malformed, or there is such a dataset.
+        If the id is malformed, or there is such a dataset; not if it is unfinished.
     """
     from minari.dataset.minari_dataset import parse_dataset_id
 
@@ -198,7 +224,7 @@ def dataset_folder(dataset_id: str, root: Path | None) -> Path:
     except RuntimeError as error:  # no home
         raise ValueError(f"out must be given, as there is no home folder: {error}") from error
     folder = root / dataset_id
-    if folder.exists():
+    if folder.exists() and not (folder / UNFINISHED / SETTINGS).exists():
         raise ValueError(f"dataset {str(folder)!r} exists already; name a new one with --id, nothing was changed")
     return folder
 
@@ -216,7 +242,7 @@ def write_dataset(
     Parameters
     ----------
     folder : Path
-        New; `dataset_folder` of the id.
+        New; ``data`` in `dataset_folder` of the id.
     dataset_id : str
     market : Market
     population_seed : int
@@ -241,7 +267,7 @@ def write_dataset(
         except OSError as error:
             raise ValueError(f"folder {str(folder.parent)!r} cannot be written to: {error.strerror}") from error
         spec = _spec(market, population_seed)
-        storage = MinariStorage.new(new / "data", observation_space(market), action_space(market), spec)
+        storage = MinariStorage.new(new, observation_space(market), action_space(market), spec)
         storage.update_metadata(
             {
                 "dataset_id": dataset_id,

@@ -10,6 +10,7 @@ learns the teacher's prices for the hours that came about.
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import Any
 
 import numpy as np
@@ -74,6 +75,8 @@ class InContext:
     ----------
     steps : int
         Hours sold so far, in all lanes together.
+    rounds : int
+        Done so far.
 
     Raises
     ------
@@ -102,11 +105,11 @@ class InContext:
         self._generator = torch.Generator().manual_seed(seed)
         self.actor = network(market, self._ppo, models, 0.01, self._generator)
         self._optimiser = torch.optim.Adam(self.actor.parameters(), lr=config.learning_rate)
-        self._rng, self._round = np.random.default_rng(seed), 0
+        self._rng, self.rounds = np.random.default_rng(seed), 0
 
     def round(self) -> float:
         """Sell one episode to every hypothesis and learn from it; return the mean squared error of actions."""
-        config, done = self.config, self._round / self.config.rounds
+        config, done = self.config, self.rounds / self.config.rounds
         for group in self._optimiser.param_groups:
             group["lr"] = config.learning_rate + (config.learning_rate_end - config.learning_rate) * done
         seen, teacher = torch.from_numpy(self._sell()), torch.from_numpy(self._teacher)
@@ -120,19 +123,19 @@ class InContext:
                 nn.utils.clip_grad_norm_(self.actor.parameters(), 1.0)
                 self._optimiser.step()
                 errors.append(float(error.mean().detach()))
-        self._round += 1
+        self.rounds += 1
         self.steps += seen.shape[0] * seen.shape[1]
         return float(np.mean(errors))
 
     def _sell(self) -> Float32Array:
         """Sell one episode to every hypothesis; return what was seen, (J, H, D)."""
         market, lanes, periods = self._possible, self.lanes, self.market.scenario.periods
-        days = self._seeds[self._round * lanes : (self._round + 1) * lanes]
+        days = self._seeds[self.rounds * lanes : (self.rounds + 1) * lanes]
         state, draws = market.days([np.random.default_rng(seed) for seed in days])
         shown = shown_constants(market)
         observation = observation_of_batch(market, shown, state, first_sale(market, lanes))
         seen = np.empty((lanes, periods, inputs_of(market, self._ppo)), dtype=np.float32)
-        is_guided = self._rng.random(lanes) < 1.0 - self._round / max(self.config.guided_rounds, 1)
+        is_guided = self._rng.random(lanes) < 1.0 - self.rounds / max(self.config.guided_rounds, 1)
         std = self.config.noise * self._rng.random((lanes, 1))
         memory: torch.Tensor | None = None
         for hour in range(periods):
@@ -142,6 +145,25 @@ class InContext:
             result = transition(market, shown, actions, state, draws.at(hour))
             state, observation = result.state, result.observation
         return seen
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return all that it takes to go on, between two rounds, as tensors and texts; see `restore`."""
+        return {
+            "actor": self.actor.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+            "steps": self.steps,
+            "round": self.rounds,
+            "torch": self._generator.get_state(),
+            "numpy": json.dumps(self._rng.bit_generator.state),  # integers of 128 bits
+        }
+
+    def restore(self, snapshot: dict[str, Any]) -> None:
+        """Go on from a snapshot of a policy with the same market, settings and seed."""
+        self.actor.load_state_dict(snapshot["actor"])
+        self._optimiser.load_state_dict(snapshot["optimiser"])
+        self.steps, self.rounds = snapshot["steps"], snapshot["round"]
+        self._generator.set_state(snapshot["torch"])
+        self._rng.bit_generator.state = json.loads(snapshot["numpy"])
 
     def seller(self, scores: dict[str, Any]) -> LearnedSeller:
         """Return the policy as it is now, as a seller that needs no torch."""

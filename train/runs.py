@@ -124,7 +124,9 @@ class Results:
 
 
 @contextlib.contextmanager
-def results_folder(path: Path | None, name: str, settings: Mapping[str, Any] | None = None) -> Generator[Results]:
+def results_folder(
+    path: Path | None, name: str, settings: Mapping[str, Any] | None = None, is_named: bool = True
+) -> Generator[Results]:
     """Give a new results folder, or one that a command with the same settings left unfinished, to this process alone.
 
     At the end it is marked as complete. If something is raised before a part is finished, nothing is left behind.
@@ -136,6 +138,8 @@ def results_folder(path: Path | None, name: str, settings: Mapping[str, Any] | N
     name : str
     settings : mapping, optional
         Numbers and texts that all parts depend on. Without them parts are not kept.
+    is_named : bool
+        Whether a command that goes on has to be given the folder with ``--out``.
 
     Raises
     ------
@@ -158,7 +162,8 @@ def results_folder(path: Path | None, name: str, settings: Mapping[str, Any] | N
             yield results
         except BaseException:
             if results.has_parts:
-                print(f"finished parts are in {folder}: the same command with --out {folder} goes on", file=sys.stderr)
+                again = f" with --out {folder}" if is_named else ""
+                print(f"finished parts are in {folder}: the same command{again} goes on", file=sys.stderr)
             elif not goes_on:
                 with contextlib.suppress(OSError):
                     shutil.rmtree(folder / UNFINISHED)

@@ -7,7 +7,7 @@ import csv
 import dataclasses
 import signal
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,13 +37,16 @@ COLUMNS = ("step", "seconds", "mean_day_profit", "standard_error", "share_of_imp
 
 
 def check_options(options: Any) -> None:
-    """Raise a ValueError if a number of a training command is out of range, or its folder has IMP's name."""
+    """Raise a ValueError if a number of a training command is out of range, or its folder has IMP's name.
+
+    Not every command has all of these options.
+    """
     least = {"steps": 1, "eval_every": 1, "checkpoint_every": 1, "tuning_days": 2, "eval_days": 2}
     for name, low in least.items():
-        if not low <= getattr(options, name) <= MOST_STEPS:
+        if not low <= getattr(options, name, low) <= MOST_STEPS:
             raise ValueError(f"{name} = {shown(getattr(options, name))} must be at least {low}, at most {MOST_STEPS:g}")
     tuning_seeds(options.tuning_days)
-    held_out_seeds(options.eval_days)
+    held_out_seeds(getattr(options, "eval_days", least["eval_days"]))
     if options.out is not None and options.out.name == REFERENCE:
         out = str(options.out)
         raise ValueError(f"out = {out!r} must not end in {REFERENCE!r}, beside which the policy is scored")
@@ -74,8 +77,8 @@ def write_settings(folder: Path, options: Any, market: Market, **config: Any) ->
 
 
 @contextlib.contextmanager
-def run_folder(args: Any, name: str, write: Callable[[Path], None]) -> Iterator[Path]:
-    """Give a training its run folder, to this process alone.
+def run_folder(args: Any, name: str, write: Callable[[Path], None], logs: bool = True) -> Iterator[Path]:
+    """Give a training its run folder, to this process alone, and print where it is, and its TensorBoard logs.
 
     The folder is a new one, which ``write`` gets first, unless the command goes on with a run.
     """
@@ -83,7 +86,7 @@ def run_folder(args: Any, name: str, write: Callable[[Path], None]) -> Iterator[
     with in_use(folder):
         if args.resume is None:
             write(folder)
-        print(f"training in {folder}\n  tensorboard --logdir {folder / LOGS}", flush=True)
+        print(f"training in {folder}" + (f"\n  tensorboard --logdir {folder / LOGS}" if logs else ""), flush=True)
         yield folder
 
 
@@ -107,7 +110,7 @@ def interrupted(
     options, config, scenario = read_settings(folder, type(args), hyper_parameters, section)
     started = dataclasses.replace(options, config=None, resume=folder, out=folder, progress=args.progress)
     check_options(started)
-    return started, Market(scenario, seed=started.population_seed), config, snapshot
+    return started, Market(scenario, seed=getattr(started, "population_seed", 0)), config, snapshot
 
 
 def read_settings(
@@ -155,10 +158,15 @@ def write_evaluation(folder: Path, step: int, seconds: float, score: dict[str, A
     """Append a point of the learning curve; ``imp`` is IMP's mean profit on the same days, NaN where not known."""
     share = "" if np.isnan(imp) else round(score["mean_day_profit"] / imp, 5)
     row = [step, round(seconds, 3), score["mean_day_profit"], score["standard_error"], share]
+    append_evaluation(folder, COLUMNS, row)
+
+
+def append_evaluation(folder: Path, columns: Sequence[str], row: Sequence[object]) -> None:
+    """Append a row to evaluations.csv, after the names of its columns if there is none yet."""
     path = folder / EVALUATIONS
     with path.open("a", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerows([COLUMNS, row] if path.stat().st_size == 0 else [row])
+        writer.writerows([columns, row] if path.stat().st_size == 0 else [row])
 
 
 def forget_evaluations(folder: Path, after: int) -> None:

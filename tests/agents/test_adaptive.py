@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,24 +23,44 @@ from lmaas_env.spaces import action_from_prices
 SMALL = dataclasses.replace(Scenario.preset("unknown"), name="small", customers=4, periods=48)
 
 
-@pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Scenario:
+@contextlib.contextmanager
+def small_library(cache: Path) -> Iterator[Scenario]:
     """A scenario whose library takes a moment, with a cache of its own."""
-    for name, number in (("HYPOTHESES", 12), ("PLANS", 3), ("PRIOR_EPISODES", 4)):
-        monkeypatch.setattr(plan_library, name, number)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    load_library.cache_clear()
-    yield SMALL  # pyright: ignore
-    load_library.cache_clear()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, number in (("HYPOTHESES", 12), ("PLANS", 3), ("PRIOR_EPISODES", 4)):
+            patch.setattr(plan_library, name, number)
+        patch.setenv("XDG_CACHE_HOME", str(cache))
+        load_library.cache_clear()
+        yield SMALL
+        load_library.cache_clear()
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[Scenario]:
+    """The scenario, without a library yet."""
+    with small_library(tmp_path) as scenario:
+        yield scenario
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def small(cache: Path) -> Iterator[Scenario]:
+    """The scenario with one library for all tests."""
+    with small_library(cache) as scenario:
+        yield scenario
 
 
 def test_a_library_is_made_once_then_read_and_holds_what_plans_earn(
-    small: Scenario, monkeypatch: pytest.MonkeyPatch
+    fresh: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = load_library(small)
+    made = load_library(fresh)
     assert made.plans.shape == (4, 24, 4)
     assert made.payoff.shape == (12, 4)
-    drawn = hypotheses(Market(small), 12)
+    drawn = hypotheses(Market(fresh), 12)
     other = drawn.market.days([np.random.default_rng(s) for s in training_seeds(499, 12, skip=12)])
     for q, plan in enumerate(made.plans):
         first = sold_days(drawn.market, plan, drawn.state, drawn.draws)[0].sum(axis=0)
@@ -46,22 +68,22 @@ def test_a_library_is_made_once_then_read_and_holds_what_plans_earn(
         np.testing.assert_allclose(made.payoff[:, q], 0.5 * (first + second), rtol=1e-4, atol=1e-3)
     load_library.cache_clear()
     monkeypatch.setattr(plan_library, "make_library", None)  # it would raise
-    again = load_library(small)
+    again = load_library(fresh)
     assert all(np.array_equal(one, two) for one, two in zip(made, again, strict=True))
 
 
-def test_a_broken_or_foreign_library_is_made_again(small: Scenario, tmp_path: Path) -> None:
-    made = load_library(small)
+def test_a_broken_or_foreign_library_is_made_again(fresh: Scenario, tmp_path: Path) -> None:
+    made = load_library(fresh)
     file = next(tmp_path.rglob("*.safetensors"))
-    assert file.stem == key(small)
+    assert file.stem == key(fresh)
     whole = file.read_bytes()
     for broken in (b"", whole[:-5], whole[:3] + b"x" + whole[4:]):
         file.write_bytes(broken)
-        assert read_library(file, small) is None
+        assert read_library(file, fresh) is None
     file.write_bytes(whole)
-    assert read_library(file, dataclasses.replace(small, models=("a", "b", "c", "d"))) is not None
-    assert read_library(file, dataclasses.replace(small, periods=12)) is None
-    assert made.plans.min() >= small.price_floor * (1.0 - 1e-6)
+    assert read_library(file, dataclasses.replace(fresh, models=("a", "b", "c", "d"))) is not None
+    assert read_library(file, dataclasses.replace(fresh, periods=12)) is None
+    assert made.plans.min() >= fresh.price_floor * (1.0 - 1e-6)
 
 
 def test_the_key_depends_on_numbers_not_on_names_and_drift_shares_the_plans_of_unknown() -> None:

@@ -157,14 +157,15 @@ def test_mini_couples_its_hours(mini: ExactSeller) -> None:
     assert without_fades.value() > 1.03 * best
 
 
-def test_mini_markets_differ_and_are_small() -> None:
-    markets = mini_markets(100)
+@pytest.mark.parametrize("count", [25, pytest.param(100, marks=pytest.mark.heavy)])
+def test_mini_markets_differ_and_are_small(count: int) -> None:
+    markets = mini_markets(count)
     values = []
     for market in markets:
         seller = ExactSeller(market)
         values.append(seller.value())
         assert sum(len(stage.states) for stage in seller.stages) <= state_count(market)
-    assert len(set(values)) == 100
+    assert len(set(values)) == count
     assert [market.scenario for market in mini_markets(9)] == [market.scenario for market in markets[:9]]
     assert {market.scenario.periods for market in markets} == {3, 4}
     assert {market.scenario.slots for market in markets} == {1, 2}

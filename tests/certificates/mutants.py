@@ -39,6 +39,7 @@ BOXES = "lmaas_agents.search.price_boxes"
 STATIC = "lmaas_env.customers.static_robust"
 OBSERVATION = "lmaas_env.engine.observation"
 PERIOD = "lmaas_env.engine.period"
+REPLY = "lmaas_env.engine.reply"
 SCALAR = "lmaas_env.engine.recourse"
 SIMD = "lmaas_env.engine.recourse_simd"
 RSR = "lmaas_env.engine.rsr"
@@ -52,21 +53,27 @@ VECTOR = "lmaas_env.vector_env"
 
 BATCH = "a_batch_equals_one_problem_at_a_time"
 MASK = "a_reset_mask_touches_its_lanes_only"
+ADAPTS = "adaptation_is_paid_for_every_customer_who_selects"
 DAY = "an_opened_day_is_that_of_the_environment"
+ANTICIPATED = "anticipated_profits_are_the_mean_of_settlements"
 BLOCKS = "blocks_are_bounded"
-BRACKETED = "brackets_bound_what_customers_bring"
-SUMMED = "bracket_sums_bound_every_hour_of_every_seller"
-BEST_LEAF = "price_boxes_are_searched_to_the_best_leaf"
 BOXED = "boxes_of_prices_are_bounded"
+SUMMED = "bracket_sums_bound_every_hour_of_every_seller"
+BRACKETED = "brackets_bound_what_customers_bring"
+BUDGETS = "budgets_of_many_fades_are_kept"
 SELECTS = "customers_select_the_first_best_model_or_none"
 DRAWS = "draws_have_the_scenarios_probabilities"
 CHARGE = "energy_is_charged_at_the_slope_of_its_value"
+EARNED = "every_seller_earns_what_its_customers_pay_less_its_costs"
+FITS = "hours_use_no_more_than_the_charge"
 ENDS = "imp_ends_where_no_price_gains"
 ORDER = "imp_ignores_the_order_of_models"
 WITHDRAWS = "imp_withdraws_models_without_customers"
 LANES = "lanes_equal_scalar_environments"
 LOCAL = "local_searches_end_at_the_best_cells"
+REPLIES = "no_price_alone_earns_much_more_than_a_reply"
 LAYOUT = "observations_have_their_layout"
+BEST_LEAF = "price_boxes_are_searched_to_the_best_leaf"
 PRICES = "prices_are_log_linear_in_actions"
 RENTALS = "rentals_are_feasible_and_optimal"
 PLANS = "robust_plans_are_certified"
@@ -78,6 +85,7 @@ MODEL = "terms_follow_the_market_model"
 VALUE = "the_energy_value_is_that_of_a_certain_market"
 SEARCHED = "the_line_search_finds_the_best_price"
 PERSONAL = "the_personalised_bound_is_the_sum_of_each_customers_best_sale"
+SITES = "the_terms_of_every_seller_are_those_of_its_site"
 WORST = "worst_case_is_that_of_all_fade_patterns"
 
 GROUPS: dict[str, list[Mutant]] = {
@@ -87,6 +95,11 @@ GROUPS: dict[str, list[Mutant]] = {
             WORST,
             ("the least valuable slots fade", "slot < terms.fade_budget[n]", "slot >= slots - terms.fade_budget[n]"),
             ("a slot too few fades", "slot < terms.fade_budget[n]", "slot < terms.fade_budget[n] - 1"),
+        ),
+        *_of(
+            RSR,
+            BUDGETS,
+            ("at most five slots fade", "slot < terms.fade_budget[n]", "slot < min(terms.fade_budget[n], 5)"),
         ),
         *_of(
             RSR,
@@ -107,6 +120,20 @@ GROUPS: dict[str, list[Mutant]] = {
             RSR,
             SETTLED,
             ("the guarantee is that of the first model", "found[n] = values[choice[n], n]", "found[n] = values[0, n]"),
+        ),
+        *_of(
+            SIMD,
+            FITS,
+            (
+                "hours may use more than the charge by rounding",
+                'where(is_excessive, chunk["energy"][i] / chunk["used"][i], 1.0)',
+                "1.0",
+            ),
+        ),
+        *_of(
+            SCALAR,
+            FITS,
+            ("the scalar recourse may use more than the charge", "hours *= energy / used", "hours *= 1.0"),
         ),
         *_of(
             SIMD,
@@ -176,6 +203,15 @@ GROUPS: dict[str, list[Mutant]] = {
             ("the state's innovations have the wrong variance", "math.sqrt(1.0 - memory**2)", "(1.0 - memory)"),
             ("time stands still", "record.hour[lane] = state.hour[lane] + 1", "record.hour[lane] = state.hour[lane]"),
             ("shadowing and demand are swapped", "record.shadowing, rows[DEMAND]", "rows[DEMAND], record.shadowing"),
+        ),
+        *_of(
+            PERIOD,
+            ADAPTS,
+            (
+                "adaptation is paid where hours are rented",
+                "+ models.adaptation_cost[m]",
+                "+ (models.adaptation_cost[m] if rented > 0.0 else 0.0)",
+            ),
         ),
         *_of(
             PERIOD,
@@ -349,6 +385,78 @@ GROUPS: dict[str, list[Mutant]] = {
                 "the scalar environment ends early",
                 "hour + 1 >= scenario.periods",
                 "hour + 2 >= scenario.periods",
+            ),
+        ),
+    ],
+    "rivals": [
+        *_of(
+            PERIOD,
+            SITES,
+            ("all sellers are at the second site", "known.other_snr[s - 1, own + n]", "known.other_snr[0, own + n]"),
+            (
+                "other sites have the first one's shadowing",
+                "state.shadowing[lane, s * customers + n]",
+                "state.shadowing[lane, n]",
+            ),
+            ("all links are to the first site", "gamma[n] = snr[s, n]", "gamma[n] = snr[0, n]"),
+        ),
+        *_of(
+            PERIOD,
+            EARNED,
+            ("all revenue is the first seller's", "revenue[m // per_seller] +=", "revenue[0] +="),
+            ("all costs are the first seller's", "cost[m // per_seller] +=", "cost[0] +="),
+            (
+                "every seller trains the models of all",
+                "models.training_cost[:per_seller].sum()",
+                "models.training_cost.sum()",
+            ),
+            (
+                "the shadowing of other sites stands still",
+                "for n in range(state.shadowing.shape[1]):",
+                "record.shadowing[lane] = state.shadowing[lane]\n        for n in range(customers):",
+            ),
+            ("profits are those of the last seller", "= revenue[s] - cost[s]", "= revenue[-1] - cost[-1]"),
+        ),
+        *_of(
+            REPLY,
+            ANTICIPATED,
+            ("anticipated training is free", "profits[low:high] = -training", "profits[low:high] = 0.0"),
+            ("all sellers anticipate what the first earns", "profits[lane, m // count]", "profits[lane, 0]"),
+            (
+                "anticipated adaptation is free",
+                "margin * hours[row] - models.adaptation_cost[m]",
+                "margin * hours[row]",
+            ),
+            ("the first fade pattern is expected", "faded[p, :, (low", "faded[0, :, (low"),
+            ("hours of all patterns add up", "[0].sum(axis=0) / faded.shape[0]", "[0].sum(axis=0)"),
+            ("lanes share their rows' customers", "low + row // customers", "low + row % (high - low)"),
+        ),
+        *_of(
+            REPLY,
+            REPLIES,
+            ("offers of others are ignored", "max(outside[n], promised[i, n])", "max(outside[n], 0.0)"),
+            ("a seller competes with itself", "i if i < own else i + count", "i"),
+            ("the seller's costs are ignored", "margin[c] = 1.0 - cost / prices[c, m]", "margin[c] = 1.0"),
+            ("models of the first seller are priced", "model[row] = own + row // nodes", "model[row] = row // nodes"),
+            ("expected hours have the wrong sign", "slope -= price * hours[slot]", "slope += price * hours[slot]"),
+            (
+                "the second table is not searched",
+                "found = _searched(table, outside, order, starts[:2])",
+                "found[:] = 0",
+            ),
+            (
+                "promises between prices are linear in the wrong prices",
+                "w0, w1 = worst[row, n], worst[row + 1, n]",
+                "w0, w1 = worst[row + 1, n], worst[row, n]",
+            ),
+        ),
+        *_of(
+            TABLE,
+            REPLIES,
+            (
+                "customers with a better offer elsewhere are counted",
+                "offer, elsewhere = outside[n], 0.0",
+                "offer, elsewhere = 0.0, 0.0",
             ),
         ),
     ],

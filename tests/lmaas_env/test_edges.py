@@ -18,7 +18,7 @@ from lmaas_env import Market, RentalTerms, Scenario
 from lmaas_env.env import LMaaSEnv
 from lmaas_env.rsr import rent, solve
 
-CASES = int(os.environ.get("FUZZ_CASES", "400"))  # days
+CASES = int(os.environ.get("FUZZ_CASES", "200"))  # days
 SMALL = {"customers": 5, "slots": 4}
 SIZES = {"customers": (1, 40), "slots": (1, 96), "periods": (1, 50)}  # higher ends take long, and nothing else
 Changes = dict[str, Any]

@@ -20,7 +20,12 @@ from lmaas_env import ENVIRONMENTS, Market
 from lmaas_env.rsr import rent, solve
 
 CITY = "LMaaS-City-v0"
-SLOW = (CITY, "LMaaS-Rival-v0")  # the first has 1000 customers, in the second a rival searches its prices
+PERIODS = {  # of which the first are compared; a night, in which customers leave and come, ends the first day of drift
+    **dict.fromkeys(ENVIRONMENTS, 6),
+    "LMaaS-Drift-v0": 25,
+    CITY: 2,  # 1000 customers
+    "LMaaS-Rival-v0": 2,  # a rival searches its prices
+}
 EXACT = ("choice", "customers_per_model", "faded", "terminated")  # the rest may differ by rounding
 Arrays = dict[str, np.ndarray]
 
@@ -79,12 +84,12 @@ def assert_same_without_compiler(periods: dict[str, int], folder: Path) -> None:
 
 
 def test_rsr_and_every_environment_are_the_same_without_the_compiler(tmp_path: Path) -> None:
-    assert_same_without_compiler({env_id: 2 if env_id in SLOW else 24 for env_id in ENVIRONMENTS}, tmp_path)
+    assert_same_without_compiler(PERIODS, tmp_path)
 
 
 @pytest.mark.heavy
-def test_a_day_of_the_city_is_the_same_without_the_compiler(tmp_path: Path) -> None:
-    assert_same_without_compiler({CITY: 24}, tmp_path)
+def test_whole_days_are_the_same_without_the_compiler(tmp_path: Path) -> None:
+    assert_same_without_compiler(dict.fromkeys(ENVIRONMENTS, 25), tmp_path)
 
 
 if __name__ == "__main__":

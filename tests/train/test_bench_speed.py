@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from lmaas_train.__main__ import main
-from lmaas_train.bench.speed import TARGETS, SpeedRow, changed, plain_steps, read_rows
+from lmaas_train.bench.speed import NATIVE, TARGETS, SpeedRow, changed, plain_steps, read_rows
 
 from lmaas_env import Market
 from lmaas_env.engine.period import state_after
@@ -24,16 +24,18 @@ def test_it_times_every_row_and_compares_itself_with_an_older_run(
 ) -> None:
     monkeypatch.setattr("lmaas_train.bench.speed.SIZES", {"customers": (10, 100), "lanes": (1, 2)})
     monkeypatch.setattr("lmaas_train.bench.speed.UPDATES", 1)
-    first = tmp_path / "first"
-    assert main([*SMALL, "--out", str(first)]) == 0
+    first, older = tmp_path / "first", tmp_path / "older.csv"
+    older.write_text(f"{','.join(SpeedRow._fields)}\n{NATIVE},2,1.5,1.0,2.0,5\n")
+    assert main([*SMALL, "--against", str(older), "--out", str(first)]) == 0
     names = [row["name"] for row in csv.DictReader((first / "speed.csv").read_text().splitlines())]
     assert {name for target in TARGETS for name in target[:2]} <= set(names)
     assert (first / "growth.png").stat().st_size > 10_000
     page = (first / "summary.md").read_text()
     assert "steps/s of" in page
     assert "KiB of arrays per lane" in page
-    assert main([*SMALL, "--against", str(first / "speed.csv"), "--out", str(tmp_path / "second")]) == 0
-    assert "against the older run" in capsys.readouterr().out
+    assert {row.name for row in read_rows(first / "speed.csv")} == set(names)
+    table = capsys.readouterr().out.partition("against the older run")[2]
+    assert "faster" in next(line for line in table.splitlines() if NATIVE in line)
 
 
 def test_the_plain_step_settles_as_the_market_does() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
+from lmaas_train import datasets
 from lmaas_train.__main__ import main
 from lmaas_train.cli.dataset import Dataset, dataset
 from lmaas_train.datasets import LARGEST_NOISE, SIZES, LoggedDay, behaviour_of, log_days, write_dataset
@@ -47,7 +48,7 @@ def test_logged_days_replay_to_the_bit(scenario: str, seller: str, tmp_path: Pat
     (tmp_path / "mine.py").write_text(HALF)
     market, name = small(scenario), f"{tmp_path / 'mine.py'}:half" if seller == "file" else seller
     seeds = training_seeds(3, 12 if seller == "mixed" else 3)
-    days = list(log_days(market, behaviour_of(name, market, 3), seeds))
+    days = list(log_days(market, behaviour_of(name, market), seeds))
     env = gym.make("LMaaS-v0", scenario=market.scenario)
     assert [day.seed for day in days] == list(seeds)
     assert len({day.actions.tobytes() for day in days}) == (1 if seller == "file" else len(days))
@@ -62,7 +63,7 @@ def test_logged_days_replay_to_the_bit(scenario: str, seller: str, tmp_path: Pat
 
 def test_the_days_of_a_seller_are_those_that_it_is_scored_on() -> None:
     market, seeds = small("day"), training_seeds(1, 3)
-    days = list(log_days(market, behaviour_of("imp", market, 1), seeds))
+    days = list(log_days(market, behaviour_of("imp", market), seeds))
     sold = rollout(market, SELLERS["imp"](market), seeds)
     profits = [day.rewards.sum() * market.scenario.customers for day in days]
     assert profits == pytest.approx(sold.day_profit, rel=1e-6)  # logged actions have single precision
@@ -70,7 +71,7 @@ def test_the_days_of_a_seller_are_those_that_it_is_scored_on() -> None:
 
 def test_who_sells_a_mixed_day_depends_on_its_seed_alone() -> None:
     market, seeds = small("day"), training_seeds(1, 20)
-    behaviour = behaviour_of("mixed", market, 1)
+    behaviour = behaviour_of("mixed", market)
     days = list(log_days(market, behaviour, seeds))
     assert {day.seller for day in days} == {"imp", "lookahead", "fixed", "random"} == set(behaviour.sellers)
     assert all(0.0 < day.noise < LARGEST_NOISE for day in days)
@@ -97,7 +98,7 @@ def test_minari_reads_a_dataset_and_makes_its_environment_again(
     found = json.loads(capsys.readouterr().out)
     assert found["id"] == "lmaas/a-short-day/mixed-tiny-v0"
     assert sorted(it.name for it in tmp_path.rglob("*")) == [
-        "a-short-day", "data", "lmaas", "main_data.hdf5", "metadata.json", "mixed-tiny-v0", "short.yaml",
+        "a-short-day", "data", "lmaas", "main_data.hdf5", "metadata.json", "mixed-tiny-v0", "origin.json", "short.yaml",
     ]  # fmt: skip
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
     assert list(minari.list_local_datasets()) == [found["id"]]
@@ -158,8 +159,40 @@ def test_a_seller_at_fault_leaves_no_dataset_behind(tmp_path: Path) -> None:
         dataset(Dataset(seller=f"{tmp_path / 'mine.py'}:dear", size="tiny", out=tmp_path / "data"))
     assert not [it for it in (tmp_path / "data").rglob("*") if it.is_file() or it.name.startswith(".")]
     (tmp_path / "file").touch()
-    with pytest.raises(ValueError, match="cannot be written to"):
+    with pytest.raises(ValueError, match="cannot be created: Not a directory"):
         dataset(Dataset(seller="random", size="tiny", out=tmp_path / "file"))
+
+
+@pytest.mark.parametrize("seller", ["mixed", "random"])
+def test_a_dataset_that_was_killed_goes_on(seller: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    minari = pytest.importorskip("minari")
+    path = tmp_path / "short.yaml"
+    dataclasses.replace(Scenario(), name="short", customers=4, periods=3).to_yaml(path)
+    monkeypatch.setattr(datasets, "LOCKSTEP", 4)
+    whole, cut = (Dataset(str(path), seller, size="tiny", id="x-v0", out=tmp_path / name) for name in ("whole", "cut"))
+    dataset(whole)
+    log, sold = datasets.log_days, list[int]()
+
+    def log_or_die(market: Market, behaviour: Any, seeds: Any, progress: Any) -> Any:
+        sold.extend(seeds)
+        if len(sold) == 8:
+            raise KeyboardInterrupt
+        return log(market, behaviour, seeds, progress)
+
+    monkeypatch.setattr(datasets, "log_days", log_or_die)
+    with pytest.raises(KeyboardInterrupt):
+        dataset(cut)
+    assert not (tmp_path / "cut" / "x-v0" / "data").exists()
+    with pytest.raises(ValueError, match=r"unfinished run with other settings \(seed\)"):
+        dataset(dataclasses.replace(cut, seed=2))
+    dataset(cut)
+    assert sold[8:] == sold[4:8] + [seed + 4 for seed in sold[4:6]]  # not the first four days
+    days = [list(minari.MinariDataset(tmp_path / name / "x-v0" / "data")) for name in ("whole", "cut")]
+    assert len(days[0]) == 10
+    for one, other in zip(*days, strict=True):
+        assert np.array_equal(one.observations, other.observations)
+        assert np.array_equal(one.actions, other.actions)
+        assert np.array_equal(one.rewards, other.rewards)
 
 
 def test_a_dataset_that_stops_halfway_leaves_nothing(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from lmaas_agents.learned.policy_file import SHIPPED
 from lmaas_train.__main__ import main
 from lmaas_train.cli.evaluate import Evaluate, evaluate, score_table
 from lmaas_train.evaluation.rollout import rollout, rollout_each
-from lmaas_train.evaluation.scores import Score
+from lmaas_train.evaluation.scores import Score, load_runs
 from lmaas_train.evaluation.statistics import Estimate
 from lmaas_train.report.report import report
 from rich.console import Console
@@ -121,13 +121,14 @@ def test_the_table_fits_the_terminal_and_leaves_columns_out(width: int) -> None:
 
 
 def test_local_searches_can_be_left_out(runs: Path, tmp_path: Path) -> None:
-    settings = Evaluate(runs=(runs,), sellers=(), days=2)
-    scores = [
-        evaluate(dataclasses.replace(settings, searches=searches, out=tmp_path / str(searches)))[0]
+    market, seeds = Market("day"), held_out_seeds(2)
+    shipped, same, without = (
+        np.mean([rollout(market, it, seeds).day_profit for it in load_runs(runs, market, searches).values()])
         for searches in (None, 32, 0)
-    ]
-    assert scores[0].profit == scores[1].profit
-    assert scores[0].profit.mean > scores[2].profit.mean
+    )
+    assert shipped == same > without
+    scores = evaluate(Evaluate(runs=(runs,), sellers=(), days=2, searches=0, out=tmp_path / "result"))
+    assert next(score for score in scores if score.seller == "ppo").profit.mean == pytest.approx(without, rel=1e-12)
 
 
 def test_a_training_seed_counts_once(runs: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -108,7 +109,8 @@ command.train(command.Train(out=folder / "cut", config=folder / "quick.yaml", **
 """
 
 
-@pytest.mark.parametrize("updates", [pytest.param(0, marks=pytest.mark.heavy), 2])
+@pytest.mark.heavy  # `test_ppo` goes on from a snapshot without a kill
+@pytest.mark.parametrize("updates", [0, 2])
 def test_a_training_goes_on_after_kill_9(tmp_path: Path, updates: int) -> None:
     config = {"lanes": 8, "copies": 4, "epochs": 2, "batches": 4, "hidden": [8]}
     (tmp_path / "quick.yaml").write_text(yaml.safe_dump(config))
@@ -379,3 +381,54 @@ def test_without_a_home_datasets_ask_for_a_folder(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(ValueError, match="out must be given, as there is no home folder"):
         dataset_folder("mine/day-ppo-v0", None)
     assert dataset_folder("mine/day-ppo-v0", tmp_path) == tmp_path / "mine" / "day-ppo-v0"
+
+
+READ_ONLY = """
+import warnings
+with warnings.catch_warnings(record=True) as seen:
+    warnings.simplefilter("always")
+    from lmaas_env.engine.channel import mean_snr
+    from lmaas_agents import load_policy
+    load_policy("day-ppo")
+    print(round(mean_snr(1000.0, 1e5, 1.0), 6), [str(it.message)[:42] for it in seen if "cached" in str(it.message)])
+"""
+
+
+def as_nobody(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run Python as a user who owns nothing, has no home and may read but not write what is installed."""
+    if not hasattr(os, "geteuid") or os.geteuid() != 0 or shutil.which("setpriv") is None:
+        pytest.skip("only root can become another user")
+    reads = "-all,+dac_read_search"  # the interpreter may lie in the home folder of root
+    capabilities = [f"--inh-caps={reads}", f"--ambient-caps={reads}"]
+    user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *capabilities]
+    folder.chmod(0o777)
+    unset = ("HOME", "XDG_CACHE_HOME", "NUMBA_CACHE_DIR", "MPLCONFIGDIR", "USER", "LOGNAME")
+    environment = {name: value for name, value in os.environ.items() if name not in unset}
+    command = [*user, sys.executable, "-B", *arguments]
+    home = {"HOME": "/nonexistent", "TMPDIR": str(folder)}
+    return subprocess.run(command, cwd=folder, env=environment | home, capture_output=True, text=True, check=False)
+
+
+def test_a_user_without_home_reads_an_installation_that_it_cannot_write(tmp_path: Path) -> None:
+    ended = as_nobody(["-c", READ_ONLY], tmp_path)
+    assert (ended.returncode, ended.stdout) == (0, "16.9 ['compiled kernels cannot be cached, so ever']\n")
+    for arguments in (["init", "market.yaml"], ["check", "market.yaml"]):
+        ended = as_nobody(["-m", "lmaas_train", "scenario", *arguments], tmp_path)
+        assert ended.returncode == 0, ended.stderr
+    assert Scenario.from_yaml(tmp_path / "market.yaml").name == "market"
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["compare", "static", "--days", "2", "--sellers", "day-ppo", "random", "--out", "out"],
+        ["price", "static", "--boxes", "0"],
+        ["train", "--scenario", "static", "--steps", "256", "--tuning-days", "2", "--eval-days", "2", "--out", "out"],
+    ],
+)
+def test_commands_run_for_a_user_without_home(arguments: list[str], tmp_path: Path) -> None:
+    ended = as_nobody(["-m", "lmaas_train", *arguments], tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stderr.count("cannot be cached") == 1
+    assert "Traceback" not in ended.stderr

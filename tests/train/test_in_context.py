@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +18,7 @@ from lmaas_train.cli.in_context import TrainInContext
 from lmaas_train.evaluation.rollout import rollout
 from lmaas_train.in_context import InContext, InContextConfig
 from lmaas_train.ppo import PPO, PPOConfig, Recurrent
+from lmaas_train.runs import EVALUATIONS
 from lmaas_train.studies.unknown import StudyUnknown
 
 from lmaas_env import Market, Scenario
@@ -27,15 +28,16 @@ SMALL = dataclasses.replace(Scenario.preset("unknown"), name="small", customers=
 QUICK = InContextConfig(rounds=2, hidden=(8, 8), batch=4)
 
 
-@pytest.fixture(autouse=True)
-def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+@pytest.fixture(autouse=True, scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Libraries take a moment and are kept in a cache of their own."""
-    for name, number in (("HYPOTHESES", 12), ("PLANS", 3), ("PRIOR_EPISODES", 4)):
-        monkeypatch.setattr(plan_library, name, number)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    load_library.cache_clear()
-    yield
-    load_library.cache_clear()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, number in (("HYPOTHESES", 12), ("PLANS", 3), ("PRIOR_EPISODES", 4)):
+            patch.setattr(plan_library, name, number)
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        load_library.cache_clear()
+        yield
+        load_library.cache_clear()
 
 
 def outputs_by_hour(seller: LearnedSeller, seen: np.ndarray) -> np.ndarray:
@@ -143,6 +145,44 @@ def test_train_and_study(tmp_path: Path) -> None:
     market = Market(SMALL)
     profit = rollout(market, load_policy(runs / "seed1"), tuning_seeds(2)).day_profit
     assert np.isfinite(profit).all()
+
+
+class Killed(BaseException):
+    """Ends a training where a kill would."""
+
+
+@pytest.mark.parametrize("rounds", [0, 3])  # killed before the first evaluation, and after it
+def test_a_training_that_was_killed_goes_on(rounds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scenario, settings = tmp_path / "small.yaml", tmp_path / "settings.yaml"
+    SMALL.to_yaml(scenario)
+    settings.write_text("rounds: 5\nhidden: [8, 8]\nbatch: 4\n")
+    options = {"scenario": str(scenario), "config": settings, "tuning_days": 2, "eval_every": 2, "progress": False}
+    whole, cut = (TrainInContext(**options, out=tmp_path / name) for name in ("whole", "cut"))
+    whole.main()
+    with monkeypatch.context() as patch:
+        learn = InContext.round
+
+        def round_or_die(learner: InContext) -> float:
+            if learner.rounds == rounds:
+                raise Killed
+            return learn(learner)
+
+        patch.setattr(InContext, "round", round_or_die)
+        with pytest.raises(Killed):
+            cut.main()
+    with (tmp_path / "cut" / EVALUATIONS).open("a") as file:
+        file.write("4,12.5,77")  # half a row
+    TrainInContext(resume=tmp_path / "cut", progress=False).main()
+    weights = [(tmp_path / name / "policy.safetensors").read_bytes() for name in ("whole", "cut")]
+    assert weights[0] == weights[1]
+    curves = []
+    for name in ("whole", "cut"):
+        with (tmp_path / name / EVALUATIONS).open() as file:
+            curves.append([row["round"] + row["mean_profit"] for row in csv.DictReader(file)])
+    assert curves[0] == curves[1]
+    assert len(curves[0]) == 3
+    with pytest.raises(ValueError, match="seed cannot be given with resume"):
+        TrainInContext(resume=tmp_path / "cut", seed=2).main()
 
 
 def test_the_study_wants_hidden_customers() -> None:

@@ -15,12 +15,13 @@ from lmaas_train.datasets import (
     behaviour_of,
     dataset_folder,
     default_id,
-    log_days,
+    kept_days,
     write_dataset,
 )
-from lmaas_train.evaluation.sellers import name_of
+from lmaas_train.evaluation.sellers import identity, name_of
 from lmaas_train.extras import EXTRAS, require
 from lmaas_train.progress import bars
+from lmaas_train.runs import Results, market_settings, results_folder
 from rich.console import Console
 
 from lmaas_env import Market, Scenario
@@ -32,7 +33,7 @@ class Dataset:
     """Log a seller's days as a Minari dataset, which `minari.load_dataset` reads.
 
     Sizes are tiny (10 days), small (100), medium (1,000) and large (10,000). The days are those of a training seed,
-    never tuning or held-out days.
+    never tuning or held-out days. A command that was stopped goes on if it is given again.
 
     Examples
     --------
@@ -78,11 +79,11 @@ def dataset(args: Dataset, console: Console | None = None) -> dict[str, Any]:
     profits: list[float] = []
     with bars(console) as progress:
         task = progress.add_task(f"{name}: preparing", total=None, unit="hours")
-        behaviour = behaviour_of(args.seller, market, args.seed, args.trust)
+        behaviour = behaviour_of(args.seller, market, args.trust)
         progress.update(task, description=name, total=len(seeds) * market.scenario.periods)
 
-        def counted() -> Iterator[LoggedDay]:
-            for day in log_days(market, behaviour, seeds, lambda hours: progress.advance(task, hours)):
+        def counted(results: Results) -> Iterator[LoggedDay]:
+            for day in kept_days(results, market, behaviour, seeds, lambda hours: progress.advance(task, hours)):
                 profits.append(float(day.rewards.sum()) * market.scenario.customers)
                 yield day
 
@@ -95,7 +96,10 @@ def dataset(args: Dataset, console: Console | None = None) -> dict[str, Any]:
             "training_seed": args.seed,
             "day_seeds": [seeds[0], seeds[-1]],
         }
-        write_dataset(folder, dataset_id, market, args.population_seed, counted(), about)
+        own = args.seller if args.seller == MIXED else identity(args.seller, next(iter(behaviour.sellers.values())))
+        settings = {**market_settings(market), "seller": own, "days": len(seeds), "seed": args.seed}
+        with results_folder(folder, "", settings, is_named=False) as results:
+            write_dataset(folder / "data", dataset_id, market, args.population_seed, counted(results), about)
     mean = float(np.mean(profits))
     console.print(f"{len(seeds):,} days, {mean:,.0f} $ a day\ndataset {folder}", highlight=False, soft_wrap=True)
     where = "" if args.out is None else f"MINARI_DATASETS_PATH={args.out} and "

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
+import json
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 from lmaas_agents.adaptive import PriorPlan
 from lmaas_agents.learned.policy_file import save_policy
 from lmaas_train.evaluation.rollout import rollout
 from lmaas_train.in_context import InContext, InContextConfig
-from lmaas_train.runs import EVALUATIONS, in_use, mark_complete, new_folder
+from lmaas_train.runs import mark_complete
 from lmaas_train.settings import from_yaml
-from lmaas_train.training import score_of, write_settings
+from lmaas_train.snapshots import FILE, save_snapshot
+from lmaas_train.training import (
+    append_evaluation,
+    check_options,
+    forget_evaluations,
+    interrupted,
+    run_folder,
+    score_of,
+    write_settings,
+)
 from tqdm import tqdm
 
 from lmaas_env.market import Market
@@ -34,6 +44,7 @@ class TrainInContext:
     --------
       lmaas train in-context
       lmaas train in-context unknown-hard --seed 2
+      lmaas train in-context --resume runs/my-run
       lmaas compare unknown --sellers prior-plan thompson runs/my-run
     """
 
@@ -49,6 +60,8 @@ class TrainInContext:
     """Rounds between two evaluations on tuning episodes."""
     tuning_days: int = 40
     """Tuning episodes per evaluation."""
+    resume: Path | None = None
+    """Run folder that was interrupted: goes on from its last evaluation, with the settings that it was started with."""
     progress: bool = True
     """Show a progress bar when the output is a terminal."""
 
@@ -60,41 +73,57 @@ class TrainInContext:
 def train(args: TrainInContext) -> Path:
     """Train as `TrainInContext` says and return the run folder; nothing is written unless every setting is valid."""
     torch.set_num_threads(1)
-    if args.eval_every < 1:
-        raise ValueError(f"eval_every = {args.eval_every} must be at least 1")
-    market, seeds = Market(Scenario.load(args.scenario)), tuning_seeds(args.tuning_days)
-    config = InContextConfig() if args.config is None else from_yaml(InContextConfig, args.config, "in_context")
+    snapshot: dict[str, Any] | None = None
+    if args.resume is not None:
+        args, market, config, snapshot = interrupted(args, InContextConfig, "in_context", ("learner", "beside"))
+    else:
+        check_options(args)
+        market = Market(Scenario.load(args.scenario))
+        config = InContextConfig() if args.config is None else from_yaml(InContextConfig, args.config, "in_context")
     learner = InContext(market, config, args.seed)
-    folder = new_folder(args.out, f"{market.scenario.name}-in-context-seed{args.seed}")
-    with in_use(folder):
-        _train(args, folder, market, seeds, config, learner)
+    name = f"{market.scenario.name}-in-context-seed{args.seed}"
+
+    def write(new: Path) -> None:
+        write_settings(new, args, market, in_context=config)
+
+    with run_folder(args, name, write, logs=False) as folder:
+        _train(args, folder, learner, snapshot)
     return folder
 
 
-def _train(
-    args: TrainInContext, folder: Path, market: Market, seeds: range, config: InContextConfig, learner: InContext
-) -> None:
-    write_settings(folder, args, market, in_context=config)
-    print(f"training in {folder}", flush=True)
+def _train(args: TrainInContext, folder: Path, learner: InContext, snapshot: dict[str, Any] | None) -> None:
+    """Do all rounds, or those after a snapshot; evaluations after it are made again."""
+    market, config, seeds = learner.market, learner.config, tuning_seeds(args.tuning_days)
     prior = float(rollout(market, PriorPlan(market), seeds).day_profit.mean())
-    scores, began = {}, time.perf_counter()
-    with (
-        (folder / EVALUATIONS).open("w", encoding="utf-8", newline="") as file,
-        tqdm(total=config.rounds, unit="round", disable=None if args.progress else True) as bar,
-    ):
-        curve = csv.writer(file, lineterminator="\n")
-        curve.writerow(COLUMNS)
-        for done in range(1, config.rounds + 1):
+    scores: dict[str, Any] = {}
+    began = time.perf_counter()
+    if snapshot is not None:
+        learner.restore(snapshot["learner"])
+        beside = json.loads(snapshot["beside"])
+        scores, began = beside["scores"], began - beside["seconds"]
+    forget_evaluations(folder, after=learner.rounds if snapshot is not None else -1)
+
+    def write_snapshot() -> None:
+        beside = {"scores": scores, "seconds": time.perf_counter() - began}
+        save_snapshot(folder / FILE, {"learner": learner.snapshot(), "beside": json.dumps(beside)})
+
+    if snapshot is None:
+        write_snapshot()
+    hides = None if args.progress else True
+    with tqdm(total=config.rounds, initial=learner.rounds, unit="round", disable=hides) as bar:
+        while learner.rounds < config.rounds:
             error = learner.round()
             bar.update()
-            if done % args.eval_every == 0 or done == config.rounds:
-                score = score_of(rollout(market, learner.seller({}), seeds))
-                scores = {"tuning": {"first_day_seed": seeds[0], **score}}
-                mean, share = score["mean_day_profit"], score["mean_day_profit"] / prior
-                seconds = round(time.perf_counter() - began, 1)
-                curve.writerow([done, seconds, mean, score["standard_error"], round(share, 5), round(error, 6)])
-                file.flush()
-                bar.set_postfix_str(f"{share:.3f} of the prior plan")
+            if learner.rounds % args.eval_every and learner.rounds < config.rounds:
+                continue
+            score = score_of(rollout(market, learner.seller({}), seeds))
+            scores = {"tuning": {"first_day_seed": seeds[0], **score}}
+            mean, share = score["mean_day_profit"], score["mean_day_profit"] / prior
+            seconds = round(time.perf_counter() - began, 1)
+            row = [learner.rounds, seconds, mean, score["standard_error"], round(share, 5), round(error, 6)]
+            append_evaluation(folder, COLUMNS, row)
+            write_snapshot()
+            bar.set_postfix_str(f"{share:.3f} of the prior plan")
     save_policy(folder, learner.seller(scores))
     mark_complete(folder)
     print(f"policy  {folder} (load_policy, or: lmaas compare {market.scenario.name} --sellers {folder})")

@@ -46,7 +46,10 @@ def test_profit_rises_with_every_sweep_to_what_the_customers_choices_give(
 
 
 @pytest.mark.parametrize("anticipate", ["expected", "worst_case"])
-@pytest.mark.parametrize(("population", "day"), STATES)
+@pytest.mark.parametrize(
+    ("population", "day"),
+    [pytest.param(*state, marks=[pytest.mark.heavy] if state[1] else []) for state in STATES],
+)
 def test_no_single_price_gains_on_a_fine_scan(population: int, day: int, anticipate: str) -> None:
     market = Market("day", seed=population)
     imp = IMP(market, anticipate)

@@ -120,8 +120,13 @@ def scanned(search: Search, inside: int) -> float:
 
 
 @pytest.mark.parametrize("anticipate", ANTICIPATIONS)
-@pytest.mark.parametrize(("customers", "inside"), [(1, 400), (3, 200), (24, 40), (300, 4)])
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    ("customers", "inside", "seed"),
+    [
+        *((customers, inside, seed) for customers, inside in ((1, 400), (3, 200), (24, 40)) for seed in range(4)),
+        *(pytest.param(300, 4, seed, marks=[pytest.mark.heavy] if seed else []) for seed in range(4)),
+    ],
+)
 def test_the_price_found_is_worth_what_a_scan_of_all_thresholds_finds(
     customers: int, inside: int, anticipate: str, seed: int
 ) -> None:

@@ -52,7 +52,7 @@ def test_no_prices_inside_a_box_exceed_its_bound_and_the_bound_tightens_as_boxes
     rng = np.random.default_rng(seed)
     slack: dict[int, list[float]] = {1: [], cells // 4: []}
     for width, found in slack.items():
-        for _ in range(200):
+        for _ in range(80):
             first = rng.integers(0, (cells // 2) // width, 3) * width  # the lower half of the prices, at which many buy
             bound = box_bound(tables, first, first + width, np.empty((3, BLOCKS)))
             shares = rng.random((60, 3)).round(rng.integers(0, 3))  # corners, edges and inner points

@@ -102,6 +102,20 @@ def settlements_and_states_follow_the_market_model() -> None:
     assert spilled > 0
 
 
+def adaptation_is_paid_for_every_customer_who_selects() -> None:
+    """Also for those who rent nothing, as more slots fade, and deeper, than they can use."""
+    market = market_of(fade_depth_min=40.0, fade_depth_max=40.0, fade_budgets=(1,), airtime_price=5.0)
+    (state, draws), models = days_of(market, 3), market.catalogue
+    period = draws.at(0)
+    settled, _ = market.settle(
+        some_prices(np.random.default_rng(2), 3), state, period._replace(faded=period.faded | True)
+    )
+    idle = (settled.choice >= 0) & (settled.hours.sum(axis=-1) == 0.0)
+    assert idle.sum() > 2
+    costs = models.serving_cost * settled.hours_per_model + models.adaptation_cost * settled.customers_per_model
+    np.testing.assert_allclose(settled.cost, costs.sum(axis=1) + models.training_cost.sum(), rtol=1e-12)
+
+
 def draws_have_the_scenarios_probabilities() -> None:
     """Fades that are certain, impossible or drawn; harvests, charges and normal numbers in their ranges."""
     for probability in (0.0, 1.0):
@@ -127,5 +141,6 @@ def draws_have_the_scenarios_probabilities() -> None:
 CHECKS: list[Callable[[], None]] = [
     terms_follow_the_market_model,
     settlements_and_states_follow_the_market_model,
+    adaptation_is_paid_for_every_customer_who_selects,
     draws_have_the_scenarios_probabilities,
 ]

@@ -32,6 +32,57 @@ def worst_case_is_that_of_all_fade_patterns() -> None:
             assert planned == pytest.approx(result.worst_case_profit[n, m], rel=1e-9, abs=1e-9)
 
 
+def budgets_of_many_fades_are_kept() -> None:
+    """W of budgets from 5 to 8 fades of eight slots, with energy to spare, against a certified optimum.
+
+    Faded links are worse in every way, so the worst pattern fades the most valuable slots; `fade_patterns` of eight
+    slots are too many to try all.
+    """
+    rng, slots = np.random.default_rng(11), 8
+    drawn = random_terms(rng, 4, 1, slots)
+    numbers = {"fade_budget": np.arange(5, 9), "energy": np.full(4, 1e3), "setup_cost": np.zeros((4, 1))}
+    value = -np.sort(-rng.lognormal(3.0, 0.3, (4, slots)), axis=1)
+    cost, cap = np.array([[[0.2, 0.9]]] * 4), np.array([[[0.12, 0.08]]] * 4)
+    terms = dataclasses.replace(drawn, **numbers, task_value=value, airtime_cost=cost, max_hours=cap)
+    found = solve(terms, [4.0]).worst_case_profit[:, 0]
+    for n, budget in enumerate(terms.fade_budget):
+        exact, fewer = (
+            best_profit(problem_of(terms, n, 0, 4.0, np.arange(slots) < count)) for count in (budget, budget - 1)
+        )
+        assert exact < fewer - 1e-3
+        assert found[n] == pytest.approx(exact, rel=1e-8)
+
+
+def an_empty_battery_rents_exactly_nothing() -> None:
+    """W is minus the setup cost, nobody selects, and a forced selection rents no hours, at task values of any size."""
+    rng = np.random.default_rng(13)
+    for size in 10.0 ** np.arange(0.0, 28.0, 4.0):
+        drawn = random_terms(rng, 20, 2, 3)
+        terms = dataclasses.replace(drawn, energy=np.zeros(20), task_value=size * drawn.task_value)
+        result = solve(terms, [2.0, 5.0])
+        assert (result.worst_case_profit == -terms.setup_cost).all()
+        assert (result.choice == -1).all()
+        rental = rent(terms, rng.integers(0, 2, 20), [2.0, 5.0], rng.random((20, 3)) < 0.5)
+        assert not rental.hours.any()
+        assert not rental.energy.any()
+
+
+def hours_use_no_more_than_the_charge() -> None:
+    """Planned and rented, by the SIMD and the scalar recourse, where kappa q is so small that rounding is large."""
+    rng, n = np.random.default_rng(17), 60
+    drawn = random_terms(rng, n, 1, 3)
+    numbers = {"saturation": 10.0 ** rng.uniform(-15.0, 0.0, n), "energy": 10.0 ** rng.uniform(-6.0, 0.0, n)}
+    terms = dataclasses.replace(drawn, **numbers, task_value=drawn.task_value * 10.0 ** rng.uniform(0.0, 20.0, (n, 1)))
+    choice, faded, price = np.zeros(n, dtype=np.int64), np.zeros((n, 3), dtype=np.bool_), np.array([0.5])
+    rental, most = rent(terms, choice, price, faded), terms.energy * (1.0 + 1e-11)
+    assert ((rental.hours * terms.power[:, 0, :1]).sum(axis=1) <= most).all()
+    assert (rental.energy <= most).all()
+    for k in range(n):
+        alone = np.empty(3)
+        scalar.recourse(terms.arrays, k, 0, 0.5, faded[k], alone)
+        assert alone @ np.full(3, terms.power[k, 0, 0]) <= most[k]
+
+
 def rentals_are_feasible_and_optimal() -> None:
     """Rented hours, profit and energy of the selected models against the constraints and the dual bound."""
     rng = np.random.default_rng(5)
@@ -87,6 +138,9 @@ def customers_select_the_first_best_model_or_none() -> None:
 
 CHECKS: list[Callable[[], None]] = [
     worst_case_is_that_of_all_fade_patterns,
+    budgets_of_many_fades_are_kept,
+    an_empty_battery_rents_exactly_nothing,
+    hours_use_no_more_than_the_charge,
     rentals_are_feasible_and_optimal,
     a_batch_equals_one_problem_at_a_time,
     customers_select_the_first_best_model_or_none,
