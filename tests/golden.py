@@ -37,7 +37,7 @@ SELLERS: dict[str, tuple[str, Callable[[Market], Seller]]] = {
     "lookahead": ("LMaaS-Mini-v0", LookaheadIMP),
 }
 IDS = {scenario: env_id for env_id, scenario in ENVIRONMENTS.items()}
-POLICIES = {name: IDS[name.split("-")[0]] for name in shipped_policies()}
+POLICIES = {name: IDS[load_policy(name).spec.scenario["name"]] for name in shipped_policies()}
 CHEAP = ("LMaaS-v0", "LMaaS-Static-v0", "LMaaS-Unknown-v0")  # environments that are quick without the compiler
 
 
