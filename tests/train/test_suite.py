@@ -95,5 +95,6 @@ def test_without_a_home_libraries_are_not_kept(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv("XDG_CACHE_HOME", "cache")
     assert load_library(SMALL).plans.shape == (3, 24, 4)
     assert list(tmp_path.iterdir()) == []
+    SMALL.to_yaml(tmp_path / "small.yaml")
     with pytest.raises(OSError, match="no absolute path"):
-        Library(scenario="unknown-hard").main()
+        Library(scenario="small.yaml").main()
