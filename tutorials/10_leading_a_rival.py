@@ -61,11 +61,11 @@ for name, seller in sellers.items():
 if args.figures:
     from lmaas_env.render import drawing
 
-    figure = drawing.new_figure(10.0, 3.8, 110)
+    figure, styles = drawing.new_figure(10.0, 3.8, 110), drawing.seller_styles(shown)
     figure.set_layout_engine("constrained", w_pad=0.08, h_pad=0.06)
     for axes, (name, (prices, profits)) in zip(figure.subplots(1, 3, sharey=True), shown.items(), strict=True):
         hours = np.arange(len(prices))
-        axes.step(hours, prices[:, 0], where="mid", color=drawing.COLOURS[5], lw=2, label=drawing.seller_label(name))
+        axes.step(hours, prices[:, 0], where="mid", color=styles[name].colour, lw=2, label=drawing.seller_label(name))
         axes.step(hours, prices[:, 1], where="mid", color=drawing.GREY, lw=1.5, ls="--", label="rival")
         axes.set_xlabel("hour", size=drawing.SMALL)
         axes.set_xticks(range(0, 25, 6))

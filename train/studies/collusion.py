@@ -548,7 +548,7 @@ def draw(out: Path, found: Study, shown: tuple[float, float]) -> None:
         np.mean([row.collusion for key, rows in cells.items() if (key[1] in patient) == it for row in rows])
         for it in (True, False)
     ]
-    title = f"Q-learners reach an index of {means[0]:.2f}, without a value of later hours {means[1]:.2f}"
+    title = f"Q-learners reach a collusion index of {means[0]:.2f}, or {means[1]:.2f} if later hours count nothing"
     figure.suptitle(title, x=0.01, ha="left", size=drawing.LARGE, weight="bold")
     drawing.save_both(figure, out / "figure.png")
 
