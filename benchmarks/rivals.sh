@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Trains PPO from scratch beside a rival that replies, and in self-play, and scores both: benchmarks/rivals/{ppo,self-play}.
-# An hour on one core. RUNS/WAY/seedK holds the runs; those that are there are not trained again.
+# Two hours on one core. RUNS/WAY/seedK holds the runs; those that are there are not trained again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 lmaas=${LMAAS:-.venv/bin/lmaas}
 runs=${1:-runs/rivals-$(date +%Y%m%d-%H%M%S)}
 results=${2:-$runs/results} # benchmarks/rivals, to make the tables that ship again
-seeds=${3:-3}
+seeds=${3:-10}
 export LMAAS_THREADS=1
 train() { # WAY SEED STEPS
   [ -e "$runs/$1/seed$2/policy.json" ] || $lmaas train rivals --steps "$3" --seed "$2" --eval-every 40000 --tuning-days 20 \
