@@ -11,15 +11,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from lmaas_agents.energy import LEAST_PRICE, SHARES, charged_costs, energy_value, one_lane
+from lmaas_agents.energy import LEAST_PRICE, SHARES, VALUE_DRAWS, charged_costs, energy_value, one_lane
 from lmaas_agents.imp.coordinate_ascent import ascend
-from lmaas_agents.imp.imp import IMP
+from lmaas_agents.imp.imp import IMP, worst_fades_of
 from lmaas_agents.imp.line_search import Anticipation, Problem, SellerConstants
 from lmaas_agents.seller import check_alone
 
 from lmaas_env.checks import array_in
 from lmaas_env.engine.period import PROFIT, state_after
-from lmaas_env.engine.recourse import worst_fades
 from lmaas_env.engine.terms import Terms
 from lmaas_env.market import Market
 from lmaas_env.scenario import HOURS_A_DAY, Scenario
@@ -31,6 +30,7 @@ ROUNDS = 5  # of plan and energy value in turn; more add less than 0.2 % to the 
 SOLD_CUSTOMERS = 384  # sampled days times customers, over which a plan's prices are the best in the mean
 FEWER = 4  # all rounds but the last sell this part of the sample only
 ROUND_DRAWS = 16  # of the energy value between rounds
+LEAST_DRAWS = 4  # of the energy value of a sampled plan
 MAX_SWEEPS = 10  # of all prices of an hour in turn
 EXACT = 1e-3  # relative gain that a line search may miss: sampling misses far more
 
@@ -127,6 +127,35 @@ def plan_day(
     return Plan(repeated, energy_value(market, kept))
 
 
+def sampled_plan(market: Market, customers: int, anticipate: str | None = None) -> Plan:
+    """Plan a day's prices on some customers of a large market, evenly spaced ones; the energy value is that of all.
+
+    Prices are common to all customers, so what counts is the mean of their energy values: it takes fewer draws of each.
+
+    Parameters
+    ----------
+    market : Market
+    customers : int
+        On whom prices are planned; with as many as the market has, or more, the plan is that of `plan_day`.
+    anticipate : {"expected", "worst_case"}, optional
+        As in `plan_day`.
+
+    Raises
+    ------
+    ValueError
+        If there are no customers, or the market has several sellers.
+    """
+    if customers < 1:
+        raise ValueError(f"customers = {customers} must be >= 1")
+    size = market.population.size
+    if customers >= size:
+        return plan_day(market, anticipate)
+    step = size // customers
+    plan = plan_day(market.of_some(slice(0, customers * step, step)), anticipate)
+    draws = max(LEAST_DRAWS, VALUE_DRAWS * customers // size)
+    return plan._replace(energy_value=energy_value(market, plan.prices[:HOURS_A_DAY], draws))
+
+
 def _improved(
     market: Market,
     seller: IMP,
@@ -172,10 +201,8 @@ def _constants(seller: IMP, terms: Terms) -> SellerConstants:
 
 def _worst_case(market: Market, lanes: int) -> Anticipation:
     """Return the worst fades of the customers of all lanes."""
-    slots = market.scenario.slots
     budgets = np.broadcast_to(market.population.fade_budget, (lanes, market.population.size)).reshape(-1)
-    patterns = np.array([[worst_fades(int(budget), slots) for budget in budgets]])
-    return Anticipation(patterns, np.ones((1, len(budgets))))
+    return worst_fades_of(budgets, market.scenario.slots)
 
 
 def _tiled(anticipation: Anticipation, days: int) -> Anticipation:

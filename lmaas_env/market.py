@@ -8,6 +8,7 @@ that have customers of their own if the population has that axis too; shapes bel
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -94,6 +95,13 @@ class Market:
         market.population = population.with_sites(self.scenario)
         market.constants = _constants(self.scenario, market.population, self.catalogue)
         return market
+
+    def of_some(self, which: slice) -> Market:
+        """Return the same market with some of its customers only."""
+        market = copy.copy(self)
+        population = Population._make(np.ascontiguousarray(column[which]) for column in self.population)
+        market.scenario = dataclasses.replace(self.scenario, customers=population.size)
+        return market.with_population(population)
 
     @property
     def offers(self) -> int:

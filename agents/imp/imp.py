@@ -39,7 +39,7 @@ from lmaas_agents.seller import PricingSeller, SearchResult
 from numpy.typing import ArrayLike
 
 from lmaas_env.checks import array_in
-from lmaas_env.engine.recourse import worst_fades
+from lmaas_env.engine.jit import kernel
 from lmaas_env.engine.reply import promised_by_others
 from lmaas_env.engine.terms import slice_offers
 from lmaas_env.market import Market, unstack
@@ -52,7 +52,7 @@ from lmaas_env.spaces import (
 )
 from lmaas_env.state import State
 from lmaas_env.terms import RentalTerms, check_payable
-from lmaas_env.types import FloatArray
+from lmaas_env.types import BoolArray, FloatArray, IntArray
 
 MAX_SWEEPS = 100  # of one start
 SCENARIOS = 16  # fade scenarios of the expectation
@@ -120,8 +120,7 @@ class IMP(PricingSeller):
         if self.anticipate == "expected":
             self.anticipation = common_scenarios(n, slots, probability)
         else:
-            patterns = np.array([[worst_fades(budget, slots) for budget in market.population.fade_budget]])
-            self.anticipation = Anticipation(patterns, np.ones((1, n)))
+            self.anticipation = worst_fades_of(market.population.fade_budget, slots)
         scenario, catalogue = market.scenario, market.catalogue
         self.order = np.argsort(catalogue.serving_cost, kind="stable")  # so that the models' order does not matter
         self.constants = SellerConstants(
@@ -303,11 +302,30 @@ class PublicIMP(IMP):
 
 def common_scenarios(customers: int, slots: int, fade_probability: float, count: int = SCENARIOS) -> Anticipation:
     """Return fade scenarios that are the same for every price, market and day; equal patterns are merged."""
-    rng = np.random.default_rng(0)
-    drawn = rng.random((count, customers, slots)) < fade_probability
-    weights = np.full((count, customers), 1.0 / count)
+    rng, drawn = np.random.default_rng(0), np.empty((count, customers, slots), dtype=np.bool_)
+    for scenario in drawn:  # one at a time, as the numbers take eight times the memory of the fades
+        scenario[:] = rng.random((customers, slots)) < fade_probability
+    return Anticipation(drawn, _merged_weights(drawn))
+
+
+@kernel
+def _merged_weights(drawn: BoolArray) -> FloatArray:
+    """Return the weights (P, N) of equally likely patterns (P, N, L): the first of equal ones has that of all."""
+    count, customers, slots = drawn.shape
+    weights = np.zeros((count, customers))
     for n in range(customers):
-        _, first, inverse = np.unique(drawn[:, n], axis=0, return_index=True, return_inverse=True)
-        weights[:, n] = 0.0
-        np.add.at(weights[:, n], first[inverse.reshape(-1)], 1.0 / count)
-    return Anticipation(drawn, weights)
+        for p in range(count):
+            for first in range(p + 1):
+                differ = 0
+                for slot in range(slots):
+                    differ += drawn[first, n, slot] != drawn[p, n, slot]
+                if differ == 0:
+                    weights[first, n] += 1.0 / count
+                    break
+    return weights
+
+
+def worst_fades_of(fade_budget: IntArray, slots: int) -> Anticipation:
+    """Return the worst fades of customers with these budgets (N,) as the only pattern."""
+    patterns = np.arange(slots) < fade_budget[:, None]
+    return Anticipation(patterns[None], np.ones((1, len(fade_budget))))

@@ -15,27 +15,30 @@ from lmaas_env.engine.rsr import worst_case
 from lmaas_env.engine.terms import Terms, slice_terms
 from lmaas_env.types import FloatArray, IntArray
 
+BLOCK = 1024  # customers whose planned hours are alive at once: 5 KB each with 4 models at 25 prices
+
 
 @kernel
 def price_table(terms: Terms, seller: SellerConstants, prices: FloatArray) -> PriceTable:
     """Return the table of one market's customers at prices (J, M), $/h."""
     (cells, models), (slots, customers) = prices.shape, terms.task_value.shape
     rows = cells * models
-    model, price = np.empty(rows, dtype=np.int64), np.empty((rows, customers))
-    for row in range(rows):
-        model[row] = row % models
-        price[row] = prices[row // models, row % models]
-    hours = np.empty((slots, rows, customers))
-    promised = worst_case(terms, model, price, hours)
+    model: IntArray = np.arange(rows) % models
     worst, sale = np.empty((models, customers, cells)), np.empty((models, customers, cells))
-    for row in range(rows):
-        j, m = row // models, row % models
-        for n in range(customers):
-            rented = 0.0
-            for slot in range(slots):
-                rented += hours[slot, row, n]
-            worst[m, n, j] = promised[row, n]
-            sale[m, n, j] = (prices[j, m] - seller.serving_cost[m, n]) * rented - seller.adaptation_cost[m]
+    for first in range(0, customers, BLOCK):
+        end = min(first + BLOCK, customers)
+        price, hours = np.empty((rows, end - first)), np.empty((slots, rows, end - first))
+        for row in range(rows):
+            price[row] = prices[row // models, row % models]
+        promised = worst_case(slice_terms(terms, first, end), model, price, hours)
+        for row in range(rows):
+            j, m = row // models, row % models
+            for n in range(first, end):
+                rented = 0.0
+                for slot in range(slots):
+                    rented += hours[slot, row, n - first]
+                worst[m, n, j] = promised[row, n - first]
+                sale[m, n, j] = (prices[j, m] - seller.serving_cost[m, n]) * rented - seller.adaptation_cost[m]
     return PriceTable(prices, worst, sale)
 
 

@@ -153,28 +153,35 @@ def draw_days(
 @kernel
 def terms_of_lanes(constants: Constants, state: State, first: int, last: int) -> Terms:
     """Return the rental terms of the customers of the lanes first, ..., last - 1, lane after lane."""
+    return terms_of_block(constants, state, first, last, 0, state.charge.shape[1])
+
+
+@kernel
+def terms_of_block(constants: Constants, state: State, first: int, last: int, begin: int, stop: int) -> Terms:
+    """Return the rental terms of the customers begin, ..., stop - 1 of each of the lanes first, ..., last - 1."""
     known, models, sellers = customers_of(constants), models_of(constants), sellers_of(constants)
-    customers, slots, offers = state.charge.shape[1], constants.task_value.shape[0], models.bit_rate.shape[0]
-    rows = (last - first) * customers
+    everyone, customers = state.charge.shape[1], stop - begin
+    slots, offers, rows = constants.task_value.shape[0], models.bit_rate.shape[0], (last - first) * customers
     task_value, energy, snr = np.empty((slots, rows)), np.empty(rows), np.empty((sellers, rows))
     bandwidth, fade_depth, factor = np.empty(rows), np.empty(rows), np.empty(customers)
     saturation, fade_budget = np.empty(rows), np.empty(rows, dtype=np.int64)
     for lane in range(first, last):
         start = (lane - first) * customers
-        end, own = start + customers, lane * customers % known.capacity.shape[0]
+        end, own = start + customers, lane * everyone % known.capacity.shape[0] + begin
         bandwidth[start:end] = known.bandwidth[own : own + customers]
         fade_depth[start:end] = known.fade_depth[own : own + customers]
         saturation[start:end] = known.saturation[own : own + customers]
         fade_budget[start:end] = constants.fade_budget[own : own + customers]
-        energy[start:end] = state.charge[lane]
+        energy[start:end] = state.charge[lane, begin:stop]
         by_hour = constants.demand_factor[state.hour[lane] % 24]
         for n in range(customers):
-            snr[0, start + n] = known.mean_snr[own + n] + state.shadowing[lane, n]
+            snr[0, start + n] = known.mean_snr[own + n] + state.shadowing[lane, begin + n]
         for s in range(1, sellers):
+            site = s * everyone + begin
             for n in range(customers):
-                snr[s, start + n] = known.other_snr[s - 1, own + n] + state.shadowing[lane, s * customers + n]
+                snr[s, start + n] = known.other_snr[s - 1, own + n] + state.shadowing[lane, site + n]
         for n in range(customers):
-            factor[n] = by_hour * exponential(state.demand[lane, n])
+            factor[n] = by_hour * exponential(state.demand[lane, begin + n])
         for slot in range(slots):
             for n in range(customers):
                 task_value[slot, start + n] = constants.task_value[slot, own + n] * factor[n]
@@ -269,16 +276,19 @@ def settle_lanes(
     at_once = max(1, BLOCK // customers)
     for low in range(first, last, at_once):
         high = min(low + at_once, last)
-        terms = terms_of_lanes(constants, state, low, high)
-        price = price_per_customer(prices[low:high], customers)
-        if first_violation(terms)[0] >= 0 or first_unpayable(terms, price)[0] >= 0:
-            return False
-        worst = worst_case_of_all(terms, price)
-        choice = select(worst, selection_threshold(terms))
-        faded = draws.faded[low:high].reshape((high - low) * customers, slots).T
-        hours, profit, energy = rent(terms, choice, price, faded)
-        rentals = Rentals(choice, hours, profit, chosen(worst, choice), energy)
-        record_lanes(constants, prices, state, draws, low, rentals, record)
+        for begin in range(0, customers, BLOCK):  # more than one block only of a lane that has more customers
+            stop = min(begin + BLOCK, customers)
+            terms = terms_of_block(constants, state, low, high, begin, stop)
+            price = price_per_customer(prices[low:high], stop - begin)
+            if first_violation(terms)[0] >= 0 or first_unpayable(terms, price)[0] >= 0:
+                return False
+            worst = worst_case_of_all(terms, price)
+            choice = select(worst, selection_threshold(terms))
+            of_lanes = draws.faded[low:high].reshape((high - low) * customers, slots)
+            faded = of_lanes[begin : begin + terms.energy.shape[0]].T
+            hours, profit, energy = rent(terms, choice, price, faded)
+            rentals = Rentals(choice, hours, profit, chosen(worst, choice), energy)
+            record_block(constants, prices, state, draws, low, begin, rentals, record)
     return True
 
 
@@ -293,20 +303,36 @@ def record_lanes(
     record: Record,
 ) -> None:
     """Record what the customers of the lanes from ``first`` on rented, who pays what, and the state after it."""
+    record_block(constants, prices, state, draws, first, 0, rentals, record)
+
+
+@kernel
+def record_block(
+    constants: Constants,
+    prices: FloatArray,
+    state: State,
+    draws: Draws,
+    first: int,
+    begin: int,
+    rentals: Rentals,
+    record: Record,
+) -> None:
+    """As `record_lanes` for a lane's customers from ``begin`` on; blocks come in order, or one is of all lanes."""
     known, models, numbers = customers_of(constants), models_of(constants), numbers_of(constants)
     customers, slots, sellers = state.charge.shape[1], rentals.hours.shape[0], sellers_of(constants)
     mine, of_lane, per_seller = record.per_customer, record.per_lane, prices.shape[1] // sellers
     training = models.training_cost[:per_seller].sum()  # the same for each seller
-    for lane in range(first, first + rentals.choice.shape[0] // customers):
+    block = min(rentals.choice.shape[0], customers)
+    for lane in range(first, first + rentals.choice.shape[0] // block):
         revenue, cost = record.per_seller[REVENUE, lane], record.per_seller[COST, lane]
-        revenue[:], cost[:] = 0.0, training
-        profits, worst, fades = 0.0, 0.0, 0
-        record.hour[lane] = state.hour[lane] + 1
-        record.customers_per_model[lane] = 0
-        record.hours_per_model[lane] = 0.0
+        if begin == 0:
+            revenue[:], cost[:], of_lane[:, lane] = 0.0, training, 0.0
+            record.customers_per_model[lane] = 0
+            record.hours_per_model[lane] = 0.0
+        profits, worst, fades = of_lane[CUSTOMERS_PROFIT, lane], of_lane[CUSTOMERS_WORST_CASE, lane], 0
         own = lane * customers % known.capacity.shape[0]
-        for n in range(customers):
-            row = (lane - first) * customers + n
+        for n in range(begin, begin + block):
+            row = (lane - first) * customers + n - begin
             m, rented = rentals.choice[row], 0.0
             for slot in range(slots):
                 record.hours[lane, n, slot] = rentals.hours[slot, row]
@@ -330,14 +356,17 @@ def record_lanes(
             mine[DEMAND, lane, n] = _autoregressive(
                 state.demand[lane, n], numbers.demand_memory, numbers.demand_sigma, draws.demand[lane, n]
             )
+        of_lane[CUSTOMERS_PROFIT, lane], of_lane[CUSTOMERS_WORST_CASE, lane] = profits, worst
+        of_lane[FADED_SHARE, lane] += fades / (customers * slots)
+        if begin + block < customers:
+            continue
+        record.hour[lane] = state.hour[lane] + 1
         for n in range(state.shadowing.shape[1]):
             record.shadowing[lane, n] = _autoregressive(
                 state.shadowing[lane, n], numbers.shadowing_memory, numbers.shadowing_sigma, draws.shadowing[lane, n]
             )
         for s in range(sellers):
             record.per_seller[PROFIT, lane, s] = revenue[s] - cost[s]
-        of_lane[CUSTOMERS_PROFIT, lane], of_lane[CUSTOMERS_WORST_CASE, lane] = profits, worst
-        of_lane[FADED_SHARE, lane] = fades / (customers * slots)
 
 
 @kernel

@@ -218,14 +218,14 @@ GROUPS: dict[str, list[Mutant]] = {
             MODEL,
             (
                 "the terms' batteries are full",
-                "energy[start:end] = state.charge[lane]",
+                "energy[start:end] = state.charge[lane, begin:stop]",
                 "energy[start:end] = known.capacity[own : own + customers]",
             ),
-            ("demand does not move task values", "by_hour * exponential(state.demand[lane, n])", "by_hour"),
+            ("demand does not move task values", "by_hour * exponential(state.demand[lane, begin + n])", "by_hour"),
             (
                 "every lane has the first lane's customers",
-                "end, own = start + customers, lane * customers % known.capacity.shape[0]",
-                "end, own = start + customers, 0",
+                "end, own = start + customers, lane * everyone % known.capacity.shape[0] + begin",
+                "end, own = start + customers, begin",
             ),
         ),
         *_of(
@@ -395,8 +395,8 @@ GROUPS: dict[str, list[Mutant]] = {
             ("all sellers are at the second site", "known.other_snr[s - 1, own + n]", "known.other_snr[0, own + n]"),
             (
                 "other sites have the first one's shadowing",
-                "state.shadowing[lane, s * customers + n]",
-                "state.shadowing[lane, n]",
+                "site = s * everyone + begin",
+                "site = begin",
             ),
             ("all links are to the first site", "gamma[n] = snr[s, n]", "gamma[n] = snr[0, n]"),
         ),

@@ -14,6 +14,7 @@ from scipy import stats
 
 from lmaas_env import Draws, Market, Scenario, Settlement, State
 from lmaas_env.customers.strategies import RSR
+from lmaas_env.engine.period import BLOCK, CUSTOMER_PROFIT, WORST_CASE_PROFIT
 from lmaas_env.market import unstack
 from lmaas_env.rsr import solve
 from lmaas_env.seeds import draw_days
@@ -418,3 +419,48 @@ def test_draws_and_states_of_other_shapes_are_refused() -> None:
             market.settle(prices, state._replace(**{field: np.zeros(23)}), draws.at(0))
     with pytest.raises(ValueError, match="state: hour has shape"):
         market.settle(prices, state._replace(hour=np.zeros(3, np.int64)), draws.at(0))
+
+
+@pytest.mark.parametrize("sellers", [1, 2])
+def test_a_lane_of_several_blocks_is_settled_as_its_customers_by_themselves(sellers: int) -> None:
+    """1000 customers take three blocks; prices and days are those of all of them."""
+    market = Market(dataclasses.replace(Scenario.preset("city"), sellers=sellers))
+    assert market.population.size > 2 * BLOCK
+    state, day = one_day(market, 5)
+    prices, parts = random_prices(np.random.default_rng(5), (market.offers,)), [slice(0, 300), slice(300, 1000)]
+    lone = [market.of_some(part) for part in parts]
+
+    def sites(values: np.ndarray, part: slice) -> np.ndarray:
+        return values.reshape(sellers, -1)[:, part].ravel()
+
+    states = [State(0, sites(state.shadowing, it), state.demand[it], state.charge[it]) for it in parts]
+    for draws in list(periods_of(day))[:6]:
+        settlement, state = market.settle(prices, state, draws)
+        drawn = [Draws(draws.faded[it], sites(draws.shadowing, it), *(a[it] for a in draws[2:])) for it in parts]
+        settled = [one.settle(prices, *both) for one, both in zip(lone, zip(states, drawn, strict=True), strict=True)]
+        found, states = [it for it, _ in settled], [after for _, after in settled]
+        for name in ("choice", "hours", "customer_profit", "worst_case_profit", "energy_used", "spilled"):
+            assert np.array_equal(getattr(settlement, name), np.concatenate([getattr(it, name) for it in found])), name
+        for name in ("revenue", "customers_per_model", "hours_per_model"):
+            assert getattr(settlement, name) == pytest.approx(sum(getattr(it, name) for it in found), rel=1e-12), name
+        training = market.catalogue.training_cost.sum()
+        assert settlement.profit == pytest.approx(sum(it.profit for it in found) + training, rel=1e-12)
+        for it, part in zip(states, parts, strict=True):
+            assert it.hour == state.hour
+            assert np.array_equal(it.shadowing, sites(state.shadowing, part))
+            assert np.array_equal(it.charge, state.charge[part])
+            assert np.array_equal(it.demand, state.demand[part])
+
+
+def test_sums_over_the_customers_of_several_blocks_are_over_all_of_them() -> None:
+    market = Market("city")
+    state, day = one_day(market, 5)
+    record = market.new_record(1)
+    one = State(np.array([12]), *(array[None] for array in state[1:]))
+    market.settle_batch(np.full((1, 4), 9.0), one, Draws(*(array[0][None] for array in day)), record)
+    mine = record.per_customer[:, 0]
+    profit, worst, faded = record.per_lane[:, 0]
+    assert profit == pytest.approx(mine[CUSTOMER_PROFIT].sum(), rel=1e-12)
+    assert worst == pytest.approx(mine[WORST_CASE_PROFIT].sum(), rel=1e-12)
+    assert faded == pytest.approx(day.faded[0].mean(), rel=1e-12)
+    assert record.customers_per_model[0].sum() == (record.choice[0] >= 0).sum()
