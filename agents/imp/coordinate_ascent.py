@@ -58,7 +58,7 @@ def ascend(
                 continue
             demand = demand_for(problem, m, prices[m], worst, sale, known)
             sold = profit + training_cost
-            price, _, looked = search_price(problem, m, prices[m], sold, demand, points, exact, unit)
+            price, _, looked = search_price(problem, prices[m], sold, demand, points, exact, unit)
             evaluations += looked
             if price == prices[m]:
                 continue

@@ -105,6 +105,8 @@ class Demand(NamedTuple):
     concave: BoolArray  # whether s + c_0 >= 0
     concave_above: FloatArray  # the price from which h is concave below cost, where T does not bend
     adaptation_cost: float
+    terms: Terms  # of the model alone
+    anticipation: Anticipation
 
 
 class Known(NamedTuple):
@@ -263,7 +265,47 @@ def demand_for(problem: Problem, m: int, price: float, worst: FloatArray, sale: 
     concave, concave_above = np.empty(customers, dtype=np.bool_), np.empty(customers)
     for k in range(customers):
         concave[k], concave_above[k] = _concave(terms, order[k], m, serving_cost[k])
-    return Demand(order, threshold[order], gone, serving_cost, concave, concave_above, seller.adaptation_cost[m])
+    own, anticipation = _in_order(terms, problem.anticipation, m, order)
+    adaptation_cost = seller.adaptation_cost[m]
+    return Demand(
+        order, threshold[order], gone, serving_cost, concave, concave_above, adaptation_cost, own, anticipation
+    )
+
+
+@kernel
+def _in_order(terms: Terms, anticipation: Anticipation, m: int, customer: IntArray) -> tuple[Terms, Anticipation]:
+    """Return the terms of model m and the anticipated fades of customers (C,), in their order.
+
+    A line search reads them dozens of times: in large markets from memory, which is slow out of order.
+    """
+    count, (patterns, _, slots) = customer.shape[0], anticipation.patterns.shape
+    own = Terms(
+        _taken(terms.task_value, customer),
+        terms.fade_budget[customer],
+        terms.saturation[customer],
+        terms.energy[customer],
+        _taken(terms.setup_cost[m : m + 1], customer),
+        _taken(terms.quality[:, m], customer).reshape(2, 1, count),
+        _taken(terms.airtime_cost[:, m], customer).reshape(2, 1, count),
+        _taken(terms.power[:, m], customer).reshape(2, 1, count),
+        _taken(terms.max_hours[:, m], customer).reshape(2, 1, count),
+    )
+    faded = np.empty((patterns, count, slots), dtype=np.bool_)
+    for p in range(patterns):
+        for k in range(count):
+            for slot in range(slots):
+                faded[p, k, slot] = anticipation.patterns[p, customer[k], slot]
+    return own, Anticipation(faded, _taken(anticipation.weights, customer))
+
+
+@kernel
+def _taken(rows: FloatArray, customer: IntArray) -> FloatArray:
+    """Return the columns of customers (C,), in their order, of rows (B, N)."""
+    found = np.empty((rows.shape[0], customer.shape[0]))
+    for i in range(rows.shape[0]):
+        for k in range(customer.shape[0]):
+            found[i, k] = rows[i, customer[k]]
+    return found
 
 
 @kernel
@@ -284,8 +326,6 @@ def _gone(demand: Demand, price: float) -> int:
 
 @kernel
 def _look(
-    problem: Problem,
-    m: int,
     demand: Demand,
     points: Points,
     row: int,
@@ -297,7 +337,7 @@ def _look(
     buying = _gone(demand, price)
     profit = float(demand.elsewhere[buying])
     for k in range(first, demand.customer.shape[0]):
-        hours, slope, bends, kinks = _hours(problem.terms, problem.anticipation, demand.customer[k], m, price)
+        hours, slope, bends, kinks = _hours(demand.terms, demand.anticipation, k, 0, price)
         points.hours[row, k], points.slope[row, k] = hours, slope
         points.bends[row, k], points.kinks[row, k] = bends, kinks
         if k >= buying:
@@ -403,7 +443,6 @@ def least_unit(terms: Terms) -> float:
 @kernel
 def search_price(
     problem: Problem,
-    m: int,
     current: float,
     profit: float,
     demand: Demand,
@@ -411,7 +450,7 @@ def search_price(
     exact: float,
     unit: float,
 ) -> tuple[float, float, int]:
-    """Return the best price of model m, the profit there but for training, and the count of points looked at.
+    """Return the best price of the model of a demand, the profit there but for training, and the points looked at.
 
     ``profit`` is that of the ``current`` price, -inf if nothing is known; ``exact`` is the gain, relative to the profit
     (at least ``unit``, $), that may be missed. After `MOST_POINTS` it stops with the best so far.
@@ -423,7 +462,7 @@ def search_price(
     last = _gone(demand, cap)
     best_price, best = current, profit
     for row, price in ((0, floor), (1, cap)):
-        profit = _look(problem, m, demand, points, row, price, first)
+        profit = _look(demand, points, row, price, first)
         if profit > best:
             best_price, best = price, profit
     evaluations = 2
@@ -436,7 +475,7 @@ def search_price(
         if right - left <= NARROWEST * right:
             continue
         price, row = _split(demand, left, right, block), block.depth + 2
-        profit = _look(problem, m, demand, points, row, price, block.first)
+        profit = _look(demand, points, row, price, block.first)
         evaluations += 1
         buying = _gone(demand, price)
         low, high = _interval(demand, buying)
@@ -472,16 +511,20 @@ def personalised_bound(problem: Problem) -> float:
                 continue
             threshold = _threshold(problem, n, m, offered_elsewhere(problem, n), seller.price_floor, scratch)
             concave, above = _concave(terms, n, m, cost)
+            alone = np.array([n])
+            own, anticipation = _in_order(terms, problem.anticipation, m, alone)
             demand = Demand(
-                np.array([n]),
+                alone,
                 np.array([threshold]),
                 np.zeros(2),
                 np.array([cost]),
                 np.array([concave]),
                 np.array([above]),
                 adaptation,
+                own,
+                anticipation,
             )
-            _, best, looked = search_price(problem, m, seller.price_cap, -np.inf, demand, points, EXACT, unit)
+            _, best, looked = search_price(problem, seller.price_cap, -np.inf, demand, points, EXACT, unit)
             if looked >= MOST_POINTS:
                 best = (seller.price_cap - cost) * hours - adaptation
             missed = MARGIN * min(threshold, seller.price_cap) * hours + EXACT * max(unit, abs(best))

@@ -119,7 +119,7 @@ def test_a_line_search_ends_on_numbers_that_are_not_finite() -> None:
     for bad in (np.nan, np.inf, -np.inf):
         sale = np.full((4, 24), bad)
         demand = demand_for(problem, 0, 5.0, np.full((4, 24), 1.0), sale, known)
-        _, _, looked = search_price(problem, 0, 5.0, 0.0, demand, new_points(24), EXACT, 1.0)
+        _, _, looked = search_price(problem, 5.0, 0.0, demand, new_points(24), EXACT, 1.0)
         assert looked <= 1_000_000
 
 

@@ -69,7 +69,7 @@ class Search(NamedTuple):
         cap = self.seller.price_cap
         models, customers = self.worst.shape
         demand = self.demand(cap, nothing_known(customers, models))
-        return search_price(self.problem, self.m, cap, -np.inf, demand, new_points(customers), EXACT, 1.0)
+        return search_price(self.problem, cap, -np.inf, demand, new_points(customers), EXACT, 1.0)
 
 
 def some_search(customers: int, anticipate: str, seed: int, charge: float = 0.0) -> Search:
@@ -147,7 +147,7 @@ def test_the_search_is_as_good_where_energy_is_charged(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(8))
 def test_bounds_hold_at_every_price_of_a_block_and_tighten_with_its_square(anticipate: str, seed: int) -> None:
     search = some_search(24, anticipate, seed, charge=(0.0, 0.1, 0.3, 0.6)[seed % 4])
-    problem, m, cap = search.problem, search.m, search.seller.price_cap
+    cap = search.seller.price_cap
     demand = search.demand(cap, nothing_known(24, 4))
     points = new_points(24)
     rng = np.random.default_rng(seed)
@@ -157,7 +157,7 @@ def test_bounds_hold_at_every_price_of_a_block_and_tighten_with_its_square(antic
             right = left * (1.0 + width)
             first, last = _gone(demand, left), _gone(demand, right)
             for row, price in enumerate((left, right)):
-                _look(problem, m, demand, points, row, price, first)
+                _look(demand, points, row, price, first)
             block = _bound(demand, points, 0, 1, first, last, 0)
             profits = []
             for price in np.linspace(left, right, 41):

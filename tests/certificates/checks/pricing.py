@@ -79,7 +79,7 @@ def the_line_search_finds_the_best_price() -> None:
         problem = problem_for(seed, charge=charge)
         prices, m, cap = np.array([6.0, 7.0, 9.0, 14.0]), seed % 4, problem.seller.price_cap
         demand = demand_for(problem, m, cap, *sales_at(problem, prices), nothing_known(3, 4))
-        found, profit, _ = search_price(problem, m, cap, -np.inf, demand, new_points(3), EXACT, 1.0)
+        found, profit, _ = search_price(problem, cap, -np.inf, demand, new_points(3), EXACT, 1.0)
         at = profit_along(problem, prices, m)
         inside = demand.threshold[(demand.threshold > 1.0) & (demand.threshold < cap)]
         scan = np.concatenate([np.geomspace(1.0, cap, 60), *(inside * factor for factor in (1 - 1e-6, 1 + 1e-6))])
@@ -101,12 +101,12 @@ def blocks_are_bounded() -> None:
             right = left * (1.0 + width)
             first, last = _gone(demand, left), _gone(demand, right)
             for row, price in enumerate((left, right)):
-                _look(problem, m, demand, points, row, price, first)
+                _look(demand, points, row, price, first)
             bound = _bound(demand, points, 0, 1, first, last, 0).bound
             for price in np.linspace(left, right, 9):
                 low, high = _interval(demand, _gone(demand, price))
                 if low <= price <= high:
-                    profit = _look(problem, m, demand, points, 2, price, 0)
+                    profit = _look(demand, points, 2, price, 0)
                     assert bound >= profit - 1e-9 * max(1.0, abs(profit))
 
 
@@ -150,7 +150,7 @@ def imp_ends_where_no_price_gains() -> None:
         for m in range(4):
             problem, at = imp.problem(terms), profit_along(imp.problem(terms), result.prices, m)
             demand = demand_for(problem, m, 40.0, *sales_at(problem, result.prices), nothing_known(5, 4))
-            best = search_price(problem, m, 40.0, -np.inf, demand, new_points(5), EXACT, 1.0)[1]
+            best = search_price(problem, 40.0, -np.inf, demand, new_points(5), EXACT, 1.0)[1]
             assert best - imp.constants.training_cost <= result.profit + allowed
             near = result.prices[m] * np.array([0.98, 0.999, 1.001, 1.02])
             for price in np.concatenate([np.geomspace(1.0, 40.0, 12), near]).clip(1.0, 40.0):
