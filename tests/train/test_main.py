@@ -108,7 +108,8 @@ def test_every_command_with_a_scenario_takes_it_both_ways(monkeypatch: pytest.Mo
         ),
         (
             ["bench"],
-            "command 'bench' needs a second word: bench rsr, bench speed, bench kernel, bench imp, bench reply\n",
+            "command 'bench' needs a second word: bench rsr, bench speed, bench kernel, bench imp, bench scale, "
+            "bench reply\n",
         ),
         (["scen"], "command 'scen' is unknown, did you mean 'scenario'?"),
         (["zzz"], "command 'zzz' is unknown; lmaas --help lists all commands"),

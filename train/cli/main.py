@@ -55,6 +55,11 @@ COMMANDS = {
     ),
     "study seller": ("lmaas_train.studies.seller", "StudySeller", "compare IMP with the certified optimum"),
     "study ahead": ("lmaas_train.studies.ahead", "StudyAhead", "measure what looking ahead adds"),
+    "study fluid": (
+        "lmaas_train.studies.fluid",
+        "StudyFluid",
+        "measure what becomes of sellers in large markets",
+    ),
     "study rivals": ("lmaas_train.studies.rivals", "StudyRivals", "measure sellers beside a rival that replies"),
     "study collusion": (
         "lmaas_train.studies.collusion",
@@ -76,6 +81,7 @@ COMMANDS = {
     "bench speed": ("lmaas_train.bench.speed", "BenchSpeed", "measure environment steps per second"),
     "bench kernel": ("lmaas_train.bench.kernel", "BenchKernel", "time RSR's kernel, bisection and the processor limit"),
     "bench imp": ("lmaas_train.bench.imp", "BenchIMP", "time IMP as markets grow"),
+    "bench scale": ("lmaas_train.bench.scale", "BenchScale", "measure markets of up to a million customers"),
     "bench reply": ("lmaas_train.bench.reply", "BenchReply", "compare rivals' fast replies with IMP's full search"),
 }
 """Module, options class and meaning of each sub-command; the module is imported only when the command runs."""
