@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from lmaas_train.__main__ import COMMANDS
+from lmaas_train.bench.scale import TASKS
 from lmaas_train.cli.leaderboard import Entry
 from lmaas_train.ppo import PPOConfig
 from math_core import LatexToMathML
@@ -452,6 +453,22 @@ def speed() -> str:
     return table(("what", "steps/s", "reference, steps/s", "ratio"), rows)
 
 
+def scale() -> str:
+    """Return processor seconds and memory of markets of up to a million customers."""
+    meaning, found = {task.name: task.meaning for task in TASKS}, dict[str, dict[int, dict[str, str]]]()
+    for row in _csv("scale/scale.csv"):
+        found.setdefault(row["task"], {})[int(row["customers"])] = row
+    sizes = sorted({size for own in found.values() for size in own})
+    rows: list[list[str]] = []
+    for task, own in found.items():
+        last = own[max(own)]
+        each = (float(last["peak"]) - float(last["before"])) / max(own)
+        seconds = [f"{float(own[size]['seconds']):.2g}" if size in own else "" for size in sizes]
+        rows.append([meaning[task], *seconds, f"{each:,.0f}", f"{float(last['peak']) / 2**30:.2f}"])
+    headings = ("what", *(f"s, {size:,}" for size in sizes), "bytes a customer", "peak, GiB")
+    return table(headings, rows)
+
+
 def extras() -> str:
     """Return the optional dependencies of the distribution."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -484,6 +501,7 @@ GENERATED: Mapping[str, Callable[..., str]] = {
     "welfare": welfare,
     "energy_value": energy_value,
     "speed": speed,
+    "scale": scale,
     "extras": extras,
 }
 
