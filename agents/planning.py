@@ -143,7 +143,7 @@ def sampled_plan(market: Market, customers: int, anticipate: str | None = None) 
     Raises
     ------
     ValueError
-        If there are no customers, or the market has several sellers.
+        If there are no customers, or the market has several sellers or lanes with customers of their own.
     """
     if customers < 1:
         raise ValueError(f"customers = {customers} must be >= 1")

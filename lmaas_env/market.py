@@ -97,7 +97,15 @@ class Market:
         return market
 
     def of_some(self, which: slice) -> Market:
-        """Return the same market with some of its customers only."""
+        """Return the same market with some of its customers only.
+
+        Raises
+        ------
+        ValueError
+            If there are none of them, or the market's lanes have customers of their own.
+        """
+        if self.population.capacity.ndim > 1:
+            raise ValueError("market: its lanes have customers of their own, which cannot be taken from all of them")
         market = copy.copy(self)
         population = Population._make(np.ascontiguousarray(column[which]) for column in self.population)
         market.scenario = dataclasses.replace(self.scenario, customers=population.size)

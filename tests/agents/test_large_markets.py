@@ -16,6 +16,7 @@ from lmaas_agents.planning import plan_day, sampled_plan
 from lmaas_env import Market, Population, Scenario
 from lmaas_env.engine.recourse import worst_fades
 from lmaas_env.engine.terms import slice_terms
+from lmaas_env.seeds import open_days
 
 PRICES = np.tile([6.0, 8.0, 10.0, 14.0], (24, 1))
 
@@ -82,3 +83,11 @@ def test_a_sample_of_all_customers_is_no_sample() -> None:
             assert np.array_equal(found, expected)
     with pytest.raises(ValueError, match="customers = 0 must be >= 1"):
         sampled_plan(market, 0)
+
+
+def test_customers_are_not_taken_from_lanes_that_have_their_own() -> None:
+    lanes = open_days(Market("population"), [1, 2]).market
+    with pytest.raises(ValueError, match="its lanes have customers of their own"):
+        lanes.of_some(slice(0, 10))
+    with pytest.raises(ValueError, match="customers = 0"):
+        Market("day").of_some(slice(0, 0))

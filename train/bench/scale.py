@@ -231,8 +231,8 @@ def summary(where: str, rows: list[Row]) -> str:
             "",
             *[f"| {' | '.join(line)} |" for line in lines],
             "",
-            "Memory is that of the largest market of each task; bytes a customer are what it has above 24 customers, of "
-            "which most does not grow where markets are small. 4 models, 6 slots.",
+            "Memory is that of the largest market of each task; bytes a customer are what it has above 24 customers, "
+            "of which most does not grow where markets are small. 4 models, 6 slots.",
             "",
             *[f"- {task.name}: {task.meaning}." for task in TASKS],
             "",
@@ -268,9 +268,9 @@ def figure(rows: list[Row]) -> Figure:
     exponents = {name: growth(rows, name) for name in names}
     largest = max(rows, key=lambda row: (row.customers, row.seconds))
     took = f"{largest.seconds:.2g} s and {largest.peak / GIB:.1f} GiB"
-    title = f"{largest.task} with {largest.customers:,} customers takes {took}"
+    title = f"the task {largest.task} with {largest.customers:,} customers takes {took}"
     if not all(map(math.isnan, exponents.values())):
         steepest = max(names, key=lambda name: np.nan_to_num(exponents[name]))
         title += f"; the time of {steepest} grows fastest, with the exponent {exponents[steepest]:.2f}"
-    drawn.suptitle(title)
+    drawn.suptitle(title[0].upper() + title[1:])
     return drawn

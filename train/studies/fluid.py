@@ -38,7 +38,7 @@ LARGE = 10**5  # customers of the largest market that is sold at the prices of t
 SAMPLE = 384  # customers on whom days are planned
 WHOLE = 1000  # customers up to which plans of all of them are compared with sampled ones
 LEAST, MOST = 2, 40  # days of a size
-SPREAD_DAYS = 24  # on which the standard deviation is measured
+SPREAD_DAYS = 12  # on which the standard deviation is measured
 REFERENCE, AHEAD, PLANNED, TYPICAL = "imp", "lookahead", "public-lookahead", "typical-plan"
 WHOLE_PLAN, GUIDED = "lookahead-whole-plan", "population-guided"
 
