@@ -28,18 +28,20 @@ LEAST_PRICE = 1e-6  # $/h, of a plan; no scenario's floor is lower
 LEAST_USE = 1e-3  # Wh, of the slope at an empty battery
 
 
-def energy_value(market: Market, prices: FloatArray, draws: int = VALUE_DRAWS) -> FloatArray:
-    """Return the seller's expected profit from each customer from each hour on, (H + 1, C, K) $, by charge (`SHARES`).
+def energy_value(market: Market, prices: FloatArray, draws: int = VALUE_DRAWS, seller: int = 0) -> FloatArray:
+    """Return a seller's expected profit from each customer from each hour on, (H + 1, C, K) $, by charge (`SHARES`).
 
     Parameters
     ----------
     market : Market
         With C = N customers, or those of several lanes, C = lanes * N.
-    prices : (P, M), $/h
-        Of the first P hours of an episode; later ones repeat them.
+    prices : (P, S * M), $/h
+        Of all sellers in the first P hours of an episode; later ones repeat them.
     draws : int
         Per hour of day, the same for every charge and day: shadowing and demand from their stationary distribution,
         fades and harvest.
+    seller : int
+        Whose profit it is.
 
     Raises
     ------
@@ -48,16 +50,17 @@ def energy_value(market: Market, prices: FloatArray, draws: int = VALUE_DRAWS) -
     """
     if draws < 1:
         raise ValueError(f"draws = {draws} must be >= 1")
-    prices = array_in("prices", prices, (None, market.catalogue.size), LEAST_PRICE, unit="$/h")
+    prices = array_in("prices", prices, (None, market.offers), LEAST_PRICE, unit="$/h")
     alone = one_lane(market)
     blocks = range(0, alone.population.size, BLOCK)  # customers do not affect each other
     parts = [alone.of_some(slice(first, first + BLOCK)) for first in blocks] if len(blocks) > 1 else [alone]
-    return np.concatenate([_value_of(part, prices, draws, number) for number, part in enumerate(parts)], axis=1)
+    return np.concatenate([_value_of(part, prices, draws, number, seller) for number, part in enumerate(parts)], axis=1)
 
 
-def _value_of(alone: Market, prices: FloatArray, draws: int, seed: int) -> FloatArray:
+def _value_of(alone: Market, prices: FloatArray, draws: int, seed: int, seller: int) -> FloatArray:
     """As `energy_value` for the customers of one lane, all at once."""
     scenario = alone.scenario
+    sites = scenario.sellers * alone.population.size
     customers, levels, period = alone.population.size, SHARES.size, min(len(prices), scenario.periods)
     capacity, rows = alone.population.capacity, draws * levels
     rng = np.random.default_rng(seed)
@@ -67,12 +70,12 @@ def _value_of(alone: Market, prices: FloatArray, draws: int, seed: int) -> Float
         own = Draws._make(np.repeat(column, levels, axis=0) for column in drawn)
         state = State(
             np.full(rows, hour),
-            np.repeat(scenario.shadowing_sigma * rng.standard_normal((draws, customers)), levels, axis=0),
+            np.repeat(scenario.shadowing_sigma * rng.standard_normal((draws, sites)), levels, axis=0),
             np.repeat(scenario.demand_sigma * rng.standard_normal((draws, customers)), levels, axis=0),
             np.tile(SHARES[:, None] * capacity, (draws, 1)),
         )
         settlement, after = alone.settle(np.tile(prices[hour], (rows, 1)), state, own)
-        profit[hour], share[hour] = profit_per_customer(alone, settlement), after.charge / capacity
+        profit[hour], share[hour] = profit_per_customer(alone, settlement, seller), after.charge / capacity
     values = np.zeros((scenario.periods + 1, customers, levels))
     customer = np.tile(np.arange(customers), rows)
     for hour in range(scenario.periods - 1, -1, -1):
@@ -92,12 +95,15 @@ def one_lane(market: Market) -> Market:
     return Market(scenario, population=population)
 
 
-def profit_per_customer(market: Market, settlement: Settlement) -> FloatArray:
-    """Return the seller's profit from each customer of K lanes, (K, N) $; training costs are not attributed to them."""
-    model = np.maximum(settlement.choice, 0)
-    margin = np.take_along_axis(settlement.prices - market.catalogue.serving_cost, model, axis=1)
-    earned = margin * settlement.hours.sum(axis=-1) - market.catalogue.adaptation_cost[model]
-    return np.where(settlement.choice >= 0, earned, 0.0)
+def profit_per_customer(market: Market, settlement: Settlement, seller: int = 0) -> FloatArray:
+    """Return a seller's profit from each customer of K lanes, (K, N) $; training costs are not attributed to them."""
+    models = market.catalogue.size
+    model = settlement.choice - seller * models
+    is_own = (model >= 0) & (model < models)
+    model = np.where(is_own, model, 0)
+    price = np.take_along_axis(settlement.prices, seller * models + model, axis=1)
+    earned = (price - market.catalogue.serving_cost[model]) * settlement.hours.sum(axis=-1)
+    return np.where(is_own, earned - market.catalogue.adaptation_cost[model], 0.0)
 
 
 def charged_costs(

@@ -43,7 +43,7 @@ class LookaheadIMP(IMP):
         power = self.market.terms(state).arrays.power[0]
         return shadow_prices(self.market.constants, self.market.as_batch(state), self.plan.energy_value, power).T
 
-    def _period(self, state: State) -> tuple[RentalTerms, SellerConstants]:
+    def _period(self, state: State, posted: FloatArray | None = None) -> tuple[RentalTerms, SellerConstants]:
         """Return the terms, and constants whose serving costs hold the charge on energy: profits are net of it."""
         terms = self.market.terms(state)
         return terms, charged_costs(self.constants, terms.arrays, self.market, self.plan.energy_value, state)

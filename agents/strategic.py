@@ -11,16 +11,22 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
+from lmaas_agents.energy import charged_costs, energy_value
 from lmaas_agents.imp.imp import IMP
+from lmaas_agents.imp.line_search import SellerConstants
 from lmaas_agents.seller import SearchResult, check_rivals
 from numpy.typing import ArrayLike
 
 from lmaas_env.checks import array_in
+from lmaas_env.engine.terms import slice_offers
 from lmaas_env.market import Market
 from lmaas_env.reply import REPLY_SCENARIOS, fade_scenarios, replies
 from lmaas_env.spaces import Float32Array, action_from_prices, posted_from_observation, state_from_observation
 from lmaas_env.state import Draws, State
+from lmaas_env.terms import RentalTerms
 from lmaas_env.types import BoolArray, FloatArray
+
+VALUE_DRAWS = 4  # states and draws per hour and battery level of the energy value beside rivals
 
 
 class PredictiveIMP(IMP):
@@ -50,6 +56,42 @@ class PredictiveIMP(IMP):
         given = array_in("posted", posted, (self.market.offers,), scenario.price_floor, scenario.price_cap, "$/h")
         expected = _others_next(self.market, self.market.as_batch(state), given[None], self.seller, self._faded)
         return super().reply(state, expected[0], start)
+
+
+class RivalLookahead(IMP):
+    """Look-ahead IMP beside rivals, whose last prices it expects to last.
+
+    Every hour it values energy at the last prices of the others and its own reply to them, posted from then on, and
+    replies to the others with rentals charged by that value.
+
+    Parameters
+    ----------
+    market : Market
+        With at least two sellers.
+    seller : int
+        Which of them it is.
+
+    Raises
+    ------
+    ValueError
+        If there is one seller only, or as `IMP`.
+    """
+
+    def __init__(self, market: Market, seller: int = 0) -> None:
+        check_rivals(market, "look-ahead IMP beside rivals")
+        super().__init__(market, seller=seller)
+        self._faded = fade_scenarios(market, REPLY_SCENARIOS)
+
+    def _period(self, state: State, posted: FloatArray | None = None) -> tuple[RentalTerms, SellerConstants]:
+        assert posted is not None  # `reply` and `prices` of a market with rivals have them
+        market, models = self.market, self.market.catalogue.size
+        own = replies(market, market.as_batch(state), self.seller, posted[None], self._faded)
+        lasting = _with_own(posted[None], own, self.seller)
+        value = energy_value(market, lasting, VALUE_DRAWS, self.seller)
+        terms = market.terms(state)
+        first = self.seller * models
+        charged = slice_offers(terms.arrays, first, first + models)
+        return terms, charged_costs(self.constants, charged, market, value, state)
 
 
 class Planner:

@@ -160,7 +160,7 @@ class IMP(PricingSeller):
         """Return the pricing problem of one period beside the others' prices; refuses what `reply` does."""
         scenario, models = self.market.scenario, self.market.catalogue.size
         given = array_in("posted", posted, (self.market.offers,), scenario.price_floor, scenario.price_cap, "$/h")
-        offers, constants = self._period(state)
+        offers, constants = self._period(state, given)
         own = self.seller * models
         terms = RentalTerms.from_arrays(slice_offers(offers.arrays, own, own + models))
         return self._problem(terms, constants, promised_by_others(offers.arrays, given, own, models))
@@ -237,8 +237,8 @@ class IMP(PricingSeller):
             raise ValueError(f"terms have (customers, slots, models) = {given}, the market of this seller has {known}")
         return Problem(terms.arrays, self.anticipation, constants, outside)
 
-    def _period(self, state: State) -> tuple[RentalTerms, SellerConstants]:
-        """Return the terms of a period and the constants that the seller counts with."""
+    def _period(self, state: State, posted: FloatArray | None = None) -> tuple[RentalTerms, SellerConstants]:
+        """Return the terms of a period and the constants that the seller counts with; rivals have posted (S * M,)."""
         return self.market.terms(state), self.constants
 
     def _search(self, problem: Problem, start: FloatArray | None = None) -> SearchResult:

@@ -125,7 +125,7 @@ class OwnDays(LookaheadIMP):
         super().__init__(market, plan=plan)
         self.coefficients = coefficients
 
-    def _period(self, state: State) -> tuple[RentalTerms, SellerConstants]:
+    def _period(self, state: State, posted: FloatArray | None = None) -> tuple[RentalTerms, SellerConstants]:
         """Charge energy at the value that is expected for the next state."""
         scenario, coefficients = self.market.scenario, self.coefficients[int(state.hour) + 1]
         ahead = state._replace(
