@@ -123,6 +123,10 @@ class Population(_Columns):
         """Stack K populations of one size along a new leading axis."""
         return cls(*(np.stack(column) for column in zip(*populations, strict=True)))
 
+    def lane(self, k: int) -> Population:
+        """Return population k of a stack."""
+        return Population(*(column[k] for column in self))
+
     def with_rows(self, new: Population, rows: IntArray | BoolArray) -> Population:
         """Return a copy with other rows, of the leading axis: a row of ``new`` for each index, or where a mask is true.
 

@@ -46,7 +46,7 @@ def clairvoyant_profit(market: Market, state: State, draws: Draws, prices: Float
     for _ in range(rounds):
         now, earned = state, 0.0
         for t in range(periods):
-            first = State(t, *(np.repeat(array[None], lanes, axis=0) for array in now[1:]))
+            first = now.repeated(lanes)
             for m in range(models):
                 trials = np.repeat(posted[None], lanes, axis=0)
                 trials[1:, t, m] *= np.exp(changes[1:])

@@ -151,8 +151,7 @@ def mean_energy_value(market: Market, days: int, effort: Effort | None = None) -
     start, capacity = plan_day(market).energy_value, market.population.capacity
     total = np.zeros((market.scenario.periods + 1, market.population.size, SHARES.size))
     for lane in range(days):
-        state = State(0, *(array[lane] for array in states[1:]))
-        day = known_day(market, state, draws.at((slice(None), lane)), work.charges)
+        day = known_day(market, states.lane(lane), draws.at((slice(None), lane)), work.charges)
         for t, values in enumerate(_descend(market, day, work, start)[0]):
             for n in range(len(capacity)):
                 total[t, n] += np.interp(SHARES * capacity[n], day.nodes[t][n], values[n])
