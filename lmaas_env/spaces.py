@@ -127,9 +127,9 @@ def menu_prices(market: Market) -> FloatArray:
 
 
 def posted_prices(market: Market, prices: ArrayLike) -> FloatArray:
-    """Return what the environment posts of the prices (M,) or (K, M), $/h, that a seller asks for.
+    """Return what the environment posts for the prices (M,) or (K, M), $/h, of a seller.
 
-    They are clipped to floor and cap, rounded as a float32 action rounds them, and moved to the menu if there is one.
+    Prices are clipped to floor and cap, rounded as a float32 action rounds them, and moved to the menu if there is one.
     """
     return prices_from_action(market, action_from_prices(market, prices))
 

@@ -1,4 +1,4 @@
-"""What a seller earns that knows the day's draws: a lower end for what foresight is worth, below any bound."""
+"""What a seller that knows the day's draws earns at least: a lower bound on what foresight is worth."""
 
 from __future__ import annotations
 

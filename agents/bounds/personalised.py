@@ -1,9 +1,9 @@
 """A bound on what any seller can earn in a day: perfect foresight, and a price of its own for every customer.
 
-A seller that knows the day's draws and may price every customer apart earns at least what any seller earns that posts
-one price vector an hour. Customers are then independent, and each is a dynamic programme over its battery. Batteries
-and prices are cut into cells; within a cell hours are counted at the full battery and the low price, energy at the
-other ends (W and the hours fall in the price and rise in the energy; so does the energy used), and what is left is
+A seller that knows the day's draws and may post a price of its own for every customer earns at least as much as any
+seller that posts one price vector an hour. Customers are then independent, and each is a dynamic programme over its
+battery. Batteries and prices are cut into cells. Within a cell hours are counted at the full battery and the low price,
+the energy used at the other ends, since W, hours and use fall in the price and rise in the charge; what is left is
 rounded up. So the bound holds whatever the number of cells, and falls as there are more.
 """
 
