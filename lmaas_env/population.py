@@ -98,7 +98,7 @@ class Population(_Columns):
 
     @classmethod
     def sample(cls, scenario: Scenario, rng: np.random.Generator) -> Population:
-        """Draw the customers of a scenario (docs/market.md, section 7), and before them their region if it has any."""
+        """Draw the customers of a scenario (docs/scenarios.md), and before them their region if it has any."""
         region = draw_region(scenario, rng)
         population = sample_in_region(scenario, region, rng)
         return population._replace(task_value=value_factor(scenario, region) * population.task_value)

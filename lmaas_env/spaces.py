@@ -112,6 +112,17 @@ def prices_from_action(market: Market, action: ArrayLike) -> FloatArray:
     return prices.reshape(given.shape)
 
 
+def price_grid(market: Market, cells: int) -> FloatArray:
+    """Return prices that cut the range from floor to cap into cells of equal width in the logarithm, (cells + 1,) $/h.
+
+    The ends are floor and cap exactly.
+    """
+    floor, cap = market.scenario.price_floor, market.scenario.price_cap
+    grid = np.geomspace(floor, cap, cells + 1)
+    grid[0], grid[-1] = floor, cap
+    return grid
+
+
 def menu_prices(market: Market) -> FloatArray:
     """Return the prices that may be posted for a model, $/h, from floor to cap.
 

@@ -17,6 +17,7 @@ from lmaas_env.engine.jit import kernel
 from lmaas_env.engine.recourse import recourse, worst_fades
 from lmaas_env.engine.terms import Terms
 from lmaas_env.market import Market
+from lmaas_env.spaces import price_grid
 from lmaas_env.state import Draws, State
 from lmaas_env.types import BoolArray, FloatArray
 
@@ -47,8 +48,7 @@ def personalised_bound(market: Market, state: State, draws: Draws, levels: int =
     if not isinstance(market.customers, RSR) or market.scenario.settlement != "recourse":
         raise ValueError("the bound holds for customers that select by RSR and rent by recourse")
     scenario, catalogue, population = market.scenario, market.catalogue, market.population
-    grid = np.geomspace(scenario.price_floor, scenario.price_cap, cells + 1)
-    grid[0], grid[-1] = scenario.price_floor, scenario.price_cap
+    grid = price_grid(market, cells)
     day, later = known_day(market, state, draws), np.zeros((population.size, levels + 1))
     for hour in reversed(range(scenario.periods)):
         later = _hour(
