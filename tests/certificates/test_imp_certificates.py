@@ -19,7 +19,7 @@ from lmaas_env.scenario import MODEL_FIELDS
 STATIC = Scenario.preset("static")
 
 
-def with_model_count(scenario: Scenario, rows: Sequence[int]) -> Scenario:
+def with_models(scenario: Scenario, rows: Sequence[int]) -> Scenario:
     """The scenario with some of its models, in some order; names stay apart."""
     fields = {name: tuple(getattr(scenario, name)[m] for m in rows) for name in MODEL_FIELDS}
     return dataclasses.replace(scenario, models=tuple(f"model-{k}" for k in range(len(rows))), **fields)
@@ -44,7 +44,7 @@ def test_the_order_of_customers_and_of_models_changes_nothing(seed: int) -> None
     assert shuffled.profit == pytest.approx(plain.profit, rel=1e-9)
 
     models = rng.permutation(4)
-    _, _, turned = solved(Market(with_model_count(scenario, models), population=population))
+    _, _, turned = solved(Market(with_models(scenario, models), population=population))
     assert turned.prices == pytest.approx(plain.prices[models], rel=1e-9)
     assert turned.profit == pytest.approx(plain.profit, rel=1e-9)
 
@@ -108,7 +108,7 @@ def test_one_customer_pays_its_monopoly_price(seed: int) -> None:
 @pytest.mark.heavy
 def test_one_model_is_priced_to_the_certified_optimum() -> None:
     for seed in range(1, 6):
-        imp, terms, result = solved(Market(with_model_count(STATIC, [1]), seed=seed))
+        imp, terms, result = solved(Market(with_models(STATIC, [1]), seed=seed))
         proof = branch_and_bound(imp, terms, gap=1e-4, seconds=30.0)
         assert proof.status == "certified"
         assert result.profit >= proof.bound - 1.1e-4 * proof.profit
@@ -131,14 +131,14 @@ def test_a_model_that_dominates_takes_the_whole_market() -> None:
     _, terms, result = solved(market)
     choice = solve(terms, result.prices).choice
     assert set(choice[choice >= 0]) == {3}
-    _, _, alone = solved(Market(with_model_count(market.scenario, [3])))
+    _, _, alone = solved(Market(with_models(market.scenario, [3])))
     idle = market.catalogue.training_cost[:3].sum()
     assert result.profit + idle == pytest.approx(alone.profit, rel=1e-6)
 
 
 def test_identical_models_are_sold_as_one() -> None:
-    _, _, one = solved(Market(with_model_count(STATIC, [1]), seed=3))
-    _, terms, three = solved(Market(with_model_count(STATIC, [1, 1, 1]), seed=3))
+    _, _, one = solved(Market(with_models(STATIC, [1]), seed=3))
+    _, terms, three = solved(Market(with_models(STATIC, [1, 1, 1]), seed=3))
     extra = 2.0 * STATIC.training_cost[1]
     assert three.profit + extra >= one.profit - 1e-4
     assert three.bound >= three.profit
