@@ -769,6 +769,7 @@ GROUPS: dict[str, list[Mutant]] = {
                 "s, n = np.where(faded[slot], 1, 0), np.arange",
                 "s, n = np.ones(customers, dtype=np.int64), np.arange",
             ),
+            ("plans expect another slot to fade", "order < terms.fade_budget", "order <= terms.fade_budget"),
             ("closed slots open again at lower prices", "> least, value / (low", "> 2.0 * least, value / (low"),
             (
                 "energy falls in the price as if all slots used one unit of power",

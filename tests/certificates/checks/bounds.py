@@ -175,19 +175,20 @@ def hours_and_energy_fall_no_faster_than_their_slopes() -> None:
     faded, nodes, step = day.faded[1], day.nodes[1], np.diff(grid)
     costly = day.terms[1].airtime_cost * np.array([1.0, 20.0])[:, None, None]  # a fade matters beside the price
     terms = day.terms[1]._replace(airtime_cost=costly)
-    known = responses(terms, faded, "recourse", nodes, grid)
-    fall = (known.use[:, :-1] - known.use[:, 1:]) / step[:, None]
-    assert (fall <= known.use_slope[0, :, :-1] + 1e-9).all()
-    for k in range(CHARGES + 1):
-        fall = (known.hours[:, :-1, :, k] - known.hours[:, 1:, :, k]) / step[:, None]
-        suffices = nodes[:, k] >= known.use[:, :-1]
-        assert (fall <= np.where(suffices, *known.hours_slope[:, :, :-1]) + 1e-9).all()
     hour = Hour(nodes, values[1], day.nodes[2], values[2], day.harvest[1])
     costs, room = Costs(market.catalogue.serving_cost, market.catalogue.adaptation_cost), brackets.new_room(CHARGES)
-    cells = responses(terms, faded, "recourse", nodes, ends)
-    for m, n, j in itertools.product(range(2), range(4), range(16)):
-        brackets.fill_sales(cells, hour, costs, n, m, j, j + 1, 2, room)  # leaves the hours of the upper half
-        assert (room.hours >= known.hours[m, 2 * j + 1, n] - 1e-9).all()
+    for settlement in ("recourse", "plan"):
+        known = responses(terms, faded, settlement, nodes, grid)
+        fall = (known.use[:, :-1] - known.use[:, 1:]) / step[:, None]
+        assert (fall <= known.use_slope[0, :, :-1] + 1e-9).all()
+        for k in range(CHARGES + 1):
+            fall = (known.hours[:, :-1, :, k] - known.hours[:, 1:, :, k]) / step[:, None]
+            suffices = nodes[:, k] >= known.use[:, :-1]
+            assert (fall <= np.where(suffices, *known.hours_slope[:, :, :-1]) + 1e-9).all()
+        cells = responses(terms, faded, settlement, nodes, ends)
+        for m, n, j in itertools.product(range(2), range(4), range(16)):
+            brackets.fill_sales(cells, hour, costs, n, m, j, j + 1, 2, room)  # leaves the hours of the upper half
+            assert (room.hours >= known.hours[m, 2 * j + 1, n] - 1e-9).all()
 
 
 def numbers_are_rounded_outward() -> None:
