@@ -262,7 +262,13 @@ def possible_fades(market: Market, customers: int | None = None) -> Fades:
 def period_of(hour: int, charge: FloatArray, faded: BoolArray) -> tuple[State, Draws]:
     """Return the state of K lanes at an hour, and the draws of its period, where fades (K, N, L) are all the noise."""
     zeros = np.zeros(charge.shape)
-    return State(np.full(len(charge), hour), zeros, zeros, charge), Draws(faded, zeros, zeros, zeros + 1.0, zeros)
+    return _state_of(hour, charge), Draws(faded, zeros, zeros, zeros + 1.0, zeros)
+
+
+def _state_of(hour: int, charge: FloatArray) -> State:
+    """Return the state of K lanes at an hour, without shadowing and at mean demand."""
+    zeros = np.zeros(charge.shape)
+    return State(np.full(len(charge), hour), zeros, zeros, charge)
 
 
 def expected_profit(market: Market, seller: Seller) -> float:
@@ -280,8 +286,7 @@ def expected_profit(market: Market, seller: Seller) -> float:
     charge = market.scenario.charge_start_min * market.population.capacity[None]
     weight, total = np.ones(1), 0.0
     for hour in range(market.scenario.periods):
-        state = State(np.full(len(charge), hour), np.zeros(charge.shape), np.zeros(charge.shape), charge)
-        action, _ = seller.predict(observation_from_state(market, state), deterministic=True)
+        action, _ = seller.predict(observation_from_state(market, _state_of(hour, charge)), deterministic=True)
         prices = np.repeat(prices_from_action(market, action), len(patterns), axis=0)
         faded = np.tile(patterns, (len(charge), 1, 1))
         settlement, after = market.settle(prices, *period_of(hour, np.repeat(charge, len(patterns), axis=0), faded))

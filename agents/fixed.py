@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
-from lmaas_agents.seller import PricingSeller, check_alone
+from lmaas_agents.seller import MemorylessSeller, PricingSeller, check_alone
 from numpy.typing import ArrayLike
 from scipy.optimize import minimize, minimize_scalar
 
@@ -22,7 +22,7 @@ TUNING_DAYS = 48
 Progress = Callable[[], None]
 
 
-class RandomPrice:
+class RandomPrice(MemorylessSeller):
     """Post log-uniform prices between floor and cap, drawn anew every period.
 
     Parameters
@@ -31,8 +31,6 @@ class RandomPrice:
     seed : int
         Two sellers of one seed post the same prices.
     """
-
-    takes_batches: ClassVar[bool] = True
 
     def __init__(self, market: Market, seed: int = 0) -> None:
         self.market = market
@@ -44,16 +42,10 @@ class RandomPrice:
         copied._rng = copy.deepcopy(self._rng)
         return copied
 
-    def predict(
-        self,
-        observation: ArrayLike,
-        state: Any = None,
-        episode_start: ArrayLike | None = None,
-        deterministic: bool = True,
-    ) -> tuple[Float32Array, Any]:
-        """Return (action, state) for one observation (D,) or a batch (K, D); always random."""
+    def actions(self, observation: ArrayLike) -> Float32Array:
+        """Return random actions, as many as there are observations."""
         lanes = clipped_observation(observation, observation_size(self.market)).shape[:-1]
-        return self._rng.uniform(-1.0, 1.0, (*lanes, self.market.catalogue.size)).astype(np.float32), state
+        return self._rng.uniform(-1.0, 1.0, (*lanes, self.market.catalogue.size)).astype(np.float32)
 
 
 class FixedPrice(PricingSeller):

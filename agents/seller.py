@@ -27,17 +27,14 @@ class Seller(Protocol):
         ...
 
 
-class PricingSeller(ABC):
-    """A seller that knows the market's constants and prices the state that its observation shows."""
+class MemorylessSeller(ABC):
+    """A seller that acts on the present observation alone."""
 
     takes_batches: ClassVar[bool] = True
 
-    def __init__(self, market: Market) -> None:
-        self.market = market
-
     @abstractmethod
-    def prices(self, state: State) -> FloatArray:
-        """Return the prices for one market's state, (M,) $/h."""
+    def actions(self, observation: ArrayLike) -> Float32Array:
+        """Return the action (M,) for one observation (D,), or the actions (K, M) for a batch (K, D)."""
 
     def predict(
         self,
@@ -47,11 +44,25 @@ class PricingSeller(ABC):
         deterministic: bool = True,
     ) -> tuple[Float32Array, Any]:
         """Return (action, state) for one observation (D,) or a batch (K, D), as SB3's policies do."""
+        return self.actions(observation), state
+
+
+class PricingSeller(MemorylessSeller):
+    """A seller that knows the market's constants and prices the state that its observation shows."""
+
+    def __init__(self, market: Market) -> None:
+        self.market = market
+
+    @abstractmethod
+    def prices(self, state: State) -> FloatArray:
+        """Return the prices for one market's state, (M,) $/h."""
+
+    def actions(self, observation: ArrayLike) -> Float32Array:
+        """Return the actions that post `prices` in the state of the observation."""
         seen = state_from_observation(self.market, observation)
         if seen.charge.ndim == 1:
-            return action_from_prices(self.market, self.prices(seen)), state
-        prices = [self.prices(lane) for lane in unstack(seen)]
-        return action_from_prices(self.market, np.stack(prices)), state
+            return action_from_prices(self.market, self.prices(seen))
+        return action_from_prices(self.market, np.stack([self.prices(lane) for lane in unstack(seen)]))
 
 
 def check_alone(market: Market, what: str) -> None:

@@ -8,21 +8,19 @@ monopolist, and is then easily undercut at a high level.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-
 import numpy as np
 from lmaas_agents.energy import charged_costs, energy_value
 from lmaas_agents.imp.imp import IMP
 from lmaas_agents.imp.line_search import SellerConstants
-from lmaas_agents.seller import SearchResult, check_rivals
+from lmaas_agents.seller import MemorylessSeller, SearchResult, check_rivals
 from numpy.typing import ArrayLike
 
 from lmaas_env.checks import array_in
 from lmaas_env.engine.terms import slice_offers
 from lmaas_env.market import Market
-from lmaas_env.reply import REPLY_SCENARIOS, fade_scenarios, replies
+from lmaas_env.reply import REPLY_SCENARIOS, expected_draws, fade_scenarios, replies
 from lmaas_env.spaces import Float32Array, action_from_prices, posted_from_observation, state_from_observation
-from lmaas_env.state import Draws, State
+from lmaas_env.state import State
 from lmaas_env.terms import RentalTerms
 from lmaas_env.types import BoolArray, FloatArray
 
@@ -94,7 +92,7 @@ class RivalLookahead(IMP):
         return terms, charged_costs(self.constants, charged, market, value, state)
 
 
-class Planner:
+class Planner(MemorylessSeller):
     """Look two hours ahead against rivals that reply best to the last prices.
 
     Of three price vectors it posts the one that earns most in this hour and the next, in which it replies best to what
@@ -117,8 +115,6 @@ class Planner:
         If there is one seller only, it does not exist, or lanes have customers of their own.
     """
 
-    takes_batches: ClassVar[bool] = True
-
     def __init__(self, market: Market, seller: int = 0) -> None:
         check_rivals(market, "the planner")
         if not 0 <= seller < market.scenario.sellers:
@@ -128,18 +124,12 @@ class Planner:
         self.market, self.seller = market, seller
         self._faded = fade_scenarios(market, REPLY_SCENARIOS)
 
-    def predict(
-        self,
-        observation: ArrayLike,
-        state: Any = None,
-        episode_start: ArrayLike | None = None,
-        deterministic: bool = True,
-    ) -> tuple[Float32Array, Any]:
-        """Return (action, state) for one observation (D,) or a batch (K, D)."""
+    def actions(self, observation: ArrayLike) -> Float32Array:
+        """Return the actions that post `prices` in the state, and after the prices, of the observation."""
         seen = self.market.as_batch(state_from_observation(self.market, observation, self.seller))
         posted = posted_from_observation(self.market, observation, self.seller)
         prices = self.prices(seen, np.ascontiguousarray(posted.reshape(-1, self.market.offers)))
-        return action_from_prices(self.market, prices if posted.ndim > 1 else prices[0]), state
+        return action_from_prices(self.market, prices if posted.ndim > 1 else prices[0])
 
     def prices(self, state: State, posted: FloatArray) -> FloatArray:
         """Return the prices of K lanes, (K, M) $/h, when all sellers posted (K, S * M) last; not checked."""
@@ -154,7 +144,7 @@ class Planner:
 
     def _two_hours(self, state: State, posted: FloatArray) -> FloatArray:
         """Return the expected profit (K,), $, of posting prices (K, S * M) now, and the best reply in the next hour."""
-        market, draws = self.market, _expected_draws(self.market, self._faded, len(posted))
+        market, draws = self.market, expected_draws(self.market, self._faded[0], len(posted))
         settled, after = market.settle(posted, state, draws)
         is_last = after.hour >= market.scenario.periods
         now = settled.profit[:, self.seller]
@@ -193,7 +183,7 @@ class JointIMP(IMP):
         """Return the prices of all offers, (S * M,) $/h."""
         return self.solve(state).prices
 
-    def predict(self, *_: Any, **__: Any) -> tuple[Float32Array, Any]:
+    def actions(self, observation: ArrayLike) -> Float32Array:
         """Refuse, since it prices the models of all sellers."""
         raise ValueError("the joint monopolist prices the models of all sellers; see `prices`")
 
@@ -217,15 +207,3 @@ def _with_own(posted: FloatArray, own: FloatArray, seller: int) -> FloatArray:
 def _repeated(state: State, times: int) -> State:
     """Return the lanes of a state several times, one after the other."""
     return State(*(np.concatenate([column] * times) for column in state))
-
-
-def _expected_draws(market: Market, faded: BoolArray, lanes: int) -> Draws:
-    """Return the draws of one expected period of K lanes: no innovations, mean harvests, the fades of a reply."""
-    size = market.population.size
-    return Draws(
-        faded=np.repeat(np.ascontiguousarray(faded[0].T)[None], lanes, axis=0),
-        shadowing=np.zeros((lanes, market.scenario.sellers * size)),
-        demand=np.zeros((lanes, size)),
-        harvest=np.ones((lanes, size)),
-        choice_uniform=np.full((lanes, size), 0.5),
-    )

@@ -13,7 +13,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from lmaas_env.episode import Drift, open_episodes
 from lmaas_env.market import Market
-from lmaas_env.population import Population
 from lmaas_env.rivals import Rival, Rivals
 from lmaas_env.scenario import Scenario
 from lmaas_env.spaces import (
@@ -173,8 +172,7 @@ class LMaaSEnv(gym.Env[Any, Any]):
         super().reset(seed=seed)
         episode = open_episodes(self.market, [self.np_random])
         if episode.market is not self.market:
-            population = Population._make(column[0] for column in episode.market.population)
-            self.market = self.market.with_population(population)
+            self.market = self.market.with_population(episode.market.population.lane(0))
             self._shown = shown_constants(self.market)
         self._state, self._day, self._drift = episode.state, episode.draws, episode.drift
         self._last = None
@@ -209,14 +207,12 @@ class LMaaSEnv(gym.Env[Any, Any]):
     @property
     def state(self) -> State | None:
         """The market's state, None before the first reset."""
-        if self._state is None:
-            return None
-        return State(int(self._state.hour[0]), *(array[0] for array in self._state[1:]))
+        return None if self._state is None else self._state.lane(0)
 
     @property
     def settlement(self) -> Settlement | None:
         """What the last period brought, None at the start of a day."""
-        return None if self._last is None else Settlement(*(array[0] for array in self._last.settlement))
+        return None if self._last is None else self._last.settlement.lane(0)
 
     def render(self) -> str | NDArray[np.uint8] | None:  # pyright: ignore
         """Return a table (``ansi``) or a picture (``rgb_array``, (H, W, 3) uint8) of the last period.

@@ -119,7 +119,7 @@ class Market:
     def initial_state(self, rng: np.random.Generator) -> State:
         """Draw the state at the start of a day: stationary shadowing and demand, partly charged batteries."""
         state, _ = self._draw([rng], self.population.size, 0)
-        return State(0, *(array[0] for array in state[1:]))
+        return state.lane(0)
 
     def draws(self, rng: np.random.Generator) -> Draws:
         """Draw one period's fades, innovations and harvests; a day is H of them in order, if there is one seller."""
@@ -238,11 +238,7 @@ class Market:
         record = self.new_record(len(rows))
         self.settle_batch(rows, before, batch, record)
         settlement, after = settlement_of(rows, batch.faded, record), state_after(record)
-        if lead:
-            return settlement, after
-        return Settlement(*(array[0] for array in settlement)), State(
-            int(after.hour[0]), *(array[0] for array in after[1:])
-        )
+        return (settlement, after) if lead else (settlement.lane(0), after.lane(0))
 
     @property
     def is_compiled(self) -> bool:
@@ -360,5 +356,6 @@ def _batch_of(
 
 def unstack(state: State) -> list[State]:
     """Return the states of the K lanes."""
-    hours = np.broadcast_to(state.hour, len(state.charge))
-    return [State(int(hours[k]), state.shadowing[k], state.demand[k], state.charge[k]) for k in range(len(hours))]
+    lanes = len(state.charge)
+    batch = state._replace(hour=np.broadcast_to(state.hour, lanes))
+    return [batch.lane(k) for k in range(lanes)]

@@ -16,7 +16,6 @@ from numpy.typing import ArrayLike, NDArray
 from lmaas_env.env import market_of
 from lmaas_env.episode import Drift, open_episodes
 from lmaas_env.market import Market
-from lmaas_env.population import Population
 from lmaas_env.scenario import Scenario
 from lmaas_env.spaces import (
     Float32Array,
@@ -112,8 +111,7 @@ class LMaaSParallelEnv(Base):
             self._rng = np.random.default_rng(seed)
         episode = open_episodes(self.market, [self._rng])
         if episode.market is not self.market:
-            population = Population._make(column[0] for column in episode.market.population)
-            self.market = self.market.with_population(population)
+            self.market = self.market.with_population(episode.market.population.lane(0))
         self._state, self._day, self._drift = episode.state, episode.draws, episode.drift
         self._last = None
         self.agents = self.possible_agents[:]
@@ -160,14 +158,12 @@ class LMaaSParallelEnv(Base):
     @property
     def market_state(self) -> State | None:
         """The market's state, None before the first reset."""
-        if self._state is None:
-            return None
-        return State(int(self._state.hour[0]), *(array[0] for array in self._state[1:]))
+        return None if self._state is None else self._state.lane(0)
 
     @property
     def settlement(self) -> Settlement | None:
         """What the last period brought, None at the start of a day."""
-        return None if self._last is None else Settlement(*(array[0] for array in self._last.settlement))
+        return None if self._last is None else self._last.settlement.lane(0)
 
     @property
     def num_agents(self) -> int:

@@ -98,7 +98,7 @@ class Population(_Columns):
 
     @classmethod
     def sample(cls, scenario: Scenario, rng: np.random.Generator) -> Population:
-        """Draw the customers of a scenario (docs/market.md, section 7), and before them their region if it has any."""
+        """Draw the customers of a scenario (docs/scenarios.md), and before them their region if it has any."""
         region = draw_region(scenario, rng)
         population = sample_in_region(scenario, region, rng)
         return population._replace(task_value=value_factor(scenario, region) * population.task_value)
@@ -122,6 +122,10 @@ class Population(_Columns):
     def stack(cls, populations: Sequence[Population]) -> Population:
         """Stack K populations of one size along a new leading axis."""
         return cls(*(np.stack(column) for column in zip(*populations, strict=True)))
+
+    def lane(self, k: int) -> Population:
+        """Return population k of a stack."""
+        return Population(*(column[k] for column in self))
 
     def with_rows(self, new: Population, rows: IntArray | BoolArray) -> Population:
         """Return a copy with other rows, of the leading axis: a row of ``new`` for each index, or where a mask is true.

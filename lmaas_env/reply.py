@@ -10,7 +10,7 @@ from lmaas_env.engine.parallel import in_threads
 from lmaas_env.engine.recourse import worst_fades
 from lmaas_env.engine.reply import profits_of_lanes, reply_lanes
 from lmaas_env.market import Market
-from lmaas_env.state import State
+from lmaas_env.state import Draws, State
 from lmaas_env.types import BoolArray, FloatArray
 
 SCENARIOS = 16  # fade patterns over which profits are expected, as IMP's
@@ -30,6 +30,18 @@ def fade_scenarios(market: Market, count: int) -> BoolArray:
         )
     drawn = np.random.default_rng(0).random((count, scenario.customers, scenario.slots)) < scenario.fade_probability
     return np.ascontiguousarray(drawn.swapaxes(1, 2))
+
+
+def expected_draws(market: Market, faded: BoolArray, lanes: int) -> Draws:
+    """Return the draws of one expected period of K lanes: no innovations, mean harvests, one fade pattern (L, N)."""
+    shape = lanes, market.population.size
+    return Draws(
+        faded=np.repeat(np.ascontiguousarray(faded.T)[None], lanes, axis=0),
+        shadowing=np.zeros((lanes, market.scenario.sellers * shape[1])),
+        demand=np.zeros(shape),
+        harvest=np.ones(shape),
+        choice_uniform=np.full(shape, 0.5),
+    )
 
 
 def best_reply(
@@ -93,9 +105,7 @@ def anticipated_profits(market: Market, state: State, prices: ArrayLike, faded: 
         If the state is not one of the market, or prices have another shape or leave the range from floor to cap.
     """
     if np.ndim(prices) == 2 and np.ndim(state.charge) == 1:
-        count = len(np.asarray(prices))
-        columns = (np.repeat(np.asarray(column)[None], count, axis=0) for column in state[1:])
-        state = State(np.full(count, state.hour), *columns)
+        state = state.repeated(len(np.asarray(prices)))
     batch, rows = _checked(market, state, prices)
     patterns = fade_scenarios(market, SCENARIOS) if faded is None else faded
     found = np.empty((len(rows), market.scenario.sellers))

@@ -1,6 +1,6 @@
 """RSR, the customer's two-stage robust selection and rental.
 
-A customer selects a model before it knows which slots will fade, and rents hours when it knows (market.md, section 3):
+A customer selects a model before it knows which slots will fade, and rents hours when it knows (docs/market.md):
 
     W(beta) = min_z max_tau sum_l [ V_l log(1 + kappa q(z_l) tau_l) - (beta + c(z_l)) tau_l ] - f
 

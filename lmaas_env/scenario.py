@@ -64,10 +64,18 @@ class Scenario:
     fade_depth_max: float = number(15.0, *FADE_DEPTH, "depth delta of a deep fade, uniform", customers=True)
     fade_budgets: tuple[int, ...] = number((1, 2, 3), *FADE_BUDGET, "budgets Gamma, each as likely", customers=True)
     # Regions: hidden factors exp(sigma z), z standard normal, on what customers are drawn from
-    region_value_sigma: float = number(0.0, "1", 0.0, 5.0, "of the median task value", customers=True)
-    region_distance_sigma: float = number(0.0, "1", 0.0, 5.0, "of both ends of the distance", customers=True)
-    region_capacity_sigma: float = number(0.0, "1", 0.0, 5.0, "of both ends of the battery capacity", customers=True)
-    region_saturation_sigma: float = number(0.0, "1", 0.0, 5.0, "of both ends of the saturation", customers=True)
+    region_value_sigma: float = number(
+        0.0, "1", 0.0, 5.0, "sigma of the factor on the median task value", customers=True
+    )
+    region_distance_sigma: float = number(
+        0.0, "1", 0.0, 5.0, "sigma of the factor on both ends of the distance", customers=True
+    )
+    region_capacity_sigma: float = number(
+        0.0, "1", 0.0, 5.0, "sigma of the factor on both ends of the capacity", customers=True
+    )
+    region_saturation_sigma: float = number(
+        0.0, "1", 0.0, 5.0, "sigma of the factor on both ends of the saturation", customers=True
+    )
     region_memory: float = number(1.0, "1", 0.0, 1.0, "daily correlation of the region; 1: it stays", customers=True)
     churn: float = number(0.0, "1", 0.0, 1.0, "probability that a customer is replaced overnight", customers=True)
     # Radio, battery and demand, common to all customers

@@ -12,6 +12,7 @@ SECTIONS = {  # by the first field of each
     "customers_file": "Sizes",
     "price_floor": "Prices",
     "distance_min": "Customers, drawn once per population (not where they come from a file)",
+    "region_value_sigma": "Regions, hidden factors on what customers are drawn from, and how both change overnight",
     "transmit_power": "Radio, demand and batteries, common to all customers",
     "models": "Large models",
     "settlement": "Rules",

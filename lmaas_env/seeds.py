@@ -13,7 +13,6 @@ import numpy as np
 
 from lmaas_env.episode import Episode, open_episodes
 from lmaas_env.market import Market
-from lmaas_env.population import Population
 from lmaas_env.state import Draws, State
 
 TRAINING_STRIDE = 1_000_000  # training seed k owns the day seeds k * stride .. (k + 1) * stride - 1
@@ -86,6 +85,5 @@ def of_one_day(market: Market) -> Market:
     """Return the market of a single lane's customers, as `open_days` opens it, in which they stay the same."""
     if market.scenario.resample_population == "never":
         return market
-    population = Population(*(array[0] for array in market.population))
     scenario = dataclasses.replace(market.scenario, resample_population="never", churn=0.0, region_memory=1.0)
-    return Market(scenario, population=population)
+    return Market(scenario, population=market.population.lane(0))

@@ -112,6 +112,17 @@ def prices_from_action(market: Market, action: ArrayLike) -> FloatArray:
     return prices.reshape(given.shape)
 
 
+def price_grid(market: Market, cells: int) -> FloatArray:
+    """Return prices that cut the range from floor to cap into cells of equal width in the logarithm, (cells + 1,) $/h.
+
+    The ends are floor and cap exactly.
+    """
+    floor, cap = market.scenario.price_floor, market.scenario.price_cap
+    grid = np.geomspace(floor, cap, cells + 1)
+    grid[0], grid[-1] = floor, cap
+    return grid
+
+
 def menu_prices(market: Market) -> FloatArray:
     """Return the prices that may be posted for a model, $/h, from floor to cap.
 
@@ -127,9 +138,9 @@ def menu_prices(market: Market) -> FloatArray:
 
 
 def posted_prices(market: Market, prices: ArrayLike) -> FloatArray:
-    """Return what the environment posts of the prices (M,) or (K, M), $/h, that a seller asks for.
+    """Return what the environment posts for the prices (M,) or (K, M), $/h, of a seller.
 
-    They are clipped to floor and cap, rounded as a float32 action rounds them, and moved to the menu if there is one.
+    Prices are clipped to floor and cap, rounded as a float32 action rounds them, and moved to the menu if there is one.
     """
     return prices_from_action(market, action_from_prices(market, prices))
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from lmaas_env.types import BoolArray, FloatArray, IntArray
 
 
@@ -26,6 +28,14 @@ class State(NamedTuple):
     shadowing: FloatArray
     demand: FloatArray
     charge: FloatArray
+
+    def lane(self, k: int) -> State:
+        """Return the state of market k of a batch."""
+        return State(int(self.hour[k]), self.shadowing[k], self.demand[k], self.charge[k])
+
+    def repeated(self, count: int) -> State:
+        """Return a batch of copies of the state of one market."""
+        return State(*(np.repeat(np.asarray(column)[None], count, axis=0) for column in self))
 
 
 class Draws(NamedTuple):
@@ -85,3 +95,7 @@ class Settlement(NamedTuple):
     faded: BoolArray
     customers_per_model: IntArray
     hours_per_model: FloatArray
+
+    def lane(self, k: int) -> Settlement:
+        """Return what the period brought in market k of a batch."""
+        return Settlement(*(array[k] for array in self))

@@ -52,7 +52,7 @@ def check_options(options: Any) -> None:
         raise ValueError(f"out = {out!r} must not end in {REFERENCE!r}, beside which the policy is scored")
 
 
-def check_alone(options: Any) -> None:
+def check_resumed_alone(options: Any) -> None:
     """Raise a ValueError if a training command that goes on with a run is given other options; it names the first."""
     for field in dataclasses.fields(options):
         if field.name not in ("resume", "progress") and getattr(options, field.name) != field.default:
@@ -103,7 +103,7 @@ def interrupted(
     ValueError
         If other options are given, or a file of the folder is missing or broken.
     """
-    check_alone(args)
+    check_resumed_alone(args)
     folder: Path = args.resume
     has_snapshot = (folder / FILE).exists() or not (folder / SETTINGS).exists()
     snapshot = load_snapshot(folder / FILE, parts) if has_snapshot else None

@@ -1,4 +1,4 @@
-"""Reference sellers of unknown markets: what not to adapt earns, and what to know the customers would earn."""
+"""Reference sellers of unknown markets: one that adapts to nothing, and two that know the customers."""
 
 from __future__ import annotations
 

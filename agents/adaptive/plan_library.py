@@ -144,7 +144,7 @@ def make_library(scenario: Scenario, jobs: int = 1, progress: Callable[[], None]
     prior = prior_plan(market)
     progress()
     plans = [prior]
-    populations = [Population._make(column[j] for column in drawn.market.population) for j in range(PLANS)]
+    populations = [drawn.market.population.lane(j) for j in range(PLANS)]
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
         for plan in pool.map(alone, populations) if jobs > 1 else map(alone, populations):
             plans.append(plan)

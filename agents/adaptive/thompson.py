@@ -3,8 +3,7 @@
 Every hypothesis, the customers of one region (`lmaas_agents.adaptive.plan_library`), is simulated forward at the prices
 that were posted. The closer its hours and customers per model come to those of the last sale, the more it weighs. The
 next prices are those of the library's plan that earns most in the mean of the belief, or for one hypothesis drawn from
-it.
-Where the market drifts, weight also moves between hypotheses overnight, as regions do.
+it. Where the market drifts, weight also moves between hypotheses overnight, as regions do.
 """
 
 from __future__ import annotations

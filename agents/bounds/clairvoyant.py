@@ -1,4 +1,4 @@
-"""What a seller earns that knows the day's draws: a lower end for what foresight is worth, below any bound."""
+"""What a seller that knows the day's draws earns at least: a lower bound on what foresight is worth."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def clairvoyant_profit(market: Market, state: State, draws: Draws, prices: Float
     for _ in range(rounds):
         now, earned = state, 0.0
         for t in range(periods):
-            first = State(t, *(np.repeat(array[None], lanes, axis=0) for array in now[1:]))
+            first = now.repeated(lanes)
             for m in range(models):
                 trials = np.repeat(posted[None], lanes, axis=0)
                 trials[1:, t, m] *= np.exp(changes[1:])

@@ -28,7 +28,7 @@ from lmaas_agents.planning import plan_day
 from lmaas_env.customers.strategies import RSR
 from lmaas_env.market import Market
 from lmaas_env.seeds import draw_days, tuning_seeds
-from lmaas_env.spaces import menu_prices
+from lmaas_env.spaces import menu_prices, price_grid
 from lmaas_env.state import Draws, State
 from lmaas_env.types import FloatArray, IntArray
 
@@ -151,8 +151,7 @@ def mean_energy_value(market: Market, days: int, effort: Effort | None = None) -
     start, capacity = plan_day(market).energy_value, market.population.capacity
     total = np.zeros((market.scenario.periods + 1, market.population.size, SHARES.size))
     for lane in range(days):
-        state = State(0, *(array[lane] for array in states[1:]))
-        day = known_day(market, state, draws.at((slice(None), lane)), work.charges)
+        day = known_day(market, states.lane(lane), draws.at((slice(None), lane)), work.charges)
         for t, values in enumerate(_descend(market, day, work, start)[0]):
             for n in range(len(capacity)):
                 total[t, n] += np.interp(SHARES * capacity[n], day.nodes[t][n], values[n])
@@ -201,16 +200,13 @@ def _price_cells(market: Market, count: int) -> tuple[FloatArray, IntArray]:
 
     Where the scenario has a menu, each of its prices is a cell, the last one as often as it takes to a power of two.
     """
-    scenario = market.scenario
-    if scenario.price_menu:
+    if market.scenario.price_menu:
         menu = menu_prices(market)
         leaves = max(2, 1 << (menu.size - 1).bit_length())
         own = np.minimum(np.arange(leaves, dtype=np.int64), menu.size - 1)
         return menu, np.stack([own, own])
-    grid = np.geomspace(scenario.price_floor, scenario.price_cap, count + 1)
-    grid[0], grid[-1] = scenario.price_floor, scenario.price_cap
     points = np.arange(count + 1, dtype=np.int64)
-    return grid, np.stack([points[:-1], points[1:]])
+    return price_grid(market, count), np.stack([points[:-1], points[1:]])
 
 
 def _responses(market: Market, day: KnownDay, t: int, grid: FloatArray) -> Responses:

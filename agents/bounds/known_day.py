@@ -1,4 +1,4 @@
-"""What a seller that knows a day's draws knows of it before it starts, hour by hour."""
+"""A day whose draws are known: its terms, fades, harvests and the charges that can be reached, hour by hour."""
 
 from __future__ import annotations
 

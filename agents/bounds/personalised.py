@@ -1,9 +1,9 @@
 """A bound on what any seller can earn in a day: perfect foresight, and a price of its own for every customer.
 
-A seller that knows the day's draws and may price every customer apart earns at least what any seller earns that posts
-one price vector an hour. Customers are then independent, and each is a dynamic programme over its battery. Batteries
-and prices are cut into cells; within a cell hours are counted at the full battery and the low price, energy at the
-other ends (W and the hours fall in the price and rise in the energy; so does the energy used), and what is left is
+A seller that knows the day's draws and may post a price of its own for every customer earns at least as much as any
+seller that posts one price vector an hour. Customers are then independent, and each is a dynamic programme over its
+battery. Batteries and prices are cut into cells. Within a cell hours are counted at the full battery and the low price,
+the energy used at the other ends, since W, hours and use fall in the price and rise in the charge; what is left is
 rounded up. So the bound holds whatever the number of cells, and falls as there are more.
 """
 
@@ -17,6 +17,7 @@ from lmaas_env.engine.jit import kernel
 from lmaas_env.engine.recourse import recourse, worst_fades
 from lmaas_env.engine.terms import Terms
 from lmaas_env.market import Market
+from lmaas_env.spaces import price_grid
 from lmaas_env.state import Draws, State
 from lmaas_env.types import BoolArray, FloatArray
 
@@ -47,8 +48,7 @@ def personalised_bound(market: Market, state: State, draws: Draws, levels: int =
     if not isinstance(market.customers, RSR) or market.scenario.settlement != "recourse":
         raise ValueError("the bound holds for customers that select by RSR and rent by recourse")
     scenario, catalogue, population = market.scenario, market.catalogue, market.population
-    grid = np.geomspace(scenario.price_floor, scenario.price_cap, cells + 1)
-    grid[0], grid[-1] = scenario.price_floor, scenario.price_cap
+    grid = price_grid(market, cells)
     day, later = known_day(market, state, draws), np.zeros((population.size, levels + 1))
     for hour in reversed(range(scenario.periods)):
         later = _hour(

@@ -22,7 +22,6 @@ improve. So IMP starts again where local searches over a table of sales end high
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import numpy as np
 from lmaas_agents.imp.coordinate_ascent import anticipated_profit, ascend
@@ -171,23 +170,17 @@ class IMP(PricingSeller):
         check_payable(problem.terms, posted)
         return float(anticipated_profit(problem, posted))
 
-    def predict(
-        self,
-        observation: ArrayLike,
-        state: Any = None,
-        episode_start: ArrayLike | None = None,
-        deterministic: bool = True,
-    ) -> tuple[Float32Array, Any]:
-        """Return (action, state) for one observation (D,) or a batch (K, D); with rivals, the reply to their prices."""
+    def actions(self, observation: ArrayLike) -> Float32Array:
+        """Return the actions that post `prices`, or with rivals the `reply` to their prices, in the state observed."""
         market = self.market
         if market.scenario.sellers == 1:
-            return super().predict(observation, state, episode_start, deterministic)
+            return super().actions(observation)
         seen = state_from_observation(market, observation, self.seller)
         posted = posted_from_observation(market, observation, self.seller)
         if seen.charge.ndim == 1:
-            return action_from_prices(market, self.reply(seen, posted).prices), state
+            return action_from_prices(market, self.reply(seen, posted).prices)
         replies = [self.reply(lane, rows).prices for lane, rows in zip(unstack(seen), posted, strict=True)]
-        return action_from_prices(market, np.stack(replies)), state
+        return action_from_prices(market, np.stack(replies))
 
     def solve(self, state: State, start: FloatArray | None = None) -> SearchResult:
         """Search the prices of one period, and bound what any prices could earn.

@@ -495,7 +495,7 @@ def search_price(
 def personalised_bound(problem: Problem) -> float:
     """Return what the seller would earn if every customer had its own price and no choice but that model or none, $.
 
-    No common prices earn more (docs/market.md, section 5): a bound without a search over price vectors.
+    No common prices earn more (docs/theorem-2.md): a bound without a search over price vectors.
     """
     terms, seller = problem.terms, problem.seller
     models, customers = terms.setup_cost.shape

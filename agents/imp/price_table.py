@@ -44,7 +44,7 @@ def price_table(terms: Terms, seller: SellerConstants, prices: FloatArray) -> Pr
 
 @kernel
 def local_search(table: PriceTable, order: IntArray, cells: IntArray) -> FloatArray:
-    """Move every row of ``cells`` (C, M) to where no price gains alone, as `search_cells`, if nobody else sells."""
+    """Move every row of ``cells`` (C, M) to where no price gains alone, as `search_cells`, without rivals."""
     return search_cells(table, np.zeros(len(table.worst[0])), order, cells)
 
 

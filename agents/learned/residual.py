@@ -4,8 +4,8 @@ A residual policy does not price from nothing. Its outputs move the prices of a 
 (`lmaas_agents.planning.plan_day`), which knows the market's constants and the hour only. While the policy learns, each
 price ends just below the nearest threshold (`lmaas_agents.learned.snap`); once it has learned, a local search refines
 its prices (`lmaas_agents.imp.price_table`), net of the value of the energy that they drain. A policy over the set of
-customers also sees what each customer would do at the plan's prices. All of this the seller knows: the market's
-constants and what its observation shows.
+customers also sees what each customer would do at the plan's prices. All of this follows from the market's constants
+and the observation.
 """
 
 from __future__ import annotations

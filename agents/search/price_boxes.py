@@ -1,7 +1,7 @@
 """Kernels of the branch and bound over price boxes (see `lmaas_agents.search.search.branch_and_bound`).
 
 Prices are cut into cells between the points of a logarithmic grid, but everything is valid for any price between them:
-W falls in the price, and so do the hours (Corollary i of market.md), so a cell's ends bound what happens inside it. A
+W falls in the price, and so do the hours (docs/theorem-1.md), so a cell's ends bound what happens inside it. A
 box holds cells first[m] <= j < last[m] of every model m.
 """
 

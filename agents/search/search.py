@@ -17,6 +17,7 @@ from lmaas_agents.search.frontier import Frontier
 from lmaas_agents.seller import SearchResult
 from scipy import optimize
 
+from lmaas_env.spaces import price_grid
 from lmaas_env.terms import RentalTerms
 from lmaas_env.types import FloatArray
 
@@ -38,7 +39,7 @@ def exhaustive(imp: IMP, terms: RentalTerms, points: int = 40) -> SearchResult:
     models = terms.setup_cost.shape[1]
     if points < 2 or points**models > LARGEST_GRID:
         raise ValueError(f"points = {points} must be at least 2, and points^{models} at most {LARGEST_GRID:.0e}")
-    grid = _grid(imp, points - 1)
+    grid = price_grid(imp.market, points - 1)
     total, point = price_boxes.best_of_grid(price_boxes.tabulate(imp.problem(terms), grid))
     profit = float(total) - imp.constants.training_cost
     seconds = time.perf_counter() - began
@@ -153,7 +154,7 @@ def _explore(
 ) -> SearchResult:
     """Branch and bound on one grid, from an incumbent, with at most ``budget`` boxes."""
     models = terms.setup_cost.shape[1]
-    grid = _grid(imp, cells)
+    grid = price_grid(imp.market, cells)
     tables = price_boxes.tabulate(imp.problem(terms), grid)
     training, unit = imp.constants.training_cost, float(least_unit(terms.arrays))
     prices, incumbent, history, times = start.prices, start.profit + training, list(start.history), list(start.times)
@@ -233,9 +234,3 @@ class _Objective:
             np.array(self._history),
             np.array(self._times),
         )
-
-
-def _grid(imp: IMP, cells: int) -> FloatArray:
-    grid = np.geomspace(imp.constants.price_floor, imp.constants.price_cap, cells + 1)
-    grid[0], grid[-1] = imp.constants.price_floor, imp.constants.price_cap  # exactly, whatever the rounding
-    return grid

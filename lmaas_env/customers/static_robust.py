@@ -1,6 +1,6 @@
 """The static-robust customer: model and hours fixed before the fades are known, solved with a certificate.
 
-A customer without recourse books the hours tau of every slot in advance (market.md, section 4). When the fades z come
+A customer without recourse books the hours tau of every slot in advance (docs/market.md). When the fades z come
 true it earns
 
     P(tau, z) = sum_l [ V_l log(1 + kappa q(z_l) u_l) - beta tau_l - c(z_l) u_l ] - f :

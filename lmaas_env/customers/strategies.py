@@ -1,7 +1,7 @@
 """The customers that RSR is compared with, all with one interface: select before the fades are known, rent after.
 
-A strategy holds constants only. `Strategy.select` answers what each customer commits to and what that guarantees;
-`Strategy.rent` answers what it does once it knows which slots faded (market.md, section 4).
+A strategy holds constants only. `Strategy.select` returns what each customer commits to and what that guarantees;
+`Strategy.rent` returns what it does once it knows which slots faded (docs/market.md).
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ class Random(Strategy):
 
 
 class PerfectForesight(Strategy):
-    """Know the fades before selecting: an upper reference, with exactly RSR's worst case (Corollary v)."""
+    """Know the fades before selecting: an upper reference, with exactly RSR's worst case (docs/theorem-1.md)."""
 
     def select(self, terms: Terms, price: FloatArray, choice_uniform: FloatArray) -> Selection:
         """Guarantee what RSR guarantees; the choice may still change."""

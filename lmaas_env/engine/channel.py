@@ -1,4 +1,4 @@
-"""The radio channel: distance and shadowing → SNR → rate and semantic similarity (market.md, section 2).
+"""The radio channel: distance and shadowing → SNR → rate and semantic similarity (docs/market.md).
 
 Scalar functions compiled with numba, so that kernels can call them; they also run as plain Python functions.
 """

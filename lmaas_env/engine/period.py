@@ -1,4 +1,4 @@
-"""One leasing period of a batch of markets: draws, rental terms, settlement, next state (docs/market.md, 2 to 6).
+"""One leasing period of a batch of markets: draws, rental terms, settlement, next state (docs/market.md).
 
 A lane is one market of the batch. All lanes share the market's constants, or each lane has customers of its own.
 """

@@ -1,4 +1,4 @@
-"""Water-filling for a batch of problems: the recourse of docs/market.md, section 3, one problem per SIMD lane.
+"""Water-filling for a batch of problems: the recourse of docs/market.md, one problem per SIMD lane.
 
 A problem is a customer n, a model m, a price beta and a fade pattern z. Up to `WIDTH` of them share a chunk: every
 field of `CHUNK` and `SLOT` holds one number per SIMD lane, and every inner loop runs over the SIMD lanes without a

@@ -1,4 +1,4 @@
-"""RSR, robust selecting and renting, for a batch of customers: the two stages of docs/market.md, section 3.
+"""RSR, robust selecting and renting, for a batch of customers: the two stages of docs/market.md.
 
 `lmaas_env.rsr`, the environments, IMP and the price tables all select by `select` and rent by `rent`.
 """

@@ -32,6 +32,7 @@ TABLE = "lmaas_env.engine.price_table"
 SNAP = "lmaas_agents.learned.snap"
 ENERGY = "lmaas_agents.energy"
 BRACKETS = "lmaas_agents.bounds.brackets"
+DYNAMIC = "lmaas_agents.bounds.dynamic"
 RESPONSES = "lmaas_agents.bounds.responses"
 KNOWN_DAY = "lmaas_agents.bounds.known_day"
 TREE = "lmaas_agents.bounds.price_tree"
@@ -60,11 +61,13 @@ BLOCKS = "blocks_are_bounded"
 BOXED = "boxes_of_prices_are_bounded"
 SUMMED = "bracket_sums_bound_every_hour_of_every_seller"
 BRACKETED = "brackets_bound_what_customers_bring"
+LARGEST = "brackets_are_the_largest_of_their_cells"
 BUDGETS = "budgets_of_many_fades_are_kept"
 SELECTS = "customers_select_the_first_best_model_or_none"
 DRAWS = "draws_have_the_scenarios_probabilities"
 CHARGE = "energy_is_charged_at_the_slope_of_its_value"
 EARNED = "every_seller_earns_what_its_customers_pay_less_its_costs"
+FALLS = "hours_and_energy_fall_no_faster_than_their_slopes"
 FITS = "hours_use_no_more_than_the_charge"
 ENDS = "imp_ends_where_no_price_gains"
 ORDER = "imp_ignores_the_order_of_models"
@@ -76,12 +79,15 @@ LAYOUT = "observations_have_their_layout"
 BEST_LEAF = "price_boxes_are_searched_to_the_best_leaf"
 PRICES = "prices_are_log_linear_in_actions"
 RENTALS = "rentals_are_feasible_and_optimal"
+OUTWARD = "numbers_are_rounded_outward"
 PLANS = "robust_plans_are_certified"
 TANGENTS = "sales_lie_below_their_tangents"
+SUMS = "sums_take_every_customers_largest_bracket"
 SEEDED = "seeds_do_not_overlap"
 SETTLED = "settlements_and_states_follow_the_market_model"
 SNAPS = "snapped_prices_lie_just_below_a_threshold"
 MODEL = "terms_follow_the_market_model"
+DAY_BOUND = "the_day_bound_is_the_sum_of_each_hours_largest_brackets"
 VALUE = "the_energy_value_is_that_of_a_certain_market"
 SEARCHED = "the_line_search_finds_the_best_price"
 PERSONAL = "the_personalised_bound_is_the_sum_of_each_customers_best_sale"
@@ -702,6 +708,158 @@ GROUPS: dict[str, list[Mutant]] = {
                 "np.minimum(high + day.harvest[t], capacity)",
                 "np.minimum(high, capacity)",
             ),
+        ),
+    ],
+    "cells, sums and rounding of the bound": [
+        *_of(
+            BRACKETS,
+            LARGEST,
+            ("the upper end of a cell is not tried", "                b = high\n", "                b = low\n"),
+            ("the charge that just suffices is not tried", "elif tried == 2 and low < use < high:", "elif tried == 9:"),
+            ("a bend of the next hour's value is skipped", "        inner = i + 1\n", "        inner = i + 2\n"),
+            (
+                "energy that no charge of the cell holds is missed",
+                "max(needed - b, 0.0)",
+                "max(use - b, 0.0)",
+            ),
+            (
+                "the value of this hour is that of the cell's lower end",
+                "found = sale + later - values[k] - slope * (b - low)",
+                "found = sale + later - values[k]",
+            ),
+            (
+                "a charge above the last node is worth more than all",
+                "min(max((charge - nodes[i]) / width, 0.0), 1.0)",
+                "max((charge - nodes[i]) / width, 0.0)",
+            ),
+        ),
+        *_of(
+            RESPONSES,
+            BRACKETED,
+            (
+                "hours fall as fast as at the higher price",
+                "value / (low + cost) ** 2, 0.0)",
+                "value / (high + cost) ** 2, 0.0)",
+            ),
+            (
+                "a slot that is full at the lower price counts as full",
+                "is_full = value / (high + cost)",
+                "is_full = value / (low + cost)",
+            ),
+            (
+                "the smallest power says how hours rise with the charge",
+                "1.0 / terms.power.max(axis=0)",
+                "1.0 / (0.1 * terms.power.min(axis=0))",
+            ),
+        ),
+        *_of(
+            BRACKETS,
+            FALLS,
+            (
+                "hours fall as slowly with little charge as with ample",
+                "is_short = 0 if hour.nodes[n, k] >= use[low, n] else 1",
+                "is_short = 0",
+            ),
+        ),
+        *_of(
+            RESPONSES,
+            FALLS,
+            (
+                "hours bend as if all slots faded",
+                "s, n = np.where(faded[slot], 1, 0), np.arange",
+                "s, n = np.ones(customers, dtype=np.int64), np.arange",
+            ),
+            ("plans expect another slot to fade", "order < terms.fade_budget", "order <= terms.fade_budget"),
+            ("closed slots open again at lower prices", "> least, value / (low", "> 2.0 * least, value / (low"),
+            (
+                "energy falls in the price as if all slots used one unit of power",
+                "use_slope[row, m] += power * part",
+                "use_slope[row, m] += part",
+            ),
+        ),
+        *_of(
+            TREE,
+            OUTWARD,
+            (
+                "numbers below zero are rounded down where they bound from above",
+                "x + (OUTWARD + TOLERANCE) * abs(x) + TOLERANCE",
+                "x + (OUTWARD + TOLERANCE) * x + TOLERANCE",
+            ),
+            ("lower bounds are rounded up", "x - (OUTWARD + TOLERANCE) * abs(x)", "x + (OUTWARD + TOLERANCE) * abs(x)"),
+            ("rounding to single precision is not allowed for", "OUTWARD = 2e-7", "OUTWARD = 2e-8"),
+        ),
+        *_of(
+            TREE,
+            SUMS,
+            (
+                "a node's largest W is that of its higher prices",
+                "most[m, i, k, n] = most[m, 2 * i, k, n]",
+                "most[m, i, k, n] = most[m, 2 * i + 1, k, n]",
+            ),
+            (
+                "a node's least W is that of its lower prices",
+                "least[m, i, k, n] = least[m, 2 * i + 1, k, n]",
+                "least[m, i, k, n] = least[m, 2 * i, k, n]",
+            ),
+            ("models win that promise a loss", "& (most[i] > SELECTION_THRESHOLD) &", "&"),
+            (
+                "none is chosen beside a sure profit",
+                "where(sure[i] > SELECTION_THRESHOLD, np.float32(IMPOSSIBLE), none[i])",
+                "none[i]",
+            ),
+            (
+                "the fullest batteries are forgotten",
+                "range(n + customers, size, customers)",
+                "range(n + customers, size - customers, customers)",
+            ),
+        ),
+        *_of(
+            TREE,
+            BEST_LEAF,
+            ("boxes below the target are forgotten", "closed = max(closed, bound)", "closed = max(closed, -1e30)"),
+            ("a leaf that was reached is forgotten", "closed = max(closed, parent)", "closed = max(closed, -1e30)"),
+        ),
+        *_of(
+            DYNAMIC,
+            DAY_BOUND,
+            (
+                "energy is worth in the next hour what it is in this one",
+                "ends[t], day.nodes[t + 1], ends[t + 1], day.harvest[t])",
+                "ends[t], day.nodes[t], ends[t], day.harvest[t])",
+            ),
+            (
+                "the harvest is that of the hour before",
+                "ends[t + 1], day.harvest[t])",
+                "ends[t + 1], day.harvest[t - 1])",
+            ),
+            ("energy left after the last hour has a value", "ends = [*values, np.zeros(", "ends = [*values, np.ones("),
+            (
+                "energy values fall in the charge",
+                "np.maximum.accumulate(found - found[:, :1], axis=1)",
+                "found - found[:, :1]",
+            ),
+            (
+                "price cells are their lower ends",
+                "np.stack([points[:-1], points[1:]])",
+                "np.stack([points[:-1], points[:-1]])",
+            ),
+            ("the last price on the menu is left out", "np.int64), menu.size - 1)", "np.int64), menu.size - 2)"),
+            (
+                "training is paid for in one hour",
+                "float(market.scenario.periods * market.catalogue",
+                "float(market.catalogue",
+            ),
+            (
+                "the sum over the hours is rounded down",
+                "float(by_hour.sum() + ROUNDING *",
+                "float(by_hour.sum() - ROUNDING *",
+            ),
+        ),
+        *_of(
+            KNOWN_DAY,
+            SUMMED,
+            ("every hour is known to harvest the mean", "capacity * period.harvest)", "capacity)"),
+            ("the draws of the first hour are known of every hour", "period = draws.at(t)", "period = draws.at(0)"),
         ),
     ],
 }

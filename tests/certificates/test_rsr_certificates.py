@@ -40,7 +40,7 @@ def tolerance(value: float, relative: float = 1e-8) -> float:
 
 
 def worked_example(energy: float) -> RentalTerms:
-    """The customer of market.md, section 3."""
+    """The customer of tutorial 4."""
     return RentalTerms(
         task_value=np.array([[3.0, 2.0, 1.0]]),
         fade_budget=np.array([1]),

@@ -9,8 +9,17 @@ import pytest
 from lmaas_train.cli.main import main
 from lmaas_train.evaluation.games import extreme_equilibrium, nash_equilibria
 from lmaas_train.q_learning import Learned, learn
-from lmaas_train.studies import collusion
-from lmaas_train.studies.collusion import Game, best_reply_values, discounted, expected_hours, limit_cycle
+from lmaas_train.studies.repeated_hour import (
+    FACTORS,
+    LAGS,
+    Game,
+    best_reply_values,
+    deviation,
+    discounted,
+    expected_hours,
+    gains,
+    limit_cycle,
+)
 from lmaas_train.studies.rivals import still_state
 
 from lmaas_env import Market, Scenario
@@ -40,13 +49,13 @@ def logit_duopoly() -> tuple[np.ndarray, float, float]:
 class TestQLearning:
     def test_sellers_that_value_later_hours_collude_as_in_the_paper(self) -> None:
         payoffs, low, high = logit_duopoly()
-        gains: list[float] = []
+        indices: list[float] = []
         for seed in range(6):
             learned = learn(payoffs, 0.15, 4e-6, 0.95, seed)
             assert learned.settled
             path = limit_cycle(learned)
-            gains.append((payoffs[:, path[:, 0], path[:, 1]].mean() - low) / (high - low))
-        assert 0.7 < np.mean(gains) < 0.95  # 0.85 in the paper
+            indices.append((payoffs[:, path[:, 0], path[:, 1]].mean() - low) / (high - low))
+        assert 0.7 < np.mean(indices) < 0.95  # 0.85 in the paper
 
     def test_sellers_that_value_no_later_hour_defect(self) -> None:
         for seed in range(5):
@@ -82,21 +91,21 @@ class TestMeasures:
         path = limit_cycle(learned)
         assert path.tolist() == [[0, 0]]
         for seller in (0, 1):
-            hour, gain, cycle = collusion._gains(dilemma(), learned, path, seller, 0.95)
+            hour, gain, cycle = gains(dilemma(), learned, path, seller, 0.95)
             assert (hour, cycle) == (2.0, 0.0)
             assert gain == pytest.approx(0.0, abs=1e-9)
-        gain, profitable, prices = collusion._deviate(dilemma(), learned, path, 0.95)
+        gain, profitable, prices = deviation(dilemma(), learned, path, 0.95)
         # Defecting once starts an alternation: 5, 0, 5, 0, ... instead of 3, 3, ...
         assert gain == pytest.approx(5.0 / (1.0 + 0.95) - 3.0)
         assert profitable == 0.0
-        step = np.log(collusion.FACTORS[1] / collusion.FACTORS[0])
+        step = np.log(FACTORS[1] / FACTORS[0])
         np.testing.assert_allclose(prices[:4], [[step, 0.0], [0.0, step], [step, 0.0], [0.0, step]])
 
     def test_sellers_that_always_cooperate_are_exploited(self) -> None:
         learned = Learned(np.zeros((2, 2, 2), dtype=np.int64), np.array([0, 0]), 1, True)
         path = limit_cycle(learned)
-        assert collusion._gains(dilemma(), learned, path, 1, 0.95) == pytest.approx((2.0, 2.0, 2.0))
-        assert collusion._deviate(dilemma(), learned, path, 0.95)[0] == pytest.approx(2.0 * 0.05)
+        assert gains(dilemma(), learned, path, 1, 0.95) == pytest.approx((2.0, 2.0, 2.0))
+        assert deviation(dilemma(), learned, path, 0.95)[0] == pytest.approx(2.0 * 0.05)
 
     def test_a_cycle_is_entered_and_left_out_of_what_came_before(self) -> None:
         strategy = np.array([[[1, 0], [1, 0]], [[1, 1], [0, 0]]])  # (0, 0), (1, 1), (0, 0), ...; from (0, 1): (0, 1)
@@ -146,7 +155,7 @@ class TestStudy:
         command += ["--rates", "0.15", "--decays", "1e-4", "2e-4"]
         assert main([*command, "--out", str(tmp_path / "it")]) == 0
         lines = {it.stem: len(it.read_text().splitlines()) - 1 for it in (tmp_path / "it").glob("*.csv")}
-        assert lines == {"references": 8, "sessions": 8, "cells": 4, "deviations": 2 * (collusion.LAGS + 1)}
+        assert lines == {"references": 8, "sessions": 8, "cells": 4, "deviations": 2 * (LAGS + 1)}
         assert {"figure.png", "figure-dark.png", "origin.json"} <= {it.name for it in (tmp_path / "it").iterdir()}
 
     @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from lmaas_train.__main__ import main
-from lmaas_train.studies.seller import with_models
+from lmaas_train.studies.seller import with_model_count
 
 from lmaas_env import Scenario
 
@@ -42,7 +42,7 @@ def test_bad_counts_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 def test_models_in_between_leave_the_scenarios_own_at_their_places() -> None:
     own = Scenario.preset("static")
-    seven = with_models(own, 7)
+    seven = with_model_count(own, 7)
     assert seven.quality_high[::2] == pytest.approx(own.quality_high)
     assert list(seven.serving_cost) == sorted(seven.serving_cost)
-    assert with_models(own, 2).training_cost == own.training_cost[:2]
+    assert with_model_count(own, 2).training_cost == own.training_cost[:2]

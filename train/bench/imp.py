@@ -23,6 +23,7 @@ from rich.table import Table
 
 from lmaas_env import RentalTerms
 from lmaas_env.files import write_whole
+from lmaas_env.spaces import price_grid
 
 GRID = 400  # prices per model of the line search that IMP is compared with
 SIZES = ((24, 4), (100, 4), (1000, 4), (10**4, 4), (10**5, 4), (24, 1), (24, 8), (24, 16))
@@ -125,7 +126,7 @@ def _times(customers: int, models: int, anticipate: str, population: int) -> tup
 def grid_line_search(imp: IMP, terms: RentalTerms, points: int = GRID) -> tuple[float, float]:
     """Return profit and seconds of moving one price at a time to the best of a grid, from the cap, until none moves."""
     began = time.perf_counter()
-    grid = np.geomspace(imp.constants.price_floor, imp.constants.price_cap, points)
+    grid = price_grid(imp.market, points - 1)
     tables = tabulate(imp.problem(terms), grid)
     point = np.full(terms.setup_cost.shape[1], points - 1)
     best, moved = float(profit_at(tables, point)), True

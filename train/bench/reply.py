@@ -18,7 +18,7 @@ from lmaas_train.progress import track
 from lmaas_train.runs import csv_text, machine, new_folder, write_origin
 from rich.console import Console
 
-from lmaas_env import LMaaSVectorEnv, Market, State
+from lmaas_env import LMaaSVectorEnv, Market
 from lmaas_env.files import write_whole
 from lmaas_env.reply import best_reply
 from lmaas_env.seeds import draw_days, tuning_seeds
@@ -95,7 +95,7 @@ def bench(args: BenchReply) -> list[Row]:
 def _day(market: Market, seed: int) -> list[Row]:
     """Compare the second seller's replies on a day on which the first replies, too, up to a random factor."""
     first, draws = draw_days(market, [seed])
-    state, rng, rows = State(0, *(array[0] for array in first[1:])), np.random.default_rng(seed), list[Row]()
+    state, rng, rows = first.lane(0), np.random.default_rng(seed), list[Row]()
     imp, models = IMP(market, seller=1), market.catalogue.size
     limits = market.scenario.price_floor, market.scenario.price_cap
     posted = np.full(market.offers, market.scenario.price_cap)

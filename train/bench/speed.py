@@ -23,7 +23,7 @@ import numpy as np
 from lmaas_train.bench.kernel import GrowthRow, exponent, growth_figure, in_turns, medians
 from lmaas_train.progress import track
 from lmaas_train.runs import csv_text, machine, new_folder, write_origin
-from lmaas_train.studies.seller import with_models
+from lmaas_train.studies.seller import with_model_count
 from rich.console import Console
 from rich.table import Table
 
@@ -348,7 +348,7 @@ def _ppo(seconds: float, settings: str, names: tuple[str, str, str]) -> list[Spe
 def _growth(axis: str, size: int) -> tuple[float, float]:
     """Return seconds of a step, and its nanoseconds per customer, model and slot (of all lanes for the axis lanes)."""
     sizes = {"customers": 24, "models": 4, "slots": 6} | ({axis: size} if axis != "lanes" else {})
-    scenario = with_models(Scenario.preset("day"), sizes["models"])
+    scenario = with_model_count(Scenario.preset("day"), sizes["models"])
     scenario = dataclasses.replace(scenario, customers=sizes["customers"], slots=sizes["slots"])
     market = Market(scenario, population=Population.for_scenario(scenario, 1))
     lanes = size if axis == "lanes" else max(1, WORK // sizes["customers"])

@@ -243,4 +243,4 @@ def _clairvoyant_day(market: Market, seed: int, prices: FloatArray) -> tuple[int
 
 def _day(market: Market, seed: int) -> tuple[State, Draws]:
     states, draws = draw_days(market, [seed])
-    return State(0, *(array[0] for array in states[1:])), draws.at((slice(None), 0))
+    return states.lane(0), draws.at((slice(None), 0))

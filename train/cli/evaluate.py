@@ -28,8 +28,7 @@ class Evaluate:
     """Score learned sellers, each trained from several seeds, and IMP on the same held-out days.
 
     Writes report.html, table.csv, runs.csv, profiles.csv, curves.csv, time_to_score.csv, origin.json, and the figures
-    learning.png
-    (learning curves and performance profiles) and days.png, each also for dark pages.
+    learning.png (learning curves and performance profiles) and days.png, each also for dark pages.
 
     Examples
     --------

@@ -21,6 +21,7 @@ from lmaas_env.render.drawing import (
     LARGE,
     NORMAL,
     SMALL,
+    SellerStyle,
     bars,
     digits_for,
     dollars,
@@ -82,37 +83,6 @@ def comparison(
     rows = figure.add_gridspec(3, 1, height_ratios=(1.1, 1.0, 1.0))
     top, middle, bottom = (figure.add_subfigure(rows[row]) for row in range(3))
 
-    def over_the_day(axes: Axes, values: Mapping[str, FloatArray], start: float) -> None:
-        """Draw each seller's mean day as a line, or a single period as a bar."""
-        periods = 1
-        for row, (name, value) in enumerate(values.items()):
-            mean = value.mean(axis=0)
-            periods = len(mean)
-            if periods == 1:
-                axes.bar(row, mean[0], color=styles[name].colour)
-                axes.set_xticks([])
-                continue
-            order = 3.0 - 0.01 * row  # the best on top
-            axes.plot(
-                start + np.arange(periods), mean, styles[name].line, color=styles[name].colour, lw=1.8, zorder=order
-            )
-        if periods > 1:
-            axes.set_xlim(0.0, periods - 1 + 2.0 * start)
-            axes.locator_params("x", nbins=5, steps=[1, 2, 3, 6, 10], integer=True)
-            axes.set_xlabel("hour of the day, h", size=SMALL)
-        grid(axes)
-
-    def by_model(part: SubFigure, title: str, unit: str, values: Mapping[str, FloatArray]) -> None:
-        """Draw one panel per model, all on one scale."""
-        panels: list[Axes] = part.subplots(1, len(models), sharey=True, squeeze=False)[0].tolist()
-        for m, axes in enumerate(panels):
-            over_the_day(axes, {name: value[..., m] for name, value in values.items()}, start=0.5)
-            style(axes, short(models[m], 20))
-        panels[0].set_ylim(bottom=0.0)
-        panels[0].set_ylabel(unit, size=SMALL)
-        missing = f" (without {', '.join(short(name, 20) for name in off_axis)})" if off_axis else ""
-        part.suptitle(f"{title}{missing}", x=0.01, ha="left", size=NORMAL, weight="bold", parse_math=False)
-
     count = len(next(iter(days.values())).seeds)
     about = f"{short(scenario, 24)}, {count} day{'' if count == 1 else 's'}: " if scenario else ""
     title = f"{about}{findings.headline(means)}"
@@ -123,15 +93,16 @@ def comparison(
     interval = " (mean, 95 % interval)" if any(low < high for low, high in between) else ""
     style(left, f"(a) Seller's profit, $ a day{interval}", bold=True)
     _profit_bars(left, [seller_label(name) for name in names], profits, between, [styles[it].colour for it in names])
-    over_the_day(right, {name: 100.0 * days[name].charge for name in names}, start=0.0)
+    _over_the_day(right, {name: 100.0 * days[name].charge for name in names}, styles, start=0.0)
     right.set_ylim(0.0, 103.0)
     right.set_ylabel("% of capacity", size=SMALL)
     right.set_xlabel("hour of the day, h", size=SMALL)
     style(right, "(b) Mean battery", bold=True)
-    by_model(middle, "(c) Mean price by model", "price, $/h", {name: days[name].prices for name in near})
-    by_model(
-        bottom, "(d) Mean customers by model", "customers", {name: days[name].customers_per_model for name in near}
-    )
+    missing = f" (without {', '.join(short(name, 20) for name in off_axis)})" if off_axis else ""
+    prices = {name: days[name].prices for name in near}
+    _by_model(middle, f"(c) Mean price by model{missing}", "price, $/h", models, prices, styles)
+    counts = {name: days[name].customers_per_model for name in near}
+    _by_model(bottom, f"(d) Mean customers by model{missing}", "customers", models, counts, styles)
     lines = [
         Line2D([], [], ls=styles[name].line, color=styles[name].colour, label=short(seller_label(name), 20))
         for name in names
@@ -140,6 +111,45 @@ def comparison(
     figure.draw_without_rendering()
     figure.set_layout_engine("none")  # the layout stays, however often the figure is saved
     return figure
+
+
+def _over_the_day(
+    axes: Axes, values: Mapping[str, FloatArray], styles: Mapping[str, SellerStyle], start: float
+) -> None:
+    """Draw each seller's mean day (K, H) as a line from hour ``start`` on, or a single period as a bar."""
+    periods = 1
+    for row, (name, value) in enumerate(values.items()):
+        mean = value.mean(axis=0)
+        periods = len(mean)
+        if periods == 1:
+            axes.bar(row, mean[0], color=styles[name].colour)
+            axes.set_xticks([])
+            continue
+        order = 3.0 - 0.01 * row  # the best on top
+        axes.plot(start + np.arange(periods), mean, styles[name].line, color=styles[name].colour, lw=1.8, zorder=order)
+    if periods > 1:
+        axes.set_xlim(0.0, periods - 1 + 2.0 * start)
+        axes.locator_params("x", nbins=5, steps=[1, 2, 3, 6, 10], integer=True)
+        axes.set_xlabel("hour of the day, h", size=SMALL)
+    grid(axes)
+
+
+def _by_model(
+    part: SubFigure,
+    title: str,
+    unit: str,
+    models: Sequence[str],
+    values: Mapping[str, FloatArray],
+    styles: Mapping[str, SellerStyle],
+) -> None:
+    """Draw one panel per model, all on one scale; values are (K, H, M)."""
+    panels: list[Axes] = part.subplots(1, len(models), sharey=True, squeeze=False)[0].tolist()
+    for m, axes in enumerate(panels):
+        _over_the_day(axes, {name: value[..., m] for name, value in values.items()}, styles, start=0.5)
+        style(axes, short(models[m], 20))
+    panels[0].set_ylim(bottom=0.0)
+    panels[0].set_ylabel(unit, size=SMALL)
+    part.suptitle(title, x=0.01, ha="left", size=NORMAL, weight="bold", parse_math=False)
 
 
 def learning(

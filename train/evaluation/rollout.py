@@ -214,10 +214,10 @@ def sell_day(
             once = made_once(market, made) and not is_ready(made)
             episode, seller = on_day(constructed(made, market) if once else made, opened)
             progress.update(task, description=name, total=market.scenario.periods)
-            states, settlements = [_first_lane(opened.state)], list[Settlement]()
+            states, settlements = [opened.state.lane(0)], list[Settlement]()
             for hour in hours(episode, seller, [seed], name, takes_batches(seller)):
-                states.append(_first_lane(hour.state))
-                settlements.append(_first_lane(hour.settlement))
+                states.append(hour.state.lane(0))
+                settlements.append(hour.settlement.lane(0))
                 progress.advance(task)
             days[name] = SoldDay(states, settlements)
     return of_one_day(opened.market), days
@@ -350,8 +350,3 @@ _NOTHING = np.empty((0, 0), dtype=np.float32)
 
 def _mean_charge(market: Market, state: State) -> np.ndarray:
     return (state.charge / market.population.capacity).mean(axis=-1)
-
-
-def _first_lane(lanes: Any) -> Any:
-    """Return the first lane of a state or settlement with a leading lane axis."""
-    return type(lanes)(*(values[0] if np.ndim(values) else values for values in lanes))

@@ -19,7 +19,7 @@ from lmaas_train.explore import page as explore_page
 
 from lmaas_env import Market, Scenario
 from lmaas_env.fields import shown
-from lmaas_env.spaces import assumed_state
+from lmaas_env.spaces import assumed_state, price_grid
 from lmaas_env.state import State
 from lmaas_env.terms import RentalTerms
 from lmaas_env.types import FloatArray
@@ -160,8 +160,7 @@ def _points(customers: int, evaluations: int, most: int, power: int = 1) -> int:
 
 
 def _price_axis(hour: Hour, points: int) -> FloatArray:
-    scenario = hour.market.scenario
-    return np.geomspace(scenario.price_floor, scenario.price_cap, points)
+    return price_grid(hour.market, points - 1)
 
 
 def _profit(hour: Hour, prices: Sequence[float], changes: Mapping[int, float]) -> float:

@@ -14,30 +14,38 @@ import functools
 import itertools
 import json
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from lmaas_agents import JointIMP
-from lmaas_train.evaluation.games import best_cycle, extreme_equilibrium
+from lmaas_train.evaluation.games import extreme_equilibrium
 from lmaas_train.evaluation.statistics import mean_estimate
 from lmaas_train.evaluation.tables import Column, table
 from lmaas_train.progress import track
-from lmaas_train.q_learning import Learned, learn
+from lmaas_train.q_learning import learn
 from lmaas_train.runs import csv_text, market_settings, results_folder
+from lmaas_train.studies.collusion_figure import collusion_figure
+from lmaas_train.studies.repeated_hour import (
+    LAGS,
+    SAME,
+    Game,
+    collusion_index,
+    deviation,
+    gains,
+    hour_game,
+    limit_cycle,
+)
 from lmaas_train.studies.rivals import check_two_sellers, repeated_hours, still_state
 from rich.console import Console
 
 from lmaas_env import Market, Scenario, State
 from lmaas_env.files import write_whole
-from lmaas_env.reply import SCENARIOS, fade_scenarios
-from lmaas_env.state import Draws
-from lmaas_env.types import FloatArray, IntArray
+from lmaas_env.render import drawing
+from lmaas_env.types import FloatArray
 
-FACTORS = np.geomspace(0.1, 1.3, 15)  # on the joint monopolist's prices; as many as the paper's prices
-LAGS = 15  # hours after a forced deviation that are shown
-HORIZON = 400  # hours over which its profit is summed: 0.95 ** 400 is 1e-9
-SAME = 1e-9  # $ an hour: a gain that is none
-BASE = (0.15, 4e-6)  # learning rate and decay of the paper's main experiment
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+BASE = (0.15, 4e-6)  # learning rate and decay of the main experiment of Calvano et al. (2020)
 
 
 @dataclasses.dataclass
@@ -74,19 +82,6 @@ class StudyCollusion:
     def main(self) -> Study:
         """Run the study and return its rows."""
         return study(self)
-
-
-class Game(NamedTuple):
-    """What one hour brings at each pair of factors, $: sellers' profits (2, A, A), and of all customers (A, A).
-
-    ``competitive`` is the highest total of both sellers in an equilibrium of the table, ``joint`` its highest total.
-    """
-
-    profit: FloatArray
-    customer_profit: FloatArray
-    worst_case_profit: FloatArray
-    competitive: float
-    joint: float
 
 
 class Reference(NamedTuple):
@@ -212,14 +207,14 @@ def study(args: StudyCollusion) -> Study:
         ):
             write_whole(out / f"{name}.csv", csv_text(kind._fields, [[_rounded(it) for it in row] for row in rows]))
         found = Study(references, sessions, made_cells, deviations)
-        draw(out, found, base(args))
+        drawing.save_both(_figure(found, base(args)), out / "figure.png")
     _show(console, market, found)
     console.print(f"tables {out}/*.csv", highlight=False, soft_wrap=True)
     return found
 
 
 def base(args: StudyCollusion) -> tuple[float, float]:
-    """Return the learning rate and decay that figures show: the paper's, or else the first."""
+    """Return the learning rate and decay that figures show: those of Calvano et al. (2020), or else the first."""
     return BASE if BASE[0] in args.rates and BASE[1] in args.decays else (args.rates[0], args.decays[0])
 
 
@@ -235,55 +230,6 @@ def _check(args: StudyCollusion, market: Market) -> None:
     for decay in args.decays:
         if not 1e-7 <= decay <= 1.0:
             raise ValueError(f"decays: {decay} must be in [1e-7, 1]")
-
-
-def hour_game(market: Market, state: State) -> Game:
-    """Return the table of an hour at each pair of `FACTORS`: expected over fade patterns, settled as in the market."""
-    scenario, models = market.scenario, market.catalogue.size
-    alone = JointIMP(market).prices(state)
-    pairs = np.array(list(itertools.product(FACTORS, FACTORS)))
-    prices = np.clip(np.repeat(pairs, models, axis=1) * alone, scenario.price_floor, scenario.price_cap)
-    profit, customer, worst = expected_hours(market, state, prices)
-    size = len(FACTORS)
-    rows = np.ascontiguousarray(profit.T.reshape(2, size, size))
-    best = extreme_equilibrium(rows[0], rows[1], highest=True)
-    competitive, joint = best.row_payoff + best.column_payoff, float(rows.sum(axis=0).max())
-    if not joint > competitive:
-        raise ValueError(f"hours: at {int(state.hour)} sellers earn no more together than in an equilibrium")
-    return Game(rows, customer.reshape(size, size), worst.reshape(size, size), competitive, joint)
-
-
-def expected_hours(market: Market, state: State, prices: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return what an hour brings at K price vectors (K, S * M), $: sellers (K, S), customers (K,), at worst (K,).
-
-    Fades are expected over the patterns of `lmaas_env.reply.anticipated_profits`.
-    """
-    patterns, count, size = fade_scenarios(market, SCENARIOS), len(prices), market.population.size
-    lanes = State(np.full(count, state.hour), *(np.repeat(np.asarray(it)[None], count, axis=0) for it in state[1:]))
-    settled = [
-        market.settle(
-            prices,
-            lanes,
-            Draws(
-                faded=np.repeat(np.ascontiguousarray(faded.T)[None], count, axis=0),
-                shadowing=np.zeros((count, market.scenario.sellers * size)),
-                demand=np.zeros((count, size)),
-                harvest=np.ones((count, size)),
-                choice_uniform=np.full((count, size), 0.5),
-            ),
-        )[0]
-        for faded in patterns
-    ]
-    return (
-        np.mean([it.profit for it in settled], axis=0),
-        np.mean([it.customer_profit.sum(axis=-1) for it in settled], axis=0),
-        np.mean([it.worst_case_profit.sum(axis=-1) for it in settled], axis=0),
-    )
-
-
-def collusion_index(total: float, game: Game) -> float:
-    """Return the collusion index of Calvano et al. (2020) for the total of both sellers."""
-    return (total - game.competitive) / (game.joint - game.competitive)
 
 
 def _references(market: Market, state: State, game: Game) -> list[Reference]:
@@ -315,8 +261,8 @@ def _sessions(game: Game, hour: int, args: StudyCollusion, *cell: float) -> list
         own, other, customers, worst = (
             float(it[at].mean()) for it in (*game.profit, game.customer_profit, game.worst_case_profit)
         )
-        gains = np.mean([_gains(game, learned, path, i, args.discount) for i in (0, 1)], axis=0).tolist()
-        deviation_gain, profitable, prices = _deviate(game, learned, path, args.discount)
+        mean_gains = np.mean([gains(game, learned, path, i, args.discount) for i in (0, 1)], axis=0).tolist()
+        deviation_gain, profitable, prices = deviation(game, learned, path, args.discount)
         row = Session(
             hour=hour,
             discount=discount,
@@ -331,121 +277,14 @@ def _sessions(game: Game, hour: int, args: StudyCollusion, *cell: float) -> list
             customer_profit=customers,
             worst_case_profit=worst,
             collusion=collusion_index(own + other, game),
-            hour_gain=gains[0],
-            gain=gains[1],
-            cycle_gain=gains[2],
+            hour_gain=mean_gains[0],
+            gain=mean_gains[1],
+            cycle_gain=mean_gains[2],
             deviation_gain=deviation_gain,
             profitable=profitable,
         )
         rows.append([*row, *prices.ravel().tolist()])
     return rows
-
-
-def limit_cycle(learned: Learned) -> IntArray:
-    """Return the actions (L, 2) of the cycle that strategies end in from the last actions on."""
-    seen: dict[tuple[int, int], int] = {}
-    now = (int(learned.last[0]), int(learned.last[1]))
-    while now not in seen:
-        seen[now] = len(seen)
-        now = (int(learned.strategy[0][now]), int(learned.strategy[1][now]))
-    return np.array(list(seen)[seen[now] :])
-
-
-def best_reply_values(payoff: FloatArray, reply: IntArray, discount: float) -> FloatArray:
-    """Return the most discounted profit against a strategy, by the other's next action, (A,).
-
-    Parameters
-    ----------
-    payoff : (A, A)
-        By one's own action and the other's.
-    reply : (A, A)
-        The other's next action by one's own last and the other's last.
-    discount : float
-
-    Notes
-    -----
-    What the other does next is all that matters of the past, so the problem has A states; by policy iteration.
-    """
-    count = len(payoff)
-    states, policy = np.arange(count), payoff.argmax(axis=0)
-    while True:
-        step = np.eye(count)
-        step[states, reply[policy, states]] -= discount
-        value = np.linalg.solve(step, payoff[policy, states])
-        worth = payoff + discount * value[reply]
-        better = worth.max(axis=0) > worth[policy, states] + SAME
-        if not better.any():
-            return np.asarray(value, dtype=np.float64)
-        policy = np.where(better, worth.argmax(axis=0), policy)
-
-
-def _sides(game: Game, learned: Learned, i: int) -> tuple[FloatArray, IntArray]:
-    """Return a seller's profits and the other's strategy, both by the seller's own action first."""
-    own, other = game.profit[i], learned.strategy[1 - i]
-    return (own, other) if i == 0 else (own.T, other.T)
-
-
-def discounted(profit: FloatArray, discount: float) -> FloatArray:
-    """Return the discounted profit per hour, (1 - discount) times the sum, from each hour of a cycle on, (L,)."""
-    length = len(profit)
-    weight = discount ** np.arange(length) * (1.0 - discount) / (1.0 - discount**length)
-    return np.array([float(weight @ np.roll(profit, -k)) for k in range(length)])
-
-
-def _gains(game: Game, learned: Learned, path: IntArray, i: int, discount: float) -> tuple[float, float, float]:
-    """Return what a seller would gain on a path: by the best hour, the best reply to the strategy, the best cycle."""
-    payoff, reply = _sides(game, learned, i)
-    own, other = path[:, i], path[:, 1 - i]
-    earned = payoff[own, other]
-    hour = float((payoff.max(axis=0)[other] - earned).mean())
-    best = (1.0 - discount) * best_reply_values(payoff, reply, discount)[other]
-    gain = float((best - discounted(earned, discount)).mean())
-    reached = _reachable(reply, other)
-    edges = np.full((len(reached), len(reached)), -1e6)  # no edge
-    for k, b in enumerate(reached):
-        for a in range(len(payoff)):
-            after = reached.index(int(reply[a, b]))
-            edges[k, after] = max(edges[k, after], payoff[a, b])
-    return hour, max(gain, 0.0), max(best_cycle(edges)[0] - float(earned.mean()), 0.0)
-
-
-def _reachable(reply: IntArray, first: IntArray) -> list[int]:
-    """Return the other's actions that some own actions lead to."""
-    found = {int(b) for b in first}
-    while True:
-        after = found | {int(it) for b in found for it in reply[:, b]}
-        if after == found:
-            return sorted(found)
-        found = after
-
-
-def _deviate(game: Game, learned: Learned, path: IntArray, discount: float) -> tuple[float, float, FloatArray]:
-    """Force a best reply of one hour on either seller at every hour of a path; then both follow their strategies.
-
-    Returns the mean gain of discounted profit per hour, the share of deviations that pay, and the mean logarithms of
-    prices relative to those without, (LAGS + 1, 2), the deviator's first; NaN if no deviation pays in its hour.
-    """
-    logs, weight = np.log(FACTORS), (1.0 - discount) * discount ** np.arange(HORIZON)
-    gains, prices = list[float](), list[FloatArray]()
-    for i, phase in itertools.product((0, 1), range(len(path))):
-        payoff, _ = _sides(game, learned, i)
-        stays = path[(phase + np.arange(HORIZON)) % len(path)]
-        best = int(payoff[:, stays[0, 1 - i]].argmax())
-        if payoff[best, stays[0, 1 - i]] <= payoff[stays[0, i], stays[0, 1 - i]] + SAME:
-            continue
-        moved = np.empty_like(stays)
-        moved[0] = stays[0]
-        moved[0, i] = best
-        for t in range(1, HORIZON):
-            last = tuple(moved[t - 1])
-            moved[t] = learned.strategy[0][last], learned.strategy[1][last]
-        earned = payoff[moved[:, i], moved[:, 1 - i]] - payoff[stays[:, i], stays[:, 1 - i]]
-        gains.append(float(weight @ earned))
-        change = (logs[moved] - logs[stays])[: LAGS + 1]
-        prices.append(change[:, [i, 1 - i]])
-    if not gains:
-        return np.nan, np.nan, np.full((LAGS + 1, 2), np.nan)
-    return float(np.mean(gains)), float((np.array(gains) > SAME).mean()), np.mean(prices, axis=0)
 
 
 def _deviations(hour: int, discount: float, logs: FloatArray) -> list[Deviation]:
@@ -506,51 +345,18 @@ def _rounded(cell: Any) -> Any:
     return float(f"{round(cell, 9) + 0.0:.5g}") if isinstance(cell, float) else cell  # no -0.0
 
 
-def draw(out: Path, found: Study, shown: tuple[float, float]) -> None:
-    """Draw the index of the sessions of one learning rate and decay, and prices after a deviation, into figure.png."""
-    from lmaas_env.render import drawing
-
-    figure = drawing.new_figure(11.0, 4.2, 110)
-    figure.set_layout_engine("constrained", w_pad=0.08, h_pad=0.06)
-    left, right = figure.subplots(1, 2)
-    cells = {key: rows for key, rows in by_cell(found.sessions).items() if key[2:] == shown}
-    patient = {key[1] for key in cells} - {0.0}
-    colours = dict(zip(sorted({key[0] for key in cells}), itertools.cycle(drawing.COLOURS)))
-    for (hour, discount, *_), rows in cells.items():
-        look = {"color": colours[hour], "ls": "-" if discount in patient else ":", "lw": 1.8}
-        index = np.sort([row.collusion for row in rows])
-        name = f"{hour}:00, discount {discount:g}"
-        left.step(index, 100.0 * np.arange(1, len(index) + 1) / len(index), where="post", label=name, **look)
-        if discount in patient:
-            own = [row for row in found.deviations if (row.hour, row.discount) == (hour, discount)]
-            lags = [row.lag for row in own]
-            right.plot(
-                lags, [row.deviator for row in own], "o-", color=look["color"], ms=4, label=f"{hour}:00, deviator"
-            )
-            right.plot(
-                lags, [row.other for row in own], "s--", color=look["color"], ms=4, label=f"{hour}:00, the other"
-            )
-    for reference, dash in (("imp", "--"), ("planner", "-.")):
-        for row in found.references:
-            if row.prices == reference:
-                left.axvline(row.collusion, color=drawing.GREY, ls=dash, lw=1.0)
-    left.set_xlabel("collusion index: 0 the best equilibrium, 1 the joint monopolist", size=drawing.SMALL)
-    left.set_ylabel("sessions with at most this index, %", size=drawing.SMALL)
-    right.axhline(1.0, color=drawing.GREY, lw=1.0)
-    right.set_xlabel("hours after one forced hour of the best reply", size=drawing.SMALL)
-    right.set_ylabel("price, relative to that without", size=drawing.SMALL)
-    drawing.style(left, "Index of both sellers (grey: IMP beside IMP, dash-dotted: planner)")
-    drawing.style(right, "Prices after a deviation")
-    for axes in (left, right):
-        drawing.grid(axes)
-        axes.legend(frameon=False, fontsize=drawing.SMALL, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncol=2)
-    means = [
-        np.mean([row.collusion for key, rows in cells.items() if (key[1] in patient) == it for row in rows])
-        for it in (True, False)
-    ]
-    title = f"Q-learners reach a collusion index of {means[0]:.2f}, or {means[1]:.2f} if later hours count nothing"
-    figure.suptitle(title, x=0.01, ha="left", size=drawing.LARGE, weight="bold")
-    drawing.save_both(figure, out / "figure.png")
+def _figure(found: Study, shown: tuple[float, float]) -> Figure:
+    """Draw the sessions of one learning rate and decay."""
+    cells = [rows for key, rows in by_cell(found.sessions).items() if key[2:] == shown]
+    deviations = [row for row in found.deviations if row.discount > 0.0]
+    return collusion_figure(
+        {(rows[0].hour, rows[0].discount): np.array([row.collusion for row in rows]) for rows in cells},
+        {
+            hour: np.array([(row.deviator, row.other) for row in deviations if row.hour == hour])
+            for hour in dict.fromkeys(row.hour for row in deviations)
+        },
+        {name: [row.collusion for row in found.references if row.prices == name] for name in ("imp", "planner")},
+    )
 
 
 def _show(console: Console, market: Market, found: Study) -> None:

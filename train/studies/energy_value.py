@@ -174,7 +174,7 @@ class Rollouts(LookaheadIMP):
     def _earned(self, state: State, tried: FloatArray) -> FloatArray:
         """Return the profit (C, K), $, of posting prices (C, M) now and the plan's later, on K days' draws."""
         count, days = len(tried), self.draws.demand.shape[1]
-        lanes = State(*(np.repeat(np.asarray(column)[None], count * days, axis=0) for column in state))
+        lanes = state.repeated(count * days)
         earned, prices = np.zeros(count * days), np.repeat(tried, days, axis=0)
         for hour in range(int(state.hour), self.market.scenario.periods):
             drawn = self.draws.at(hour)

@@ -274,12 +274,12 @@ def _growth_rows(customers: int, models: int, population: int, gap: float, secon
 
 def game(customers: int, models: int, population: int) -> tuple[Market, RentalTerms]:
     """Return the one-shot game of another size, and its terms."""
-    scenario = dataclasses.replace(with_models(Scenario.preset(GAME), models), customers=customers)
+    scenario = dataclasses.replace(with_model_count(Scenario.preset(GAME), models), customers=customers)
     market = Market(scenario, population=Population.for_scenario(scenario, population))
     return market, market.terms(market.initial_state(np.random.default_rng(population)))
 
 
-def with_models(scenario: Scenario, models: int) -> Scenario:
+def with_model_count(scenario: Scenario, models: int) -> Scenario:
     """Return the scenario with its first models, or with more of them whose fields lie between those of its own."""
     if models <= len(scenario.models):
         at = np.arange(models, dtype=float)
