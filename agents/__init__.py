@@ -8,7 +8,7 @@ from lmaas_agents.imp.imp import IMP, PublicIMP
 from lmaas_agents.learned.policy_file import load_policy
 from lmaas_agents.lookahead import LookaheadIMP, PublicLookaheadIMP
 from lmaas_agents.seller import PricingSeller, SearchResult, Seller
-from lmaas_agents.strategic import JointIMP, Planner, PredictiveIMP
+from lmaas_agents.strategic import JointIMP, Planner, PredictiveIMP, RivalLookahead
 
 __all__ = [
     "IMP",
@@ -23,6 +23,7 @@ __all__ = [
     "PublicIMP",
     "PublicLookaheadIMP",
     "RandomPrice",
+    "RivalLookahead",
     "SearchResult",
     "Seller",
     "load_policy",

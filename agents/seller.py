@@ -70,8 +70,9 @@ def check_alone(market: Market, what: str) -> None:
     scenario = market.scenario
     if scenario.sellers > 1:
         raise ValueError(
-            f"scenario {scenario.name!r} has sellers = {scenario.sellers}: {what} for a market of one seller; with "
-            "rivals use imp, predictive-imp, planner, public-imp, fixed, cost-plus, random or a policy trained there"
+            f"scenario {scenario.name!r} has sellers = {scenario.sellers}: {what} for a market of one seller; "
+            "with rivals use imp, lookahead, predictive-imp, planner, public-imp, fixed, cost-plus, random or a policy "
+            "trained there"
         )
 
 

@@ -1,9 +1,10 @@
-"""Sellers that know how their rivals reply: predictive IMP and a planner; and the monopolist over all sites.
+"""Sellers beside rivals: predictive IMP and a planner, which know how rivals reply, look-ahead IMP, and a monopolist.
 
 A rival that replies best to the last prices of the others (`lmaas_env.rivals.imp`) is predictable: its next prices
 follow from the present state and what was posted. Predictive IMP uses that within the hour. The planner also considers
 the next hour, since its prices of now decide the rival's reply then: to prices that nobody pays, the rival replies as a
-monopolist, and is then easily undercut at a high level.
+monopolist, and is then easily undercut at a high level. Look-ahead IMP expects the last prices of rivals to last. The
+monopolist sells at all sites.
 """
 
 from __future__ import annotations
@@ -57,10 +58,9 @@ class PredictiveIMP(IMP):
 
 
 class RivalLookahead(IMP):
-    """Look-ahead IMP beside rivals, whose last prices it expects to last.
+    """Look-ahead IMP beside rivals: IMP that charges each Wh a rental drains, and expects the others' prices to last.
 
-    Every hour it values energy at the last prices of the others and its own reply to them, posted from then on, and
-    replies to the others with rentals charged by that value.
+    What a Wh is worth later follows from the last prices of the others and its own reply to them, posted from then on.
 
     Parameters
     ----------
@@ -81,10 +81,10 @@ class RivalLookahead(IMP):
         self._faded = fade_scenarios(market, REPLY_SCENARIOS)
 
     def _period(self, state: State, posted: FloatArray | None = None) -> tuple[RentalTerms, SellerConstants]:
-        assert posted is not None  # `reply` and `prices` of a market with rivals have them
         market, models = self.market, self.market.catalogue.size
-        own = replies(market, market.as_batch(state), self.seller, posted[None], self._faded)
-        lasting = _with_own(posted[None], own, self.seller)
+        last = np.full(market.offers, market.scenario.price_cap) if posted is None else posted
+        own = replies(market, market.as_batch(state), self.seller, last[None], self._faded)
+        lasting = _with_own(last[None], own, self.seller)
         value = energy_value(market, lasting, VALUE_DRAWS, self.seller)
         terms = market.terms(state)
         first = self.seller * models

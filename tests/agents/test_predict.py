@@ -22,6 +22,7 @@ from lmaas_agents import (
     PublicIMP,
     PublicLookaheadIMP,
     RandomPrice,
+    RivalLookahead,
     Seller,
     load_policy,
 )
@@ -52,7 +53,9 @@ def plan_of(market: Market) -> Plan:
 
 MAKERS: dict[str, Callable[[Market], Seller]] = {
     "imp": IMP,
-    "lookahead": lambda market: LookaheadIMP(market, plan=plan_of(market)),
+    "lookahead": lambda market: (
+        RivalLookahead(market) if market.scenario.sellers > 1 else LookaheadIMP(market, plan=plan_of(market))
+    ),
     "public-imp": PublicIMP,
     "public-lookahead": lambda market: PublicLookaheadIMP(market, plan=plan_of(market)),
     "fixed": lambda market: FixedPrice(market, np.full(market.catalogue.size, market.scenario.price_cap)),
@@ -116,7 +119,8 @@ def cases(market: Market, count: int, knows_customers: bool, rng: np.random.Gene
 
 def pairs() -> list[tuple[str, str]]:
     alone = [scenario for scenario in PRESETS if scenario != "rivals"]  # most sellers price for a market of their own
-    beside = [("rivals", name) for name in ("imp", "public-imp", "predictive-imp", "planner", "random", "rival-ppo")]
+    able = ("imp", "lookahead", "public-imp", "predictive-imp", "planner", "random", "rival-ppo")
+    beside = [("rivals", name) for name in able]
     return [(scenario, name) for scenario in alone for name in [*MAKERS, *shipped_policies()]] + beside
 
 

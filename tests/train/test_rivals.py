@@ -9,7 +9,8 @@ from pathlib import Path
 import gymnasium as gym
 import numpy as np
 import pytest
-from lmaas_agents import IMP, FixedPrice, JointIMP, Planner, PredictiveIMP, PublicIMP, RandomPrice
+from lmaas_agents import IMP, FixedPrice, JointIMP, Planner, PredictiveIMP, PublicIMP, RandomPrice, RivalLookahead
+from lmaas_agents.energy import energy_value
 from lmaas_train import evaluate
 from lmaas_train.cli.main import main
 from lmaas_train.evaluation.evaluate import Evaluation
@@ -67,7 +68,7 @@ class TestEvaluate:
     @pytest.mark.parametrize(
         ("seller", "message"),
         [
-            ("lookahead", "'rivals' has sellers = 2: days are planned for a market of one seller"),
+            ("public-lookahead", "'rivals' has sellers = 2: days are planned for a market of one seller"),
             ("exact", "'rivals' has sellers = 2: the exact optimum is known for a market of one seller"),
         ],
     )
@@ -106,6 +107,36 @@ class TestSellers:
             )
             assert profits[1, seller] > profits[0, seller]
 
+    def test_look_ahead_charges_energy_at_what_it_brings_if_the_others_prices_last(self) -> None:
+        market = Market("rivals")
+        state, posted = still_state(market, 12, 0.3), np.full(8, 6.0)
+        for seller in (0, 1):
+            own = slice(4 * seller, 4 * seller + 4)
+            imp, lookahead = IMP(market, seller=seller), RivalLookahead(market, seller)
+            free, charged = imp.reply_problem(state, posted), lookahead.reply_problem(state, posted)
+            assert (charged.seller.serving_cost >= free.seller.serving_cost).all()
+            assert (charged.seller.serving_cost > free.seller.serving_cost + 0.01).any()
+            dear = posted.copy()
+            dear[4 - 4 * seller : 8 - 4 * seller] = 40.0
+            alone = lookahead.reply_problem(state, dear)
+            assert (alone.seller.serving_cost != charged.seller.serving_cost).any()  # the others' prices count
+            posted[own] = 40.0  # one's own last prices change nothing
+            again = lookahead.reply_problem(state, posted)
+            np.testing.assert_allclose(again.seller.serving_cost, charged.seller.serving_cost, rtol=0.3, atol=0.2)
+            posted[own] = 6.0
+        last = still_state(market, market.scenario.periods - 1, 0.3)
+        np.testing.assert_array_equal(
+            RivalLookahead(market).reply(last, posted).prices, IMP(market).reply(last, posted).prices
+        )
+
+    def test_the_value_of_energy_is_that_of_one_seller(self) -> None:
+        market = Market({"customers": 3, "sellers": 2, "periods": 2, "fade_probability": 0.0})
+        prices = np.r_[np.full(4, 3.0), np.full(4, 40.0)][None]
+        own, other = (energy_value(market, prices, 8, seller)[0, :, -1] for seller in (0, 1))
+        assert own.sum() > 5.0 * max(other.sum(), 0.01)
+        swapped = np.roll(prices, 4, axis=1)
+        assert energy_value(market, swapped, 8, 1)[0, :, -1].sum() > energy_value(market, swapped, 8, 0)[0, :, -1].sum()
+
     def test_the_planner_withdraws_when_the_rival_is_cheap_and_undercuts_it_after(self) -> None:
         market = Market("rivals")
         state, cheap = market.as_batch(still_state(market, 12, 0.65)), np.full((1, 8), 1.5)
@@ -137,7 +168,7 @@ class TestSellers:
         assert found.profit > 2.0 * anticipated_profits(market, state, np.full(8, 3.0)).sum()
         assert found.profit <= found.bound
 
-    @pytest.mark.parametrize("seller", [PredictiveIMP, Planner, JointIMP])
+    @pytest.mark.parametrize("seller", [PredictiveIMP, Planner, RivalLookahead, JointIMP])
     def test_they_need_rivals(self, seller: type) -> None:
         with pytest.raises(ValueError, match="scenario 'static' has sellers = 1"):
             seller(Market("static"))

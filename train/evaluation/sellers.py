@@ -23,6 +23,7 @@ from lmaas_agents import (
     PublicIMP,
     PublicLookaheadIMP,
     RandomPrice,
+    RivalLookahead,
     Seller,
     load_policy,
 )
@@ -109,6 +110,8 @@ def seller_of(policy: Policy, market: Market, trusted: bool = False) -> NamedSel
     found: Any = _loaded(os.fspath(policy), trusted) if named else policy
     if found is IMP and market.scenario.observation == "public":
         found = PublicIMP  # the same prices: what IMP then assumes of the state depends on the hour only
+    if found is LookaheadIMP and market.scenario.sellers > 1:
+        found = RivalLookahead
     if makes_sellers(found):
         return found
     seller = adapted(found)
