@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 SIZES = (24, 100, 1000, 10**4)
 LARGE = 10**5  # customers of the largest market that is sold at the prices of the typical plan only
 SAMPLE = 384  # customers on whom days are planned
-WHOLE = 1000  # customers up to which plans of all of them are compared with sampled ones
 LEAST, MOST = 2, 40  # days of a size
 SPREAD_DAYS = 12  # on which the standard deviation is measured
 REFERENCE, AHEAD, PLANNED, TYPICAL = "imp", "lookahead", "public-lookahead", "typical-plan"
@@ -59,6 +58,8 @@ class StudyFluid:
     """Largest number of customers that all sellers price."""
     large: int = LARGE
     """Largest number of customers that are sold at the prices of one plan."""
+    whole: int = 0
+    """Largest number of customers that look-ahead IMP also plans days of without a sample."""
     customer_days: int = 500
     """Customers times days that are sold at every size, with 2 to 40 days each."""
     out: Path | None = None
@@ -86,11 +87,13 @@ def study(args: StudyFluid) -> list[Row]:
             raise ValueError(f"{name} = {getattr(args, name)} must be >= {SIZES[1]}, for two sizes")
     if args.customer_days < 1:
         raise ValueError(f"customer_days = {args.customer_days} must be >= 1")
-    parts: list[tuple[int, int, bool]] = []
+    parts: list[tuple[int, int, bool] | tuple[int, int, bool, bool]] = []
     for size in (*SIZES, LARGE):
         days = min(MOST, max(LEAST, args.customer_days // size)) if size <= args.customers else 0
         more = SPREAD_DAYS if size <= args.large else 0
-        parts += [(size, seed, day < days) for day, seed in enumerate(held_out_seeds(MOST)[: max(days, more)])]
+        for day, seed in enumerate(held_out_seeds(MOST)[: max(days, more)]):
+            is_whole = day < days and SAMPLE < size <= args.whole
+            parts.append((size, seed, day < days, True) if is_whole else (size, seed, day < days))
     console = Console()
     with results_folder(args.out, "study-fluid", {"study": "fluid"}) as results:
         rows = [
@@ -109,8 +112,8 @@ def study(args: StudyFluid) -> list[Row]:
     return rows
 
 
-def _sold(customers: int, seed: int, by_all: bool) -> list[Row]:
-    """Return the rows of one day, of all sellers or of the typical plan alone."""
+def _sold(customers: int, seed: int, by_all: bool, whole: bool = False) -> list[Row]:
+    """Return the rows of one day, of all sellers or of the typical plan alone; ``whole`` plans without a sample too."""
     scenario = dataclasses.replace(Scenario.preset("population"), customers=customers)
     market = Market(scenario)
     sellers: dict[str, NamedSeller] = {TYPICAL: _with_plan(PublicLookaheadIMP, _typical_plan())}
@@ -123,7 +126,7 @@ def _sold(customers: int, seed: int, by_all: bool) -> list[Row]:
             PLANNED: _with_plan(PublicLookaheadIMP, plan),
             GUIDED: load_policy(GUIDED),
         }
-        if SAMPLE < customers <= WHOLE:
+        if whole:
             sellers[WHOLE_PLAN] = _with_plan(LookaheadIMP, plan_day(own))
     training = scenario.periods * float(market.catalogue.training_cost.sum())
     rows: list[Row] = []
