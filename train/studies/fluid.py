@@ -152,6 +152,11 @@ def profits(rows: list[Row], customers: int, seller: str) -> FloatArray:
     return np.array([row.per_customer for row in rows if (row.customers, row.seller) == (customers, seller)])
 
 
+def _same_days(rows: list[Row], customers: int, seller: str) -> FloatArray:
+    """As `profits`, on the days that all sellers have sold, which come first."""
+    return profits(rows, customers, seller)[: len(profits(rows, customers, REFERENCE))]
+
+
 def ratio(rows: list[Row], customers: int, seller: str, reference: str) -> Estimate:
     """Return a seller's profit as a share of another's, on the days that both have sold, with its 95 % interval."""
     own, other = (profits(rows, customers, name) for name in (seller, reference))
@@ -179,15 +184,16 @@ def summary(rows: list[Row]) -> str:
     lines = [
         "# Large markets: profit per customer and day before pre-training, $",
         "",
-        f"Held-out days of `population`, each with customers of its own. Days are planned on {SAMPLE} of them "
-        f"(`{WHOLE_PLAN}`: on all), `{GUIDED}` was trained with 24. Ratios with 95 % intervals, paired by day.",
+        "Held-out days of `population`, each with customers of its own. Prices are planned on "
+        f"{SAMPLE} of them at most ({WHOLE_PLAN}: on all), {GUIDED} was trained with 24. Ratios with 95 % bootstrap "
+        "intervals, paired by day: of two days the interval is no more than their range.",
         "",
         f"| customers | days | seller | profit | / {REFERENCE} | / {AHEAD} |",
         "|---|---|---|---|---|---|",
     ]
     for size in _sizes(rows, REFERENCE):
         for name in (REFERENCE, AHEAD, WHOLE_PLAN, PLANNED, GUIDED, TYPICAL):
-            own = profits(rows, size, name)[: len(profits(rows, size, REFERENCE))]
+            own = _same_days(rows, size, name)
             if own.size:
                 shares = [_interval(ratio(rows, size, name, other)) for other in (REFERENCE, AHEAD)]
                 shares = ["" if name == other else it for it, other in zip(shares, (REFERENCE, AHEAD), strict=True)]
@@ -219,11 +225,11 @@ def figure(rows: list[Row]) -> Figure:
 
     names = (REFERENCE, AHEAD, PLANNED, GUIDED, TYPICAL)
     styles, sizes = seller_styles(names), _sizes(rows, REFERENCE)
-    drawn = Figure((13.0, 4.2), dpi=130, layout="constrained")
+    drawn = Figure((14.5, 4.2), dpi=130, layout="constrained")
     left, middle, right = drawn.subplots(1, 3)
     for name in names:
         colour, line = styles[name].colour, styles[name].line
-        means = [profits(rows, size, name).mean() for size in sizes]
+        means = [_same_days(rows, size, name).mean() for size in sizes]
         left.plot(sizes, means, color=colour, ls=line, marker="o", ms=4, label=name)
         shares = 100.0 * np.array([ratio(rows, size, name, AHEAD) for size in sizes])
         middle.plot(sizes, shares[:, 0], color=colour, ls=line, marker="o", ms=4)
@@ -241,12 +247,12 @@ def figure(rows: list[Row]) -> Figure:
         axes.set_xlabel("customers")
         axes.grid(color=GRID)
         axes.spines[["top", "right"]].set_visible(False)
-    left.legend(frameon=False, fontsize=8)
-    right.legend(frameon=False, fontsize=8)
+    right.legend(frameon=False)
+    drawn.legend(*left.get_legend_handles_labels(), frameon=False, loc="outside right center")
     planned, guided = (100.0 * ratio(rows, sizes[-1], name, AHEAD).mean for name in (PLANNED, GUIDED))
     drawn.suptitle(
         f"With {sizes[-1]:,} customers the plan alone earns {planned:.1f} % of look-ahead IMP's profit, a policy "
-        f"trained with 24 {guided:.1f} %; deviations fall with the exponent {spread_exponent(rows):.2f}",
+        f"trained with 24 {guided:.1f} %; standard deviations fall with the exponent {spread_exponent(rows):.2f}",
         fontsize=10.5,
     )
     return drawn
