@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 SIZES = (24, 100, 1000, 10**4)
 LARGE = 10**5  # customers of the largest market that is sold at the prices of the typical plan only
 SAMPLE = 384  # customers on whom days are planned
-WHOLE = 1000  # customers up to which plans of all of them are compared with sampled ones
 LEAST, MOST = 2, 40  # days of a size
 SPREAD_DAYS = 12  # on which the standard deviation is measured
 REFERENCE, AHEAD, PLANNED, TYPICAL = "imp", "lookahead", "public-lookahead", "typical-plan"
@@ -59,6 +58,8 @@ class StudyFluid:
     """Largest number of customers that all sellers price."""
     large: int = LARGE
     """Largest number of customers that are sold at the prices of one plan."""
+    whole: int = 0
+    """Largest number of customers that look-ahead IMP also plans days of without a sample."""
     customer_days: int = 500
     """Customers times days that are sold at every size, with 2 to 40 days each."""
     out: Path | None = None
@@ -86,11 +87,13 @@ def study(args: StudyFluid) -> list[Row]:
             raise ValueError(f"{name} = {getattr(args, name)} must be >= {SIZES[1]}, for two sizes")
     if args.customer_days < 1:
         raise ValueError(f"customer_days = {args.customer_days} must be >= 1")
-    parts: list[tuple[int, int, bool]] = []
+    parts: list[tuple[int, int, bool] | tuple[int, int, bool, bool]] = []
     for size in (*SIZES, LARGE):
         days = min(MOST, max(LEAST, args.customer_days // size)) if size <= args.customers else 0
         more = SPREAD_DAYS if size <= args.large else 0
-        parts += [(size, seed, day < days) for day, seed in enumerate(held_out_seeds(MOST)[: max(days, more)])]
+        for day, seed in enumerate(held_out_seeds(MOST)[: max(days, more)]):
+            is_whole = day < days and SAMPLE < size <= args.whole
+            parts.append((size, seed, day < days, True) if is_whole else (size, seed, day < days))
     console = Console()
     with results_folder(args.out, "study-fluid", {"study": "fluid"}) as results:
         rows = [
@@ -109,8 +112,8 @@ def study(args: StudyFluid) -> list[Row]:
     return rows
 
 
-def _sold(customers: int, seed: int, by_all: bool) -> list[Row]:
-    """Return the rows of one day, of all sellers or of the typical plan alone."""
+def _sold(customers: int, seed: int, by_all: bool, whole: bool = False) -> list[Row]:
+    """Return the rows of one day, of all sellers or of the typical plan alone; ``whole`` plans without a sample too."""
     scenario = dataclasses.replace(Scenario.preset("population"), customers=customers)
     market = Market(scenario)
     sellers: dict[str, NamedSeller] = {TYPICAL: _with_plan(PublicLookaheadIMP, _typical_plan())}
@@ -123,7 +126,7 @@ def _sold(customers: int, seed: int, by_all: bool) -> list[Row]:
             PLANNED: _with_plan(PublicLookaheadIMP, plan),
             GUIDED: load_policy(GUIDED),
         }
-        if SAMPLE < customers <= WHOLE:
+        if whole:
             sellers[WHOLE_PLAN] = _with_plan(LookaheadIMP, plan_day(own))
     training = scenario.periods * float(market.catalogue.training_cost.sum())
     rows: list[Row] = []
@@ -147,6 +150,11 @@ def _with_plan(kind: type[LookaheadIMP], plan: Plan) -> NamedSeller:
 def profits(rows: list[Row], customers: int, seller: str) -> FloatArray:
     """Return a seller's profit per customer and day in markets of a size, before pre-training, (days,) $."""
     return np.array([row.per_customer for row in rows if (row.customers, row.seller) == (customers, seller)])
+
+
+def _same_days(rows: list[Row], customers: int, seller: str) -> FloatArray:
+    """As `profits`, on the days that all sellers have sold, which come first."""
+    return profits(rows, customers, seller)[: len(profits(rows, customers, REFERENCE))]
 
 
 def ratio(rows: list[Row], customers: int, seller: str, reference: str) -> Estimate:
@@ -176,15 +184,16 @@ def summary(rows: list[Row]) -> str:
     lines = [
         "# Large markets: profit per customer and day before pre-training, $",
         "",
-        f"Held-out days of `population`, each with customers of its own. Days are planned on {SAMPLE} of them "
-        f"(`{WHOLE_PLAN}`: on all), `{GUIDED}` was trained with 24. Ratios with 95 % intervals, paired by day.",
+        "Held-out days of `population`, each with customers of its own. Prices are planned on "
+        f"{SAMPLE} of them at most ({WHOLE_PLAN}: on all), {GUIDED} was trained with 24. Ratios with 95 % bootstrap "
+        "intervals, paired by day: of two days the interval is no more than their range.",
         "",
         f"| customers | days | seller | profit | / {REFERENCE} | / {AHEAD} |",
         "|---|---|---|---|---|---|",
     ]
     for size in _sizes(rows, REFERENCE):
         for name in (REFERENCE, AHEAD, WHOLE_PLAN, PLANNED, GUIDED, TYPICAL):
-            own = profits(rows, size, name)[: len(profits(rows, size, REFERENCE))]
+            own = _same_days(rows, size, name)
             if own.size:
                 shares = [_interval(ratio(rows, size, name, other)) for other in (REFERENCE, AHEAD)]
                 shares = ["" if name == other else it for it, other in zip(shares, (REFERENCE, AHEAD), strict=True)]
@@ -216,11 +225,11 @@ def figure(rows: list[Row]) -> Figure:
 
     names = (REFERENCE, AHEAD, PLANNED, GUIDED, TYPICAL)
     styles, sizes = seller_styles(names), _sizes(rows, REFERENCE)
-    drawn = Figure((13.0, 4.2), dpi=130, layout="constrained")
+    drawn = Figure((14.5, 4.2), dpi=130, layout="constrained")
     left, middle, right = drawn.subplots(1, 3)
     for name in names:
         colour, line = styles[name].colour, styles[name].line
-        means = [profits(rows, size, name).mean() for size in sizes]
+        means = [_same_days(rows, size, name).mean() for size in sizes]
         left.plot(sizes, means, color=colour, ls=line, marker="o", ms=4, label=name)
         shares = 100.0 * np.array([ratio(rows, size, name, AHEAD) for size in sizes])
         middle.plot(sizes, shares[:, 0], color=colour, ls=line, marker="o", ms=4)
@@ -238,12 +247,12 @@ def figure(rows: list[Row]) -> Figure:
         axes.set_xlabel("customers")
         axes.grid(color=GRID)
         axes.spines[["top", "right"]].set_visible(False)
-    left.legend(frameon=False, fontsize=8)
-    right.legend(frameon=False, fontsize=8)
+    right.legend(frameon=False)
+    drawn.legend(*left.get_legend_handles_labels(), frameon=False, loc="outside right center")
     planned, guided = (100.0 * ratio(rows, sizes[-1], name, AHEAD).mean for name in (PLANNED, GUIDED))
     drawn.suptitle(
         f"With {sizes[-1]:,} customers the plan alone earns {planned:.1f} % of look-ahead IMP's profit, a policy "
-        f"trained with 24 {guided:.1f} %; deviations fall with the exponent {spread_exponent(rows):.2f}",
+        f"trained with 24 {guided:.1f} %; standard deviations fall with the exponent {spread_exponent(rows):.2f}",
         fontsize=10.5,
     )
     return drawn
