@@ -360,6 +360,20 @@ def test_committed_sweep_files_are_valid() -> None:
         assert len(plan.grid) + len(plan.searches) > 1
 
 
+def test_the_status_of_a_sweep_loads_nothing_that_cells_need(tmp_path: Path) -> None:
+    plan = plan_of(SMALL, tmp_path)
+    run_plan(plan, Inline(profit_of), SweepFolder(tmp_path), lambda *_: None)
+    heavy = "('torch', 'stable_baselines3', 'scipy.stats', 'pyarrow', 'optuna', 'ray', 'matplotlib', 'plotly')"
+    code = (
+        f"import sys; from lmaas_train.__main__ import main; main(['sweep', 'status', {str(tmp_path)!r}])\n"
+        f"print([it for it in {heavy} if it in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    first, *_, last = done.stdout.splitlines()
+    assert first.startswith("6 of 6 done, 0 running, 0 failed")
+    assert last == "[]"
+
+
 @pytest.mark.heavy
 def test_the_commands_run_go_on_and_refuse(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     parquet = importlib.import_module("pyarrow.parquet")

@@ -21,12 +21,12 @@ from lmaas_agents.bounds import (
     personalised_bound,
 )
 from lmaas_train.evaluation.bound_figure import bound_figure
+from lmaas_train.evaluation.days import REFERENCE
 from lmaas_train.evaluation.evaluate import evaluate
 from lmaas_train.evaluation.sellers import NamedSeller, sellers_of
 from lmaas_train.evaluation.shares import DayRow, SellerRow, seller_row, summary
 from lmaas_train.evaluation.tables import Column, days, dollars, table
 from lmaas_train.progress import bars
-from lmaas_train.report.findings import REFERENCE
 from lmaas_train.runs import SETTINGS, csv_text, default_folder, in_use, new_folder, write_origin
 from lmaas_train.sweeps.engines import LocalEngine
 from rich.console import Console

@@ -25,9 +25,7 @@ from typing import Any, NamedTuple
 from lmaas_agents.learned.policy_file import SPEC, WEIGHTS, load_policy
 from lmaas_train.evaluation.rollout import sell
 from lmaas_train.evaluation.sellers import NamedSeller, seller_of
-from lmaas_train.runs import EVALUATIONS, ORIGIN, versions
-from lmaas_train.training import CUSTOMERS
-from lmaas_train.training import SETTINGS as CONFIG
+from lmaas_train.runs import CONFIG, CUSTOMERS, EVALUATIONS, ORIGIN, versions
 from rich.console import Console
 
 from lmaas_env import Market, lined_yaml

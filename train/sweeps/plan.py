@@ -9,8 +9,8 @@ import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
 
+from lmaas_train.runs import CUSTOMERS
 from lmaas_train.sweeps.cell import TRAINERS, Cell
-from lmaas_train.training import CUSTOMERS
 
 from lmaas_env import Market
 from lmaas_env.files import read_text

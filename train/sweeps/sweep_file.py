@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, cast
 
 from lmaas_agents.learned.policy_file import shipped_policies
-from lmaas_train.evaluation.results import REFERENCE
+from lmaas_train.evaluation.days import REFERENCE
 from lmaas_train.evaluation.sellers import SELLERS, seller_of
 from lmaas_train.extras import require
+from lmaas_train.settings import MOST_STEPS
 from lmaas_train.sweeps.cell import TRAINERS
 from lmaas_train.sweeps.plan import Algorithm, Plan, Space, attribute
-from lmaas_train.training import MOST_STEPS
 
 from lmaas_env import Market, lined_yaml
 from lmaas_env.fields import close_match, in_range, shown

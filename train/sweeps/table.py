@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from lmaas_train.evaluation.results import REFERENCE
+from lmaas_train.evaluation.days import REFERENCE
 from lmaas_train.evaluation.statistics import Estimate, mean_estimate, seeds_and_days
 from lmaas_train.evaluation.tables import Column, days, dollars, table, with_interval
 from lmaas_train.sweeps.folder import Entry, State, SweepFolder
