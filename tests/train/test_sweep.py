@@ -140,7 +140,7 @@ def test_a_cell_carries_the_customers_of_a_file(tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_worker_with_other_versions_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"this worker has numpy .*, the sweep runs with 0\.1"):
+    with pytest.raises(ValueError, match=r"this worker has numpy .*, the command runs with 0\.1"):
         run_cell(plan_of(SMALL, tmp_path).grid[0].cell, {"numpy": "0.1"})
 
 
