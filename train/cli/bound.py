@@ -219,9 +219,9 @@ def _bound_day(market: Market, seed: int, effort: Effort, start: FloatArray | No
     return row, np.array(found.descent)
 
 
-def _clairvoyant_day(market: Market, seed: int, prices: FloatArray) -> tuple[int, float]:
-    """Return the seed and what prices near those of a seller earn if they are chosen with the day's draws known."""
-    return seed, clairvoyant_profit(market, *_day(market, seed), prices)
+def _clairvoyant_day(market: Market, seed: int, prices: FloatArray) -> float:
+    """Return what prices near those of a seller earn if they are chosen with the day's draws known."""
+    return clairvoyant_profit(market, *_day(market, seed), prices)
 
 
 def _day(market: Market, seed: int) -> tuple[State, Draws]:

@@ -41,7 +41,7 @@ COMMANDS = {
     "sweep status": ("lmaas_train.cli.sweep_status", "SweepStatus", "show how far a sweep is, and the best so far"),
     "sweep report": ("lmaas_train.cli.sweep", "SweepReport", "write the tables of a sweep"),
     "leaderboard add": ("lmaas_train.cli.leaderboard", "LeaderboardAdd", "score an entry of the leaderboard"),
-    "leaderboard check": ("lmaas_train.cli.leaderboard", "LeaderboardCheck", "score an entry again and compare"),
+    "leaderboard check": ("lmaas_train.cli.leaderboard", "LeaderboardCheck", "score entries again and compare"),
     "suite check": ("lmaas_train.studies.suite", "SuiteCheck", "check what each environment leaves to learning"),
     "library": ("lmaas_train.cli.plan_library", "Library", "make the plan library of a scenario with hidden customers"),
     "bound": ("lmaas_train.cli.bound", "Bound", "bound what any seller can earn, with a certificate"),
