@@ -118,8 +118,8 @@ class LeaderboardCheck:
       lmaas leaderboard check leaderboard/* --jobs 2
     """
 
-    folders: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """Folders of entries."""
+    folders: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
+    """Folders of entries, at least one."""
     minutes: float = 60.0
     """Time limit of the scoring process of an entry."""
     jobs: int = 1

@@ -76,6 +76,7 @@ def sweep(args: Sweep) -> list[Way]:
     ValueError
         If anything is refused, before any cell runs; or at the end, if cells have failed.
     """
+    args.check_engine()
     plan, console = read_plan(args.file), Console()
     engine = args.new_engine(in_process=False)  # so that a cell that runs out of memory does not end the sweep
     out = args.out or default_folder(f"sweep-{args.file.stem}")

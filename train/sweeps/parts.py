@@ -28,17 +28,21 @@ class EngineOptions:
     address: str = ""
     """Address of the Ray cluster, or auto; by default a cluster of this machine alone."""
 
+    def check_engine(self) -> None:
+        """Raise a ValueError if the options contradict each other, or Ray is missing."""
+        require(*(("ray",) if self.engine == "ray" else ()))
+        if self.address and self.engine != "ray":
+            raise ValueError(f"address = {self.address!r} needs engine = 'ray'")
+
     def new_engine(self, in_process: bool = True) -> Engine:
         """Return the engine; ``in_process`` says whether one job runs in this process, not in a worker.
 
         Raises
         ------
         ValueError
-            If the options contradict each other, the number of jobs is less than 1, or Ray is missing or not reached.
+            If `check_engine` refuses, the number of jobs is less than 1, or the cluster cannot be reached.
         """
-        require(*(("ray",) if self.engine == "ray" else ()))
-        if self.address and self.engine != "ray":
-            raise ValueError(f"address = {self.address!r} needs engine = 'ray'")
+        self.check_engine()
         if self.engine == "ray":
             return RayEngine(self.address)
         return InProcess() if in_process and self.jobs == 1 else LocalEngine(self.jobs)
