@@ -141,6 +141,6 @@ def test_a_notebook_runs_and_holds_no_output(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("name", "needs"), [("6_rllib.py", "ray.rllib"), ("6_pettingzoo.py", "pettingzoo")])
 def test_recipes_for_other_libraries_run_where_those_are_installed(name: str, needs: str, tmp_path: Path) -> None:
     pytest.importorskip(needs, exc_type=ImportError)
-    options = ["--iterations", "1", "--days", "1"] if name == "6_rllib.py" else []
+    options = ["--iterations", "1", "--days", "2"] if name == "6_rllib.py" else []
     last = run(name, tmp_path, *options, warnings="default").splitlines()[-1]
     assert re.search(r"ratio \d\.\d+$" if name == "6_rllib.py" else r"45\.0452 \$ per customer$", last)

@@ -44,6 +44,8 @@ from lmaas_env.files import (
     write_whole,
 )
 
+CONFIG = "config.yaml"  # what a training run was started with
+CUSTOMERS = "scenario-customers.csv"  # beside it, where they come from a file
 EVALUATIONS = "evaluations.csv"  # the learning curve of a training run
 CHECKPOINTS = "checkpoints"  # its folder of policies on the way
 UNFINISHED, SETTINGS, ORIGIN = "unfinished", "settings.json", "origin.json"
@@ -98,6 +100,10 @@ class Results:
 
         return self._part(part, make, pack, json.loads)
 
+    def kept_rows(self, part: str) -> list[list[Any]] | None:
+        """Return the rows of a part that the folder holds, None if it does not."""
+        return self._kept(part, json.loads)
+
     def arrays(self, part: str, make: Callable[[], Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
         """Return the arrays of a part by name: from the folder, or made now and written."""
 
@@ -112,15 +118,24 @@ class Results:
         return any((self.folder / UNFINISHED).glob("*.part"))
 
     def _part(self, part: str, make: Callable[[], Any], pack: Callable[[Any], bytes], unpack: Any) -> Any:
-        name = hashlib.sha256(part.encode("utf-8", "surrogateescape")).hexdigest()[:24]
-        path = self.folder / UNFINISHED / f"{name}.part"
+        kept = self._kept(part, unpack)
+        if kept is not None:
+            return kept
+        content = pack(make())
+        if self._keeps_parts:
+            write_whole(self._path(part), sealed(content))
+        return unpack(content)
+
+    def _kept(self, part: str, unpack: Any) -> Any:
+        path = self._path(part)
         if path.exists():
             with contextlib.suppress(ValueError, SafetensorError):  # a damaged part is made again
                 return unpack(unsealed(read_bytes(path)))
-        content = pack(make())
-        if self._keeps_parts:
-            write_whole(path, sealed(content))
-        return unpack(content)
+        return None
+
+    def _path(self, part: str) -> Path:
+        name = hashlib.sha256(part.encode("utf-8", "surrogateescape")).hexdigest()[:24]
+        return self.folder / UNFINISHED / f"{name}.part"
 
 
 @contextlib.contextmanager
@@ -244,6 +259,14 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             found[name] = "not installed"
     return found
+
+
+def check_versions(wanted: Mapping[str, str]) -> None:
+    """Raise a ValueError if this process has other versions than those that a command runs with."""
+    found = versions()
+    for name, version in wanted.items():
+        if found.get(name) != version:
+            raise ValueError(f"this worker has {name} {found.get(name)}, the command runs with {version}")
 
 
 def csv_text(headings: Iterable[str], rows: Iterable[Iterable[object]]) -> str:

@@ -10,6 +10,7 @@ from lmaas_env import lined_yaml
 from lmaas_env.fields import close_match, shown
 
 Settings = TypeVar("Settings")
+MOST_STEPS = 10**12  # of a training
 
 
 def from_yaml(kind: type[Settings], path: Path, section: str) -> Settings:

@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 from lmaas_agents.learned.policy import LearnedSeller
-from lmaas_train.evaluation.days import Days
+from lmaas_train.evaluation.days import REFERENCE, Days
 from lmaas_train.evaluation.evaluate import evaluate
-from lmaas_train.evaluation.results import REFERENCE, write_results
-from lmaas_train.runs import EVALUATIONS, in_use, mark_complete, new_folder, write_origin
-from lmaas_train.settings import mapping_of
+from lmaas_train.evaluation.results import write_results
+from lmaas_train.runs import CONFIG, CUSTOMERS, EVALUATIONS, in_use, mark_complete, new_folder, write_origin
+from lmaas_train.settings import MOST_STEPS, mapping_of
 from lmaas_train.snapshots import FILE, load_snapshot
 from lmaas_train.tracking import LOGS
 
@@ -30,9 +30,6 @@ from lmaas_env.seeds import held_out_seeds, tuning_seeds
 
 Options = TypeVar("Options")
 Config = TypeVar("Config")
-SETTINGS = "config.yaml"
-CUSTOMERS = "scenario-customers.csv"  # beside it, where they come from a file
-MOST_STEPS = 10**12
 COLUMNS = ("step", "seconds", "mean_day_profit", "standard_error", "share_of_imp")
 
 
@@ -73,7 +70,7 @@ def write_settings(folder: Path, options: Any, market: Market, **config: Any) ->
         "scenario": scenario,
     }
     write_origin(folder, complete=False)
-    write_whole(folder / SETTINGS, lined_yaml.dump(settings))
+    write_whole(folder / CONFIG, lined_yaml.dump(settings))
 
 
 @contextlib.contextmanager
@@ -105,7 +102,7 @@ def interrupted(
     """
     check_resumed_alone(args)
     folder: Path = args.resume
-    has_snapshot = (folder / FILE).exists() or not (folder / SETTINGS).exists()
+    has_snapshot = (folder / FILE).exists() or not (folder / CONFIG).exists()
     snapshot = load_snapshot(folder / FILE, parts) if has_snapshot else None
     options, config, scenario = read_settings(folder, type(args), hyper_parameters, section)
     started = dataclasses.replace(options, config=None, resume=folder, out=folder, progress=args.progress)
@@ -123,7 +120,7 @@ def read_settings(
     ValueError
         If the file cannot be read or holds something else; the message names it.
     """
-    path = folder / SETTINGS
+    path = folder / CONFIG
     try:
         settings, _ = lined_yaml.load(path, "config")
         scenario = Scenario.in_folder(folder, mapping_of(settings, "scenario"))

@@ -12,11 +12,9 @@ import functools
 import hashlib
 import json
 import os
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from lmaas_agents.planning import plan_day, sold_days
@@ -38,6 +36,8 @@ PRIOR_EPISODES = 96  # tuning episodes, over whose mean the prior plan is the be
 PAYOFF_EPISODES = 2  # of each plan with each hypothesis
 SHIPPED = Path(__file__).with_name("libraries")
 VERSION = 1  # of the computation: a library of another version is made again
+
+Each: TypeAlias = Callable[[Callable[[Population], FloatArray], Sequence[Population]], Iterable[FloatArray]]
 
 
 class Library(NamedTuple):
@@ -135,8 +135,12 @@ def key(scenario: Scenario) -> str:
     return hashlib.sha256(said.encode()).hexdigest()[:16]
 
 
-def make_library(scenario: Scenario, jobs: int = 1, progress: Callable[[], None] = lambda: None) -> Library:
-    """Make the library of a scenario in some minutes; ``progress`` is called after each of its parts (`parts`)."""
+def make_library(scenario: Scenario, each: Each = map, progress: Callable[[], None] = lambda: None) -> Library:
+    """Make the library of a scenario in some minutes.
+
+    ``each`` computes the plans, as `map` does, perhaps in other processes; ``progress`` is called after each part of
+    the library (`parts`).
+    """
     _check(scenario)
     market = still(Market(scenario))
     drawn = hypotheses(market)
@@ -145,10 +149,9 @@ def make_library(scenario: Scenario, jobs: int = 1, progress: Callable[[], None]
     progress()
     plans = [prior]
     populations = [drawn.market.population.lane(j) for j in range(PLANS)]
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        for plan in pool.map(alone, populations) if jobs > 1 else map(alone, populations):
-            plans.append(plan)
-            progress()
+    for plan in each(alone, populations):
+        plans.append(plan)
+        progress()
     payoff = np.empty((HYPOTHESES, len(plans)))
     for q, plan in enumerate(plans):
         payoff[:, q] = sum(_payoff(drawn, plan, turn) for turn in range(PAYOFF_EPISODES)) / PAYOFF_EPISODES

@@ -45,7 +45,7 @@ def test_folders_and_numbers_that_do_not_fit_are_refused(tmp_path: Path) -> None
     (tmp_path / "other" / "file").write_text("")
     with pytest.raises(ValueError, match="exists already"):
         bound(Bound("mini", out=tmp_path / "other", **QUICK))
-    with pytest.raises(ValueError, match="jobs = 0 must be >= 1"):
+    with pytest.raises(ValueError, match="jobs = 0 must be at least 1"):
         bound(Bound("mini", out=tmp_path / "new", jobs=0, **QUICK))
     with pytest.raises(ValueError, match=r"power of two"):
         bound(Bound("mini", out=tmp_path / "new", **{**QUICK, "prices": 3}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -41,12 +42,27 @@ def test_an_entry_is_scored_and_scored_again(
     assert score["days"] == 2
     assert 0.5 < score["share_of_imp"] < 0.9
     assert "half way:" in capsys.readouterr().out
-    again = LeaderboardCheck(entry).main()
+    (again,) = LeaderboardCheck((entry,)).main()
     assert again["profit"] == pytest.approx(score["profit"], rel=1e-12)
     monkeypatch.setattr(leaderboard, "score_entry", lambda *_: again)
     (entry / "score.json").write_text(json.dumps(score | {"profit": score["profit"] * 1.001}))
     with pytest.raises(ValueError, match="scored again"):
-        LeaderboardCheck(entry).main()
+        LeaderboardCheck((entry,)).main()
+
+
+def test_several_entries_are_checked_and_all_that_differ_are_named(entry: Path, tmp_path: Path) -> None:
+    LeaderboardAdd(entry, days=2).main()
+    other = tmp_path / "other"
+    shutil.copytree(entry, other)
+    first, second = LeaderboardCheck((entry, other), jobs=2).main()
+    assert first["profit"] == second["profit"]
+    for folder in (entry, other):
+        (folder / "score.json").write_text(json.dumps(first | {"profit": 0.5 * first["profit"]}))
+    with pytest.raises(ValueError, match="scored again") as error:
+        LeaderboardCheck((entry, other), jobs=2).main()
+    assert str(error.value).count("scored again") == 2
+    with pytest.raises(ValueError, match=r"^jobs = 0 must be at least 1$"):
+        LeaderboardCheck((entry,), jobs=0).main()
 
 
 def test_imp_itself_may_be_an_entry(entry: Path) -> None:
@@ -83,7 +99,7 @@ def test_a_policy_that_raises_acts_outside_the_range_or_hangs_is_refused(entry: 
     with pytest.raises(ValueError, match=r"minutes = inf must be in \(0, 10000\]"):
         LeaderboardAdd(entry, days=2, minutes=float("inf")).main()
     with pytest.raises(ValueError, match="holds no score"):
-        LeaderboardCheck(entry).main()
+        LeaderboardCheck((entry,)).main()
 
 
 def test_entries_that_ship_are_complete() -> None:
@@ -97,4 +113,4 @@ def test_entries_that_ship_are_complete() -> None:
 
 @pytest.mark.heavy
 def test_an_entry_that_ships_has_its_score() -> None:
-    LeaderboardCheck(LEADERBOARD / "day-ppo").main()
+    LeaderboardCheck((LEADERBOARD / "day-ppo",)).main()

@@ -102,6 +102,40 @@ def test_a_file_is_a_grid_with_imp_first(tmp_path: Path) -> None:
     assert plan.grid[4].cell.settings["copies"] == 8  # defaults are part of a cell
 
 
+def test_steps_differ_by_scenario_and_settings_start_from_those_of_a_name(tmp_path: Path) -> None:
+    text = """
+scenarios: [day, static]
+algorithms:
+  guided: { train: sb3, steps: { day: 96, static: 48 } }
+  wide: { train: sb3, steps: 64, config: ppo-wide, settings: { n_epochs: 3 } }
+"""
+    cells = {it.name: it.cell for it in plan_of(text, tmp_path).grid}
+    steps = {name: cell.options["steps"] for name, cell in cells.items() if cell.train}
+    assert steps == {
+        "day/guided/seed1": 96,
+        "static/guided/seed1": 48,
+        "day/wide/seed1": 64,
+        "static/wide/seed1": 64,
+    }
+    wide, guided = cells["day/wide/seed1"].settings, cells["day/guided/seed1"].settings
+    assert (wide["n_envs"], wide["n_epochs"], wide["policy"]) == (256, 3, "flat")
+    assert guided["policy"] == "set"
+    for before, after, fault in (
+        (
+            "{ day: 96, static: 48 }",
+            "{ day: 96 }",
+            "line 4: algorithms.guided.steps = {'day': 96} must be a number, or",
+        ),
+        ("static: 48", "static: 0", "line 4: algorithms.guided.steps.static = 0 must be a whole number in [1, 1e+12]"),
+        ("ppo-wide", "ppo-wild", "line 5: algorithms.wide.config = 'ppo-wild' is unknown, did you mean 'ppo-wide'?"),
+        ("ppo-wide", "ppo-wide.yaml", "line 5: algorithms.wide.config = 'ppo-wide.yaml' must be the name of"),
+        ("train: sb3, steps: 64", "steps: 64", "line 5: algorithms.wide.config is no option of lmaas train in sweeps"),
+    ):
+        with pytest.raises(ValueError, match="sweep file") as error:
+            plan_of(text.replace(before, after), tmp_path)
+        assert fault in str(error.value)
+
+
 def test_a_key_changes_with_everything_that_a_result_depends_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -140,7 +174,7 @@ def test_a_cell_carries_the_customers_of_a_file(tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_worker_with_other_versions_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"this worker has numpy .*, the sweep runs with 0\.1"):
+    with pytest.raises(ValueError, match=r"this worker has numpy .*, the command runs with 0\.1"):
         run_cell(plan_of(SMALL, tmp_path).grid[0].cell, {"numpy": "0.1"})
 
 
@@ -358,6 +392,20 @@ def test_committed_sweep_files_are_valid() -> None:
         plan = read_plan(file)
         assert plan.grid[0].cell.seller == "imp"
         assert len(plan.grid) + len(plan.searches) > 1
+
+
+def test_the_status_of_a_sweep_loads_nothing_that_cells_need(tmp_path: Path) -> None:
+    plan = plan_of(SMALL, tmp_path)
+    run_plan(plan, Inline(profit_of), SweepFolder(tmp_path), lambda *_: None)
+    heavy = "('torch', 'stable_baselines3', 'scipy.stats', 'pyarrow', 'optuna', 'ray', 'matplotlib', 'plotly')"
+    code = (
+        f"import sys; from lmaas_train.__main__ import main; main(['sweep', 'status', {str(tmp_path)!r}])\n"
+        f"print([it for it in {heavy} if it in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    first, *_, last = done.stdout.splitlines()
+    assert first.startswith("6 of 6 done, 0 running, 0 failed")
+    assert last == "[]"
 
 
 @pytest.mark.heavy

@@ -14,10 +14,10 @@ import torch
 import yaml
 from lmaas_train.__main__ import main
 from lmaas_train.cli.train import Train, train
+from lmaas_train.runs import CONFIG
 from lmaas_train.sb3.training import TrainSB3
 from lmaas_train.sb3.training import train as train_sb3
 from lmaas_train.tracking import LOGS, RUN_ID, Tracker, start_wandb
-from lmaas_train.training import SETTINGS
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 torch.set_num_threads(1)
@@ -75,7 +75,7 @@ def test_a_training_from_scratch_sends_what_tensorboard_gets(tmp_path: Path, run
     config.write_text("{lanes: 8, copies: 4, batches: 4, hidden: [8]}")
     folder = train(Train(config=config, steps=384, eval_every=192, out=tmp_path / "run", **OPTIONS))
     (run,) = runs
-    assert run.started["config"] == yaml.safe_load((folder / SETTINGS).read_text())
+    assert run.started["config"] == yaml.safe_load((folder / CONFIG).read_text())
     assert (run.started["project"], run.started["name"], run.started["dir"]) == ("lmaas", "run", str(folder))
     assert same(run, folder)
     assert {"train/day_profit", "train/policy_loss", "tuning/share_of_imp"} <= {name for name, _, _ in run.scalars}
@@ -95,11 +95,11 @@ def test_a_training_of_sb3_sends_what_tensorboard_gets(tmp_path: Path, runs: lis
 def test_a_run_that_goes_on_keeps_its_id_and_a_fault_ends_it(
     tmp_path: Path, runs: list[StubRun], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / SETTINGS).write_text("train: {}")
+    (tmp_path / CONFIG).write_text("train: {}")
     monkeypatch.setenv("WANDB_PROJECT", "mine")
-    with pytest.raises(RuntimeError), Tracker(tmp_path, start_wandb(tmp_path, tmp_path / SETTINGS)):
+    with pytest.raises(RuntimeError), Tracker(tmp_path, start_wandb(tmp_path, tmp_path / CONFIG)):
         raise RuntimeError
-    start_wandb(tmp_path, tmp_path / SETTINGS)
+    start_wandb(tmp_path, tmp_path / CONFIG)
     assert (tmp_path / RUN_ID).read_text() == "run-1"
     assert [run.started["id"] for run in runs] == [None, "run-1"]
     assert [run.started["project"] for run in runs] == ["mine", "mine"]
@@ -122,11 +122,11 @@ def test_a_missing_package_is_refused_before_any_work(
 def test_what_weights_and_biases_refuses_is_said(
     tmp_path: Path, runs: list[StubRun], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / SETTINGS).write_text("train: {}")
+    (tmp_path / CONFIG).write_text("train: {}")
 
     def refuse(**_: Any) -> None:
         raise sys.modules["wandb"].Error("no key")
 
     monkeypatch.setattr(sys.modules["wandb"], "init", refuse)
     with pytest.raises(ValueError, match="track = 'wandb': no key"):
-        start_wandb(tmp_path, tmp_path / SETTINGS)
+        start_wandb(tmp_path, tmp_path / CONFIG)

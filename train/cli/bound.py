@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import dataclasses
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
 
 import numpy as np
 from lmaas_agents.bounds import (
@@ -21,14 +19,14 @@ from lmaas_agents.bounds import (
     personalised_bound,
 )
 from lmaas_train.evaluation.bound_figure import bound_figure
+from lmaas_train.evaluation.days import REFERENCE
 from lmaas_train.evaluation.evaluate import evaluate
 from lmaas_train.evaluation.sellers import NamedSeller, sellers_of
 from lmaas_train.evaluation.shares import DayRow, SellerRow, seller_row, summary
 from lmaas_train.evaluation.tables import Column, days, dollars, table
-from lmaas_train.progress import bars
-from lmaas_train.report.findings import REFERENCE
 from lmaas_train.runs import SETTINGS, csv_text, default_folder, in_use, new_folder, write_origin
-from lmaas_train.sweeps.engines import LocalEngine
+from lmaas_train.sweeps.engines import Engine
+from lmaas_train.sweeps.parts import EngineOptions, values_of
 from rich.console import Console
 
 from lmaas_env import Market
@@ -39,11 +37,9 @@ from lmaas_env.seeds import draw_days, held_out_seeds
 from lmaas_env.state import Draws, State
 from lmaas_env.types import FloatArray
 
-Result = TypeVar("Result")
-
 
 @dataclasses.dataclass
-class Bound:
+class Bound(EngineOptions):
     """Bound what any seller can earn on held-out days, and compare sellers with the bound.
 
     The bound is certified: it allows knowledge of the whole day, but one price per model and hour, as in the market.
@@ -64,8 +60,6 @@ class Bound:
     """Number of held-out days; about a minute each."""
     population_seed: int = 0
     """Seed of the customers; 0 selects those that ship with the package."""
-    jobs: int = 1
-    """Processes that share out the days."""
     charges: int = Effort().charges
     """Cells of every battery."""
     prices: int = Effort().prices
@@ -92,8 +86,8 @@ def bound(args: Bound) -> list[SellerRow]:
     effort = Effort(args.charges, args.prices, args.proof_prices, args.steps)
     check_effort(market, effort)
     seeds = held_out_seeds(args.days)
-    if args.jobs < 1 or args.start_days < 0:
-        raise ValueError(f"jobs = {args.jobs} must be >= 1, start_days = {args.start_days} must be >= 0")
+    if args.start_days < 0:
+        raise ValueError(f"start_days = {args.start_days} must be >= 0")
     out = args.out or default_folder(f"bound-{market.scenario.name}")
     settings = {
         "scenario": market.scenario.to_dict(),
@@ -103,14 +97,16 @@ def bound(args: Bound) -> list[SellerRow]:
         "start_days": args.start_days,
     }
     sellers = sellers_of(args.sellers, market, args.trust)  # refused before the folder is made
+    engine = args.new_engine()
     if not (out / SETTINGS).exists():
         new_folder(out, "")
     with in_use(out):
-        return _bounded(args, market, sellers, seeds, effort, out, settings)
+        return _bounded(args, engine, market, sellers, seeds, effort, out, settings)
 
 
 def _bounded(
     args: Bound,
+    engine: Engine,
     market: Market,
     sellers: Mapping[str, NamedSeller],
     seeds: range,
@@ -127,15 +123,16 @@ def _bounded(
     missing = [seed for seed in seeds if seed not in bounded]
     if missing:
         start = _start(out, market, args.start_days, effort, console)
-        tasks = [(market, seed, effort, start) for seed in missing]
-        for row, path in _each(_bound_day, tasks, args.jobs, "bounding", console):
+        tasks = {f"day {seed}": (market, seed, effort, start) for seed in missing}
+        for _, (row, path) in values_of(engine, _bound_day, tasks, console, "bounding", "days"):
             bounded[row.day_seed] = row, path
             _write(out, bounded)
-    tasks = [(market, seed, prices) for seed, prices in zip(seeds, sold[best].prices, strict=True)]
-    foreseen = dict(_each(_clairvoyant_day, tasks, args.jobs, "foreseeing", console))
+    days_sold = zip(seeds, sold[best].prices, strict=True)
+    tasks = {f"day {seed}": (market, seed, prices) for seed, prices in days_sold}
+    foreseen = dict(values_of(engine, _clairvoyant_day, tasks, console, "foreseeing", "days"))
 
     rows, paths = zip(*(bounded[seed] for seed in seeds), strict=True)
-    clairvoyant = np.array([foreseen[seed] for seed in seeds])
+    clairvoyant = np.array([foreseen[f"day {seed}"] for seed in seeds])
     found = [seller_row(name, profit, profits[REFERENCE], rows) for name, profit in profits.items()]
     found.sort(key=lambda row: -row.profit)
     _write(out, bounded, {"clairvoyant": clairvoyant, **profits})
@@ -212,20 +209,6 @@ def _start(out: Path, market: Market, days: int, effort: Effort, console: Consol
     return np.load(path, allow_pickle=False)
 
 
-def _each(
-    work: Callable[..., Result], tasks: Sequence[tuple[Any, ...]], jobs: int, about: str, console: Console
-) -> Iterator[Result]:
-    """Do the tasks in any order, in so many processes, with a progress bar."""
-    by_key = {str(i): task for i, task in enumerate(tasks)}
-    with bars(console) as progress, contextlib.closing(LocalEngine(jobs).run(work, by_key)) as outcomes:
-        task = progress.add_task(about, total=len(tasks), unit="days")
-        for outcome in outcomes:
-            if outcome.error:
-                raise RuntimeError(f"{about}: {outcome.error}")
-            yield outcome.value
-            progress.advance(task)
-
-
 def _bound_day(market: Market, seed: int, effort: Effort, start: FloatArray | None) -> tuple[DayRow, FloatArray]:
     """Return a day's bounds, and how the estimate fell: seconds and $, (steps, 2)."""
     state, draws = _day(market, seed)
@@ -236,9 +219,9 @@ def _bound_day(market: Market, seed: int, effort: Effort, start: FloatArray | No
     return row, np.array(found.descent)
 
 
-def _clairvoyant_day(market: Market, seed: int, prices: FloatArray) -> tuple[int, float]:
-    """Return the seed and what prices near those of a seller earn if they are chosen with the day's draws known."""
-    return seed, clairvoyant_profit(market, *_day(market, seed), prices)
+def _clairvoyant_day(market: Market, seed: int, prices: FloatArray) -> float:
+    """Return what prices near those of a seller earn if they are chosen with the day's draws known."""
+    return clairvoyant_profit(market, *_day(market, seed), prices)
 
 
 def _day(market: Market, seed: int) -> tuple[State, Draws]:

@@ -6,7 +6,8 @@ import dataclasses
 import functools
 from pathlib import Path
 
-from lmaas_train.evaluation.results import REFERENCE, kept_days
+from lmaas_train.evaluation.days import REFERENCE
+from lmaas_train.evaluation.results import kept_days
 from lmaas_train.evaluation.rollout import sell
 from lmaas_train.evaluation.scores import Score, load_runs, score, write_curves, write_runs, write_scores
 from lmaas_train.evaluation.sellers import identities, identity, sellers_of

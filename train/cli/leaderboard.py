@@ -14,6 +14,8 @@ from typing import Annotated, Any
 
 import tyro
 from lmaas_train.runs import versions
+from lmaas_train.sweeps.parts import EngineOptions, values_of
+from rich.console import Console
 
 from lmaas_env import lined_yaml
 from lmaas_env.fields import checked, close_match, one_line, option, shown, text
@@ -108,31 +110,47 @@ class LeaderboardAdd:
 
 @dataclasses.dataclass
 class LeaderboardCheck:
-    """Score an entry again and compare the profit with its score.json.
+    """Score entries again and compare the profit of each with its score.json.
 
     Examples
     --------
       lmaas leaderboard check leaderboard/day-fixed
+      lmaas leaderboard check leaderboard/* --jobs 2
     """
 
-    folder: Annotated[Path, tyro.conf.Positional]
-    """Folder of the entry."""
+    folders: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
+    """Folders of entries, at least one."""
     minutes: float = 60.0
-    """Time limit of the scoring process."""
+    """Time limit of the scoring process of an entry."""
+    jobs: int = 1
+    """Entries that are scored at a time."""
 
-    def main(self) -> dict[str, Any]:
-        """Score the entry and return its score; a profit that differs is an error."""
-        entry, path = Entry.load(self.folder), self.folder / SCORE
-        try:
-            known = json.loads(read_text(path, "score"))
-            days, profit = int(known["days"]), float(known["profit"])
-        except (ValueError, RecursionError, OverflowError, KeyError, TypeError) as error:
-            raise ValueError(f"{path}: holds no score: {error!r}") from error
-        score = score_entry(self.folder, entry, days, self.minutes)
-        if not math.isclose(score["profit"], profit, rel_tol=TOLERANCE):
-            raise ValueError(f"{path}: profit = {profit} $ a day, scored again {score['profit']} $ a day")
-        print(f"{entry.name}: {_said(score)}, as in {path}")
-        return score
+    def main(self) -> list[dict[str, Any]]:
+        """Score the entries and return their scores; profits that differ are an error, after all are scored."""
+        if not self.folders:
+            raise ValueError("name at least one folder")
+        known = {str(folder): _known(folder) for folder in self.folders}
+        tasks = {name: (Path(name), entry, days, self.minutes) for name, (entry, days, _) in known.items()}
+        engine, scores, differ = EngineOptions(jobs=self.jobs).new_engine(), dict[str, dict[str, Any]](), list[str]()
+        for name, score in values_of(engine, score_entry, tasks, Console(), "scoring", "entries"):
+            (entry, _, profit), scores[name], path = known[name], score, Path(name) / SCORE
+            if math.isclose(score["profit"], profit, rel_tol=TOLERANCE):
+                print(f"{entry.name}: {_said(score)}, as in {path}")
+            else:
+                differ.append(f"{path}: profit = {profit} $ a day, scored again {score['profit']} $ a day")
+        if differ:
+            raise ValueError("; ".join(differ))
+        return [scores[name] for name in known]
+
+
+def _known(folder: Path) -> tuple[Entry, int, float]:
+    """Return an entry, and the days and the profit of its score."""
+    entry, path = Entry.load(folder), folder / SCORE
+    try:
+        known = json.loads(read_text(path, "score"))
+        return entry, int(known["days"]), float(known["profit"])
+    except (ValueError, RecursionError, OverflowError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: holds no score: {error!r}") from error
 
 
 def score_entry(folder: Path, entry: Entry, days: int, minutes: float) -> dict[str, Any]:

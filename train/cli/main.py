@@ -38,10 +38,10 @@ COMMANDS = {
     "compare": ("lmaas_train.cli.compare", "Compare", "compare sellers with IMP on the same held-out days"),
     "evaluate": ("lmaas_train.cli.evaluate", "Evaluate", "score learned sellers over several training seeds"),
     "sweep": ("lmaas_train.cli.sweep", "Sweep", "run many trainings and scores, here or on a Ray cluster"),
-    "sweep status": ("lmaas_train.cli.sweep", "SweepStatus", "show how far a sweep is, and the best so far"),
+    "sweep status": ("lmaas_train.cli.sweep_status", "SweepStatus", "show how far a sweep is, and the best so far"),
     "sweep report": ("lmaas_train.cli.sweep", "SweepReport", "write the tables of a sweep"),
     "leaderboard add": ("lmaas_train.cli.leaderboard", "LeaderboardAdd", "score an entry of the leaderboard"),
-    "leaderboard check": ("lmaas_train.cli.leaderboard", "LeaderboardCheck", "score an entry again and compare"),
+    "leaderboard check": ("lmaas_train.cli.leaderboard", "LeaderboardCheck", "score entries again and compare"),
     "suite check": ("lmaas_train.studies.suite", "SuiteCheck", "check what each environment leaves to learning"),
     "library": ("lmaas_train.cli.plan_library", "Library", "make the plan library of a scenario with hidden customers"),
     "bound": ("lmaas_train.cli.bound", "Bound", "bound what any seller can earn, with a certificate"),
@@ -93,7 +93,7 @@ PACKAGES = {
     "study off-policy": EXTRAS["train"],
     "bench speed": EXTRAS["train"],
     "bench rsr": ("clarabel", "cvxpy"),
-    **dict.fromkeys(("sweep", "sweep status", "sweep report"), (*EXTRAS["train"], *EXTRAS["sweep"])),
+    **dict.fromkeys(("sweep", "sweep report"), (*EXTRAS["train"], *EXTRAS["sweep"])),
     "explore": ("dash",),
 }
 """Packages that a sub-command needs beyond the extra ``cli``."""

@@ -86,7 +86,10 @@ def _with_shared_options(command: Any) -> Any:
         fields.append(("positional_scenario", Annotated[hints[scenario], tyro.conf.Positional, about], empty))
     about = tyro.conf.arg(name="json", help=JSON_HELP, help_behavior_hint="")
     fields.append(("as_json", Annotated[bool, tyro.conf.FlagCreatePairsOff, about], dataclasses.field(default=False)))
-    return dataclasses.make_dataclass(command.__name__, fields, bases=(command,))
+    made = dataclasses.make_dataclass(command.__name__, fields, bases=(command,))
+    # A base class, such as that of engines, comes first among the fields; help shows the command's own options first.
+    made.__dataclass_fields__ = dict(sorted(made.__dataclass_fields__.items(), key=lambda it: it[1].kw_only))
+    return made
 
 
 def _scenario_field(command: Any) -> str:

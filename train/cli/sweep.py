@@ -1,18 +1,17 @@
-"""`lmaas sweep`: run the cells of a sweep file on this machine or a Ray cluster; its progress; its tables."""
+"""`lmaas sweep`: run the cells of a sweep file on this machine or a Ray cluster, and write its tables."""
 
 from __future__ import annotations
 
 import dataclasses
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
-from lmaas_train.extras import require
 from lmaas_train.progress import bars
 from lmaas_train.runs import default_folder, in_use, new_folder, write_origin
-from lmaas_train.sweeps.engines import Engine, LocalEngine, RayEngine
 from lmaas_train.sweeps.folder import Progress, State, SweepFolder
+from lmaas_train.sweeps.parts import EngineOptions
 from lmaas_train.sweeps.plan import Planned
 from lmaas_train.sweeps.run import run_plan, write_tables
 from lmaas_train.sweeps.sweep_file import read_plan
@@ -25,7 +24,7 @@ FILE = "sweep.yaml"  # the sweep file, in the folder
 
 
 @dataclasses.dataclass
-class Sweep:
+class Sweep(EngineOptions):
     """Run a sweep file: scenario, algorithm, hyper-parameters and training seed, as a grid or as a search.
 
     Cells that are finished are not run again, also after a kill, if the folder is the same. Writes table.parquet (a row
@@ -39,43 +38,12 @@ class Sweep:
 
     file: Annotated[Path, tyro.conf.Positional]
     """Sweep file."""
-    engine: Literal["local", "ray"] = "local"
-    """Where cells run: in processes of this machine, or on a Ray cluster (needs the extra `ray`)."""
-    jobs: int = 1
-    """Processes of the engine `local`."""
-    address: str = ""
-    """Address of the Ray cluster, or auto; by default a cluster of this machine alone."""
     out: Path | None = None
     """Folder for the results, new or of a sweep; by default runs/sweep-FILE-TIME."""
 
     def main(self) -> list[Way]:
         """Run the sweep and return a row per way to sell."""
         return sweep(self)
-
-
-@dataclasses.dataclass
-class SweepStatus:
-    """Show how far a sweep is: cells done, running and failed, the time left, and the best so far on tuning days.
-
-    Examples
-    --------
-      lmaas sweep status runs/my-sweep
-    """
-
-    folder: Annotated[Path, tyro.conf.Positional]
-    """Folder of a sweep."""
-
-    def main(self) -> Progress:
-        """Print the progress and return it."""
-        folder = SweepFolder(self.folder)
-        state, is_running = folder.read(), folder.is_running
-        progress, console = folder.progress(state, is_running), Console()
-        lines = [f"{progress}{'' if is_running else ' (no process works on it)'}"]
-        lines += [f"failed {name}: {error}" for name, error in progress.failed.items()]
-        lines += [f"best   {it}" for it in progress.best.values()]
-        for line in lines:
-            console.print(line, highlight=False, markup=False, soft_wrap=True)
-        return progress
 
 
 @dataclasses.dataclass
@@ -108,11 +76,9 @@ def sweep(args: Sweep) -> list[Way]:
     ValueError
         If anything is refused, before any cell runs; or at the end, if cells have failed.
     """
-    require(*(("ray",) if args.engine == "ray" else ()))
-    if args.address and args.engine != "ray":
-        raise ValueError(f"address = {args.address!r} needs engine = 'ray'")
+    args.check_engine()
     plan, console = read_plan(args.file), Console()
-    engine: Engine = RayEngine(args.address) if args.engine == "ray" else LocalEngine(args.jobs)
+    engine = args.new_engine(in_process=False)  # so that a cell that runs out of memory does not end the sweep
     out = args.out or default_folder(f"sweep-{args.file.stem}")
     if not (out / FILE).exists():
         new_folder(out, "")

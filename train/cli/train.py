@@ -11,15 +11,15 @@ from typing import Any, Literal
 import torch
 from lmaas_agents.learned.policy import LearnedSeller
 from lmaas_agents.learned.policy_file import save_policy
-from lmaas_train.evaluation.results import REFERENCE
+from lmaas_train.evaluation.days import REFERENCE
 from lmaas_train.evaluation.rollout import rollout, sell
 from lmaas_train.evaluation.sellers import sellers_of
 from lmaas_train.ppo import PPO, PPOConfig
+from lmaas_train.runs import CONFIG
 from lmaas_train.settings import from_yaml
 from lmaas_train.snapshots import FILE, save_snapshot
 from lmaas_train.tracking import Tracker, check_tracker, start_wandb
 from lmaas_train.training import (
-    SETTINGS,
     check_options,
     ctrl_c,
     finish,
@@ -153,7 +153,7 @@ class _Run:
         bar = tqdm(
             total=total, initial=learner.steps, unit="step", unit_scale=True, disable=None if args.progress else True
         )
-        tracked = start_wandb(self.folder, self.folder / SETTINGS) if args.track == "wandb" else None
+        tracked = start_wandb(self.folder, self.folder / CONFIG) if args.track == "wandb" else None
         with Tracker(self.folder, tracked) as log, bar:
             while learner.steps < total and not self.stopped:
                 if learner.steps >= self._next_evaluation:

@@ -8,6 +8,8 @@ import numpy as np
 
 from lmaas_env.types import FloatArray, IntArray
 
+REFERENCE = "imp"  # the seller that others are compared with
+
 
 class Days(NamedTuple):
     """K days of one seller on one market; money in $, H periods, M models.

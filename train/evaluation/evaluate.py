@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from lmaas_train.evaluation.certified_bounds import BOUND, certified_bounds
-from lmaas_train.evaluation.days import Days
+from lmaas_train.evaluation.days import REFERENCE, Days
 from lmaas_train.evaluation.results import (
     DAYS,
-    REFERENCE,
     TABLE,
     Row,
     day_rows,

@@ -13,9 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from lmaas_train.evaluation.certified_bounds import BOUND
-from lmaas_train.evaluation.days import Days
+from lmaas_train.evaluation.days import REFERENCE, Days
 from lmaas_train.evaluation.statistics import Estimate, mean_estimate, normalised_score
-from lmaas_train.report.findings import REFERENCE
 from lmaas_train.runs import Results, check_complete, csv_text, write_market
 from numpy.typing import NDArray
 

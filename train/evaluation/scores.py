@@ -11,8 +11,7 @@ import numpy as np
 from lmaas_agents.learned.policy import LearnedSeller
 from lmaas_agents.learned.policy_file import SPEC, load_policy
 from lmaas_train.evaluation import figures
-from lmaas_train.evaluation.days import Days
-from lmaas_train.evaluation.results import REFERENCE
+from lmaas_train.evaluation.days import REFERENCE, Days
 from lmaas_train.evaluation.statistics import (
     Estimate,
     iqm,

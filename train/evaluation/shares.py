@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from lmaas_train.evaluation.days import REFERENCE
 from lmaas_train.evaluation.statistics import Estimate, mean_estimate, normalised_score
-from lmaas_train.report.findings import REFERENCE
 
 from lmaas_env.types import FloatArray
 

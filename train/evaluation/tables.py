@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from lmaas_train.evaluation.results import REFERENCE, Row
+from lmaas_train.evaluation.days import REFERENCE
+from lmaas_train.evaluation.results import Row
 from lmaas_train.evaluation.statistics import Estimate
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from lmaas_train.evaluation.days import Days
+from lmaas_train.evaluation.days import REFERENCE, Days
 from lmaas_train.evaluation.evaluate import Evaluation, default_anchors
 from lmaas_train.evaluation.games import MOST_STRATEGIES, Equilibrium, nash_equilibria
 from lmaas_train.evaluation.results import kept_days
@@ -23,7 +23,6 @@ from lmaas_train.evaluation.rollout import sell
 from lmaas_train.evaluation.sellers import SELLERS, Policies, identities, rival_of, sellers_of
 from lmaas_train.evaluation.statistics import Estimate, mean_estimate
 from lmaas_train.extras import require
-from lmaas_train.report.findings import REFERENCE
 from lmaas_train.runs import Results, csv_text, market_settings, results_folder
 
 from lmaas_env import Market

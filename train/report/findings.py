@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from lmaas_train.evaluation.days import REFERENCE
 from lmaas_train.evaluation.statistics import Estimate, mean_estimate
 
 from lmaas_env.render.drawing import digits_for, dollars, seller_label
 
 Table = Sequence[Mapping[str, Any]]
-REFERENCE = "imp"
 PERCENT = "\N{NO-BREAK SPACE}%"
 FAR = 5.0  # a seller that loses more than so many times the next largest difference is off the axis
 

@@ -15,7 +15,7 @@ from lmaas_agents.learned.policy import LearnedSeller
 from lmaas_agents.learned.policy_file import save_policy
 from lmaas_agents.learned.residual import Residual, feature_sizes, plan_of, residual_of
 from lmaas_train.evaluation.rollout import rollout
-from lmaas_train.runs import CHECKPOINTS
+from lmaas_train.runs import CHECKPOINTS, CONFIG
 from lmaas_train.sb3 import snapshots
 from lmaas_train.sb3.config import SB3Config
 from lmaas_train.sb3.export import ACTIVATIONS, export
@@ -25,7 +25,6 @@ from lmaas_train.sb3.vec_env import MONITORED, LMaaSVecEnv, ResidualVecEnv
 from lmaas_train.snapshots import FILE, save_snapshot
 from lmaas_train.tracking import LOGS, check_tracker, start_wandb
 from lmaas_train.training import (
-    SETTINGS,
     check_options,
     ctrl_c,
     finish,
@@ -134,7 +133,7 @@ def train(args: TrainSB3) -> Path:
         environments.seed(seeds[0])  # lane i gets seeds[i]; PPO's constructor has just seeded them with the bare seed
         model.set_logger(configure(str(folder / LOGS), ["tensorboard"]))
         if args.track == "wandb":
-            model.logger.output_formats.append(WandbWriter(start_wandb(folder, folder / SETTINGS)))
+            model.logger.output_formats.append(WandbWriter(start_wandb(folder, folder / CONFIG)))
         run = Run(args, config, market, residual, lanes, monitor, folder, tuning)
         run.resume(None if snapshot is None else snapshots.restore(snapshot, model, lanes))
         if snapshot is None and config.imitated_days and residual is not None:

@@ -7,7 +7,6 @@ is the subject of `lmaas bound`.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 from pathlib import Path
 from typing import NamedTuple
@@ -17,8 +16,8 @@ from lmaas_agents import IMP, LookaheadIMP, PublicIMP, PublicLookaheadIMP
 from lmaas_agents.planning import plan_day
 from lmaas_train.evaluation.rollout import rollout
 from lmaas_train.evaluation.statistics import Estimate, mean_estimate
-from lmaas_train.progress import track
 from lmaas_train.runs import csv_text, market_settings, results_folder
+from lmaas_train.sweeps.parts import EngineOptions, rows_of
 from rich.console import Console
 
 from lmaas_env import Market
@@ -27,7 +26,7 @@ from lmaas_env.seeds import held_out_seeds
 
 
 @dataclasses.dataclass
-class StudyAhead:
+class StudyAhead(EngineOptions):
     """Sell held-out days with IMP and look-ahead IMP, on several populations.
 
     Writes days.csv and summary.md.
@@ -68,15 +67,13 @@ def study(args: StudyAhead) -> list[Row]:
         raise ValueError(f"days = {args.days} must be >= 2")
     if not args.populations or not args.scenarios:
         raise ValueError("name at least one scenario and one population")
-    console = Console()
-    cases = [(Market(name, seed=seed), seed) for name in args.scenarios for seed in args.populations]
-    rows: list[Row] = []
+    cases = [(Market(name, seed=seed), seed, args.days) for name in args.scenarios for seed in args.populations]
+    parts = {json.dumps(market_settings(case[0])): case for case in cases}
+    engine = args.new_engine()
     with results_folder(args.out, "study-ahead", {"study": "ahead", "days": args.days}) as results:
         out = results.folder
-        for market, population in track(cases, "populations", "populations", console):
-            part = json.dumps(market_settings(market))
-            sold = functools.partial(_sold, market, population, args.days)
-            rows += [Row(*row) for row in results.rows(part, sold)]
+        found = rows_of(results, engine, _sold, parts, Console(), "populations", "populations")
+        rows = [Row(*row) for own in found for row in own]
         write_whole(out / "days.csv", csv_text(Row._fields, rows))
         text = summary(rows)
         write_whole(out / "summary.md", text)

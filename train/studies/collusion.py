@@ -10,7 +10,6 @@ prices is no reward and punishment.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import itertools
 import json
 from pathlib import Path
@@ -20,7 +19,6 @@ import numpy as np
 from lmaas_train.evaluation.games import extreme_equilibrium
 from lmaas_train.evaluation.statistics import mean_estimate
 from lmaas_train.evaluation.tables import Column, table
-from lmaas_train.progress import track
 from lmaas_train.q_learning import learn
 from lmaas_train.runs import csv_text, market_settings, results_folder
 from lmaas_train.studies.collusion_figure import collusion_figure
@@ -35,6 +33,7 @@ from lmaas_train.studies.repeated_hour import (
     limit_cycle,
 )
 from lmaas_train.studies.rivals import check_two_sellers, repeated_hours, still_state
+from lmaas_train.sweeps.parts import EngineOptions, rows_of
 from rich.console import Console
 
 from lmaas_env import Market, Scenario, State
@@ -49,7 +48,7 @@ BASE = (0.15, 4e-6)  # learning rate and decay of the main experiment of Calvano
 
 
 @dataclasses.dataclass
-class StudyCollusion:
+class StudyCollusion(EngineOptions):
     """Let two Q-learners set prices in a repeated hour, and measure whether, and how, they collude.
 
     Writes cells.csv (one row per setting), sessions.csv, references.csv, deviations.csv and figure.png.
@@ -182,21 +181,22 @@ def study(args: StudyCollusion) -> Study:
     _check(args, market)
     console = Console()
     settings = {"study": "collusion", **market_settings(market), "charge": args.charge, "discount": args.discount}
+    engine, cells = args.new_engine(), [*itertools.product((args.discount, 0.0), args.rates, args.decays)]
     with results_folder(args.out, "study-collusion", settings) as results:
-        references, sessions, deviations = list[Reference](), list[Session](), list[Deviation]()
-        for hour in args.hours:
-            state = still_state(market, hour, args.charge)
-            game = hour_game(market, state)
-            made = functools.partial(_references, market, state, game)
-            references += [Reference(*row) for row in results.rows(json.dumps(["references", hour]), made)]
-            cells = list(itertools.product((args.discount, 0.0), args.rates, args.decays))
-            for cell in track(cells, f"{hour}:00", "settings", console):
-                made = functools.partial(_sessions, game, hour, args, *cell)
-                rows = results.rows(json.dumps([hour, args.sessions, *cell]), made)
-                sessions += [Session(*row[: len(Session._fields)]) for row in rows]
-                if cell[1:] == base(args):
-                    logs = np.array([row[len(Session._fields) :] for row in rows], dtype=np.float64)
-                    deviations += _deviations(hour, cell[0], logs.reshape(len(rows), LAGS + 1, 2))
+        sessions, deviations = list[Session](), list[Deviation]()
+        states = {hour: still_state(market, hour, args.charge) for hour in args.hours}
+        games = {hour: hour_game(market, state) for hour, state in states.items()}
+        parts = {json.dumps(["references", hour]): (market, states[hour], game) for hour, game in games.items()}
+        found = rows_of(results, engine, _references, parts, console, "references", "hours")
+        references = [Reference(*row) for own in found for row in own]
+        cases = [*itertools.product(games, cells)]
+        parts = {json.dumps([hour, args.sessions, *it]): (games[hour], hour, args, *it) for hour, it in cases}
+        found = rows_of(results, engine, _sessions, parts, console, "sessions", "settings")
+        for (hour, cell), rows in zip(cases, found, strict=True):
+            sessions += [Session(*row[: len(Session._fields)]) for row in rows]
+            if cell[1:] == base(args):
+                logs = np.array([row[len(Session._fields) :] for row in rows], dtype=np.float64)
+                deviations += _deviations(hour, cell[0], logs.reshape(len(rows), LAGS + 1, 2))
         made_cells = [_cell(own) for own in by_cell(sessions).values()]
         out = results.folder
         for name, kind, rows in (

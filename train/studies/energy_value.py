@@ -23,7 +23,6 @@ gain. It is not a bound.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import importlib.util
 import json
 from collections.abc import Sequence
@@ -42,6 +41,8 @@ from lmaas_train.evaluation.rollout import rollout
 from lmaas_train.evaluation.statistics import mean_estimate
 from lmaas_train.extras import missing
 from lmaas_train.runs import csv_text, market_settings, results_folder
+from lmaas_train.sweeps.parts import EngineOptions, rows_of
+from rich.console import Console
 
 from lmaas_env import Market, RentalTerms
 from lmaas_env.engine.jit import kernel
@@ -65,7 +66,7 @@ SPREAD = 0.1  # of the logarithms of factors at the start of the search
 
 
 @dataclasses.dataclass
-class StudyEnergyValue:
+class StudyEnergyValue(EngineOptions):
     """Compare look-ahead IMP with sellers that estimate the value of energy better.
 
     Writes ways.csv. Takes half an hour on an idle machine.
@@ -301,12 +302,10 @@ def study(args: StudyEnergyValue) -> list[Row]:
     markets = [Market(name) for name in args.scenarios]
     counts = ("days", "sold_days", "rounds", "bounded_days", "rollouts", "evaluations")
     settings = {name: getattr(args, name) for name in counts}
-    rows = list[Row]()
+    parts, engine = {json.dumps(market_settings(it)): (it, args, training) for it in markets}, args.new_engine()
     with results_folder(args.out, "study-energy-value", {"study": "energy-value", **settings}) as results:
-        for market in markets:
-            part = json.dumps(market_settings(market))
-            known = results.rows(part, functools.partial(_ways, market, args, training))
-            rows += [Row(*row) for row in known]
+        found = rows_of(results, engine, _ways, parts, Console(), "scenarios", "scenarios")
+        rows = [Row(*row) for own in found for row in own]
         write_whole(results.folder / "ways.csv", csv_text(Row._fields, rows))
     print(f"table {results.folder / 'ways.csv'}")
     return rows

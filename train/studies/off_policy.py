@@ -7,8 +7,8 @@ IMP are paired by day.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import importlib.util
+import itertools
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +18,8 @@ from lmaas_agents import IMP
 from lmaas_train.evaluation.rollout import rollout
 from lmaas_train.evaluation.statistics import seeds_and_days
 from lmaas_train.runs import csv_text, market_settings, results_folder
+from lmaas_train.sweeps.parts import EngineOptions, rows_of
+from rich.console import Console
 
 from lmaas_env import Market
 from lmaas_env.files import write_whole
@@ -36,7 +38,7 @@ HEADINGS = (
 
 
 @dataclasses.dataclass
-class StudyOffPolicy:
+class StudyOffPolicy(EngineOptions):
     """Train SAC and TQC from several seeds and compare them with IMP on held-out days.
 
     Writes table.csv and runs.csv. TQC needs `pip install sb3-contrib`.
@@ -79,20 +81,20 @@ def study(args: StudyOffPolicy) -> list[list[object]]:
             raise ValueError(f"{name} = {getattr(args, name)} must be >= 1")
     if "tqc" in args.algorithms and importlib.util.find_spec("sb3_contrib") is None:
         raise ValueError("sb3_contrib is not installed, which tqc needs: pip install sb3-contrib")
-    import torch
-
-    torch.set_num_threads(1)
     market, held_out = Market(args.scenario), held_out_seeds(args.days)
     names = "steps", "lanes", "updates", "days"
     settings = {**market_settings(market), **{name: getattr(args, name) for name in names}}
     rows: list[list[object]] = []
     runs: list[list[object]] = []
+    pairs, engine = [*itertools.product(args.algorithms, range(1, args.seeds + 1))], args.new_engine()
+    parts = {f"{name} {seed}": (name, market, seed, args) for name, seed in pairs}
     with results_folder(args.out, "study-off-policy", {"study": "off-policy", **settings}) as results:
         imp = rollout(market, IMP(market), held_out).day_profit
+        found = dict(zip(pairs, rows_of(results, engine, _sold, parts, Console(), "trainings", "runs"), strict=True))
         for name in args.algorithms:
             profits, seconds = list[np.ndarray](), 0.0
             for seed in range(1, args.seeds + 1):
-                ((took, *earned),) = results.rows(f"{name} {seed}", functools.partial(_sold, name, market, seed, args))
+                ((took, *earned),) = found[name, seed]
                 profits.append(np.array(earned))
                 seconds += took
                 mean = profits[-1].mean()
@@ -111,6 +113,9 @@ def study(args: StudyOffPolicy) -> list[list[object]]:
 
 def _sold(name: str, market: Market, seed: int, args: StudyOffPolicy) -> list[list[float]]:
     """Return a row: the seconds that training and selling took, then the profit of each held-out day."""
+    import torch
+
+    torch.set_num_threads(1)
     began = time.perf_counter()
     profit = rollout(market, trained(name, market, seed, args), held_out_seeds(args.days)).day_profit
     return [[time.perf_counter() - began, *profit.tolist()]]

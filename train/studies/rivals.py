@@ -7,7 +7,6 @@ against the rival's replies; and iterated best replies in that state from many s
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -20,8 +19,8 @@ from lmaas_train.evaluation.games import best_cycle
 from lmaas_train.evaluation.rollout import rollout
 from lmaas_train.evaluation.statistics import Estimate, mean_estimate
 from lmaas_train.evaluation.tables import Column, days, table, with_interval
-from lmaas_train.progress import track
 from lmaas_train.runs import csv_text, market_settings, results_folder
+from lmaas_train.sweeps.parts import EngineOptions, rows_of
 from rich.console import Console
 
 from lmaas_env import Market, Scenario, State
@@ -42,7 +41,7 @@ SAME = 1e-6  # relative: prices that are the same again
 
 
 @dataclasses.dataclass
-class StudyRivals:
+class StudyRivals(EngineOptions):
     """Measure reference sellers beside a rival that replies best to the last prices, and search one-hour equilibria.
 
     Writes days.csv, references.csv, hours.csv and equilibria.csv.
@@ -148,25 +147,22 @@ def study(args: StudyRivals) -> Study:
     _check(args, market)
     console, names = Console(), [*REFERENCES, JOINT]
     settings = {"study": "rivals", **market_settings(market), "days": args.days, "charge": args.charge}
+    states, engine = {hour: still_state(market, hour, args.charge) for hour in args.hours}, args.new_engine()
+    sold = {json.dumps([name]): (market, name, args.days) for name in names}
+    repeated = {json.dumps(["repeated", hour]): (market, state) for hour, state in states.items()}
+    replied = {
+        json.dumps(["replies", hour, start]): (market, state, start)
+        for hour, state in states.items()
+        for start in range(args.starts)
+    }
     with results_folder(args.out, "study-rivals", settings) as results:
         out = results.folder
-
-        def kept(part: list[Any], make: Callable[[], Any]) -> list[list[Any]]:
-            return results.rows(json.dumps(part), make)
-
-        days, hours, equilibria = list[Day](), list[Repeated](), list[Replies]()
-        for name in track(names, "held-out days", "sellers", console):
-            days += [Day(*row) for row in kept([name], functools.partial(_sold, market, name, args.days))]
-        for hour in track(args.hours, "repeated hours", "hours", console):
-            state = still_state(market, hour, args.charge)
-            hours += [
-                Repeated(*row) for row in kept(["repeated", hour], functools.partial(repeated_hours, market, state))
-            ]
-        cases = [(hour, start) for hour in args.hours for start in range(args.starts)]
-        for hour, start in track(cases, "best replies", "starts", console):
-            state = still_state(market, hour, args.charge)
-            found = kept(["replies", hour, start], functools.partial(iterated_replies, market, state, start))
-            equilibria += [Replies(*row) for row in found]
+        found = rows_of(results, engine, _sold, sold, console, "held-out days", "sellers")
+        days = [Day(*row) for own in found for row in own]
+        found = rows_of(results, engine, repeated_hours, repeated, console, "repeated hours", "hours")
+        hours = [Repeated(*row) for own in found for row in own]
+        found = rows_of(results, engine, iterated_replies, replied, console, "best replies", "starts")
+        equilibria = [Replies(*row) for own in found for row in own]
         references = [_reference(name, days) for name in names]
         write_whole(out / "days.csv", csv_text(Day._fields, days))
         write_whole(out / "references.csv", csv_text(COLUMNS, [_cells(row) for row in references]))

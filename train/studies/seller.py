@@ -22,8 +22,8 @@ import numpy as np
 from lmaas_agents import IMP, SearchResult
 from lmaas_agents.search.search import branch_and_bound, cma_es, differential_evolution, exhaustive
 from lmaas_train.extras import missing
-from lmaas_train.progress import track
 from lmaas_train.runs import csv_text, machine, results_folder
+from lmaas_train.sweeps.parts import EngineOptions, rows_of
 from rich.console import Console
 
 from lmaas_env import Market, Population, RentalTerms, Scenario
@@ -54,10 +54,10 @@ SEARCHES: dict[str, Search] = {
 
 
 @dataclasses.dataclass
-class StudySeller:
+class StudySeller(EngineOptions):
     """Compare IMP and general searches with the certified optimum of one period.
 
-    Writes instances.csv, growth.csv, summary.md, curves.png and landscape.png.
+    Writes instances.csv, growth.csv, summary.md, curves.png and landscape.png. Times count with one job alone.
 
     Examples
     --------
@@ -139,31 +139,31 @@ def study(args: StudySeller) -> list[Row]:
     instances = [(GAME, population, 0) for population in range(FIRST_POPULATION, last)]
     last = FIRST_POPULATION + args.day_populations
     instances += [("day", population, hour) for population in range(FIRST_POPULATION, last) for hour in HOURS]
-    searches = dict(SEARCHES)
+    searches = tuple(SEARCHES)
     if importlib.util.find_spec("cma") is None:
-        del searches["cma-es"]
+        searches = tuple(name for name in searches if name != "cma-es")
         console.print(f"left out: cma-es, {missing('cma')}", highlight=False)
-    for search in searches.values():  # compiles what there is to compile
-        search(*_instance(GAME, 1, 0))
+    engine = args.new_engine()
     sizes = [size for size in GROWTH if size[0] <= args.largest]
     cases = [(*size, FIRST_POPULATION + k) for size in sizes for k in range(args.growth_populations)]
     rows: list[Row] = []
     curves: list[dict[str, Curve]] = []
-    growth: list[GrowthRow] = []
+    limits = args.gap, args.seconds
+    solved = {json.dumps(["instance", *it]): (it, searches, *limits) for it in instances}
+    grown = {json.dumps(["growth", *case]): (*case, *limits) for case in cases}
     settings = {"study": "seller", "gap": args.gap, "seconds": args.seconds, "searches": [*searches]}
     with results_folder(args.out, "study-seller", settings) as results:
         out = results.folder
-        for instance in track(instances, "instances", "instances", console):
+        found = rows_of(results, engine, _solved, solved, console, "instances", "instances")
+        for instance, its in zip(instances, found, strict=True):
             own: dict[str, Curve] = {}
-            solve = functools.partial(_solved, instance, searches, args.gap, args.seconds)
-            for *row, times, history in results.rows(json.dumps(["instance", *instance]), solve):
+            for *row, times, history in its:
                 rows.append(Row(*row))
                 own[rows[-1].search] = Curve(rows[-1].profit, rows[-1].seconds, np.array(times), np.array(history))
             if instance[0] == GAME:
                 curves.append(own)
-        for case in track(cases, "growth", "instances", console):
-            solve = functools.partial(_growth_rows, *case, args.gap, args.seconds)
-            growth += [GrowthRow(*row) for row in results.rows(json.dumps(["growth", *case]), solve)]
+        sizes_found = rows_of(results, engine, _growth_rows, grown, console, "growth", "instances")
+        growth = [GrowthRow(*row) for own_rows in sizes_found for row in own_rows]
         write_whole(out / "instances.csv", csv_text(Row._fields, rows))
         write_whole(out / "growth.csv", csv_text(GrowthRow._fields, growth))
         text = summary(rows) + growth_table(growth)
@@ -178,16 +178,24 @@ def study(args: StudySeller) -> list[Row]:
 
 
 def _solved(
-    instance: tuple[str, int, int], searches: dict[str, Search], gap: float, seconds: float
+    instance: tuple[str, int, int], searches: tuple[str, ...], gap: float, seconds: float
 ) -> list[tuple[Any, ...]]:
     """Return a row for every search on an instance, each with its times and its best profits at them."""
+    _compile(searches)
     imp, terms = _instance(*instance)
     proof = branch_and_bound(imp, terms, gap, seconds)
-    found = {name: search(imp, terms) for name, search in searches.items()} | {"branch and bound": proof}
+    found = {name: SEARCHES[name](imp, terms) for name in searches} | {"branch and bound": proof}
     return [
         (*Row(*instance, name, it.profit, proof.bound, it.seconds, it.evaluations, it.status), it.times, it.history)
         for name, it in found.items()
     ]
+
+
+@functools.cache
+def _compile(searches: tuple[str, ...]) -> None:
+    """Compile what the searches need, once in a process, so that no time counts it."""
+    for name in searches:
+        SEARCHES[name](*_instance(GAME, 1, 0))
 
 
 def summary(rows: list[Row]) -> str:
@@ -257,6 +265,7 @@ def growth_table(rows: list[GrowthRow]) -> str:
 
 def _growth_rows(customers: int, models: int, population: int, gap: float, seconds: float) -> list[GrowthRow]:
     """Return the row of one market."""
+    _compile(("imp",))
     market, terms = game(customers, models, population)
     imp = IMP(market)
     one, shipped = IMP(market, restarts=0).solve_terms(terms), imp.solve_terms(terms)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import io
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,6 +25,7 @@ from lmaas_train.evaluation.sellers import NamedSeller, seller_of
 from lmaas_train.evaluation.statistics import Estimate, normalised_score
 from lmaas_train.evaluation.tables import Column, table
 from lmaas_train.runs import csv_text, results_folder
+from lmaas_train.sweeps.parts import EngineOptions, rows_of
 from rich.console import Console
 
 from lmaas_env import Market, Scenario
@@ -90,7 +92,7 @@ HEADINGS = (
 
 
 @dataclasses.dataclass
-class SuiteCheck:
+class SuiteCheck(EngineOptions):
     """Check what each environment leaves to learning and to planning, and print one table.
 
     `learning`: the best seller that sees the clock only earns at most 85 % of one that knows the customers, and an
@@ -123,23 +125,27 @@ def check(args: SuiteCheck) -> list[list[object]]:
     if args.days < 2:
         raise ValueError(f"days = {args.days} must be at least 2")
     held_out_seeds(args.days)
-    console, rows = Console(), list[list[object]]()
+    console, engine = Console(), args.new_engine()
+    parts = {name: (name, args.days) for name in args.environments}
     with results_folder(args.out, "suite", {"study": "suite", "days": args.days}) as results:
         out = results.folder
-        for name in args.environments:
-            one = functools.partial(measured, name, SUITE[name], args.days, console)
-            rows += results.rows(name, lambda one=one: [one()])
+        found = rows_of(results, engine, _rows, parts, console, "environments", "environments")
+        rows = [row for own in found for row in own]
         write_whole(out / "table.csv", csv_text(HEADINGS, rows))
     console.print(_table(rows, console))
     console.print(f"results {out}", highlight=False, soft_wrap=True)
     return rows
 
 
-def measured(name: str, environment: Environment, days: int, console: Console) -> list[object]:
+def _rows(name: str, days: int) -> list[list[object]]:
+    return [measured(name, SUITE[name], days)]
+
+
+def measured(name: str, environment: Environment, days: int) -> list[object]:
     """Return the row of one environment."""
     market, seeds = Market(Scenario.preset(name)), held_out_seeds(min(days, environment.most_days))
     names = dict.fromkeys((*environment.clock_only, *environment.adaptive, environment.hourly, environment.informed))
-    sold = sell(market, {it: _seller(it, market) for it in names}, seeds, console)
+    sold = sell(market, {it: _seller(it, market) for it in names}, seeds, Console(file=io.StringIO()))
     without, adaptive = _best(sold, environment.clock_only), _best(sold, environment.adaptive)
     profit = {it: days.day_profit for it, days in sold.items()}
     informed, zero = profit[environment.informed], np.zeros(len(seeds))

@@ -25,9 +25,7 @@ from typing import Any, NamedTuple
 from lmaas_agents.learned.policy_file import SPEC, WEIGHTS, load_policy
 from lmaas_train.evaluation.rollout import sell
 from lmaas_train.evaluation.sellers import NamedSeller, seller_of
-from lmaas_train.runs import EVALUATIONS, ORIGIN, versions
-from lmaas_train.training import CUSTOMERS
-from lmaas_train.training import SETTINGS as CONFIG
+from lmaas_train.runs import CONFIG, CUSTOMERS, EVALUATIONS, ORIGIN, check_versions, versions
 from rich.console import Console
 
 from lmaas_env import Market, lined_yaml
@@ -119,10 +117,7 @@ def run_cell(cell: Cell, wanted: Mapping[str, str]) -> Result:
     ValueError
         If this worker has other versions, or the cell is refused.
     """
-    found = versions()
-    for name, version in wanted.items():
-        if found.get(name) != version:
-            raise ValueError(f"this worker has {name} {found.get(name)}, the sweep runs with {version}")
+    check_versions(wanted)
     started, began = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="lmaas-cell-") as temporary, contextlib.chdir(temporary):
         scenario = write_scenario(cell)
@@ -134,7 +129,7 @@ def run_cell(cell: Cell, wanted: Mapping[str, str]) -> Result:
         held_out = _sold(market, seller, held_out_seeds(cell.days))
     record = {
         "cell": {**dataclasses.asdict(cell), "customers": hashlib.sha256(cell.customers.encode()).hexdigest()},
-        "versions": found,
+        "versions": versions(),
         "started": started,
         "training_seconds": trained - began if cell.train else 0.0,
         "selling_seconds": time.perf_counter() - trained,

@@ -1,4 +1,4 @@
-"""Engines: run a function for many tasks, in processes of this machine or on a Ray cluster, and survive lost workers.
+"""Engines: run a function for many tasks, here or on a Ray cluster, and survive lost workers.
 
 An engine takes a function of a module and its arguments by key, and yields an outcome per key as soon as it is known.
 A task whose worker is lost, by a kill, a lack of memory or a lost node, is run again, `ATTEMPTS` times in all; a task
@@ -57,6 +57,17 @@ class Engine(Protocol):
             One per key.
         """
         ...
+
+
+class InProcess:
+    """Runs tasks in this process, one after the other; what a task raises is raised as it is."""
+
+    slots = 1
+
+    def run(self, work: Callable[..., Any], tasks: Mapping[str, tuple[Any, ...]]) -> Generator[Outcome]:
+        """Run tasks as `Engine.run` says."""
+        for key, task in tasks.items():
+            yield Outcome(key, work(*task))
 
 
 class LocalEngine:

@@ -13,14 +13,16 @@ import shutil
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from lmaas_train.evaluation.results import REFERENCE
-from lmaas_train.sweeps.cell import Result
-from lmaas_train.sweeps.plan import Planned
+from lmaas_train.evaluation.days import REFERENCE
 
 from lmaas_env.files import locked, new_whole_folder, read_bytes, read_text, sealed, unsealed, write_whole
+
+if TYPE_CHECKING:  # `lmaas sweep status` starts without what cells need
+    from lmaas_train.sweeps.cell import Result
+    from lmaas_train.sweeps.plan import Planned
 
 CELLS, RESULT, STATE, RUNS = "cells", "result.json", "state.json", "runs"
 

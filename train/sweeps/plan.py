@@ -9,8 +9,8 @@ import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
 
+from lmaas_train.runs import CUSTOMERS
 from lmaas_train.sweeps.cell import TRAINERS, Cell
-from lmaas_train.training import CUSTOMERS
 
 from lmaas_env import Market
 from lmaas_env.files import read_text
@@ -63,6 +63,7 @@ class Algorithm:
     scenarios: tuple[str, ...]
     seeds: tuple[int, ...]
     options: Mapping[str, Any]
+    config: str
     settings: Mapping[str, Any]
 
 
@@ -99,7 +100,7 @@ class Plan:
             If the settings are refused; the message names them.
         """
         market = self.markets[scenario, population_seed]
-        config = dataclasses.replace(default_config(algorithm.train, market.scenario), **algorithm.settings, **varied)
+        config = dataclasses.replace(start_config(algorithm, market.scenario), **algorithm.settings, **varied)
         if hasattr(config, "check"):
             cast("Any", config).check(market)
         settings = {
@@ -123,9 +124,12 @@ class Plan:
         return Planned(scenario, population_seed, way, varied, trial, cell)
 
 
-def default_config(train: str, scenario: Scenario) -> Any:
-    """Return the hyper-parameters that a training command takes for a scenario if it is given none."""
-    kind = attribute(TRAINERS[train].config_module, TRAINERS[train].config)
+def start_config(algorithm: Algorithm, scenario: Scenario) -> Any:
+    """Return the hyper-parameters of an algorithm's name, or else those that its command takes for a scenario."""
+    trainer = TRAINERS[algorithm.train]
+    kind = attribute(trainer.config_module, trainer.config)
+    if algorithm.config:
+        return kind.load(algorithm.config)
     return kind.for_scenario(scenario) if hasattr(kind, "for_scenario") else kind()
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from lmaas_train.sweeps.plan import Plan, Planned, Space, default_config
+from lmaas_train.sweeps.plan import Plan, Planned, Space, start_config
 
 SEED = 1  # of Optuna's sampler
 
@@ -33,7 +33,7 @@ class Search:
         self._study: Any = self._optuna.create_study(direction="maximize", sampler=sampler)
         self._asked: list[tuple[Any, list[Planned]]] = []
         market = plan.markets[space.scenario, space.population_seed]
-        config = default_config(space.algorithm.train, market.scenario)
+        config = start_config(space.algorithm, market.scenario)
         self._defaults = {name: getattr(config, name) for name in space.space}
         if all(_holds(values, self._defaults[name]) for name, values in space.space.items()):
             self._study.enqueue_trial(self._defaults)  # what every other trial has to beat

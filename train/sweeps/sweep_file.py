@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, cast
 
 from lmaas_agents.learned.policy_file import shipped_policies
-from lmaas_train.evaluation.results import REFERENCE
+from lmaas_train.evaluation.days import REFERENCE
 from lmaas_train.evaluation.sellers import SELLERS, seller_of
 from lmaas_train.extras import require
-from lmaas_train.sweeps.cell import TRAINERS
+from lmaas_train.settings import MOST_STEPS
+from lmaas_train.sweeps.cell import TRAINERS, Trainer
 from lmaas_train.sweeps.plan import Algorithm, Plan, Space, attribute
-from lmaas_train.training import MOST_STEPS
 
 from lmaas_env import Market, lined_yaml
 from lmaas_env.fields import close_match, in_range, shown
@@ -24,7 +24,7 @@ from lmaas_env.seeds import check_size, held_out_seeds, training_seeds, tuning_s
 
 KEYS = ("scenarios", "population_seeds", "days", "tuning_days", "seeds", "sellers", "algorithms")
 OPTIONS = ("steps", "eval_every")  # of training commands, that a result depends on
-OF_ALGORITHM = ("train", "scenarios", "seeds", *OPTIONS, "settings", "grid", "search")
+OF_ALGORITHM = ("train", "scenarios", "seeds", *OPTIONS, "config", "settings", "grid", "search")
 OF_SEARCH = ("trials", "batch", "space")
 OF_RANGE = ("low", "high", "log")
 MOST_TRIALS = 100_000
@@ -117,8 +117,6 @@ def _add_algorithm(
     for it in OPTIONS:
         if it in given and it not in options:
             raise _FaultError(f"{key}.{it}", f"{key}.{it} is no option of lmaas {trainer.command}")
-        if it in given:
-            options[it] = _whole(f"{key}.{it}", given[it], 1, MOST_STEPS)
     own = [_stem(it) for it in _texts(f"{key}.scenarios", given.get("scenarios", list(scenarios)))]
     for it in own:
         if it not in scenarios:
@@ -127,7 +125,8 @@ def _add_algorithm(
             )
     seeds = _training_seeds(f"{key}.seeds", given["seeds"]) if "seeds" in given else seeds
     settings = _mapping(f"{key}.settings", given.get("settings", {}))
-    algorithm = Algorithm(name, train, tuple(own), seeds, options, settings)
+    algorithm = Algorithm(name, train, tuple(own), seeds, options, _config(key, trainer, given), settings)
+    numbers = {it: _by_scenario(f"{key}.{it}", given[it], own) for it in OPTIONS if it in given}
     known = [it.name for it in dataclasses.fields(attribute(trainer.config_module, trainer.config))]
     grid = _mapping(f"{key}.grid", given.get("grid", {}))
     space = _space(f"{key}.search", given.get("search"))
@@ -145,15 +144,45 @@ def _add_algorithm(
             raise _FaultError(f"{key}.grid.{it}", f"{key}.grid.{it} = {shown(values)} must be a list of values")
     points = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
     for scenario, seed in itertools.product(own, populations):
+        here = dataclasses.replace(algorithm, options=options | {it: of[scenario] for it, of in numbers.items()})
         try:
             if space[0]:
-                plan.of_algorithm(algorithm, scenario, seed, {})  # refuses settings that are wrong in any trial
-                plan.searches.append(Space(scenario, seed, algorithm, *space))
+                plan.of_algorithm(here, scenario, seed, {})  # refuses settings that are wrong in any trial
+                plan.searches.append(Space(scenario, seed, here, *space))
                 continue
             for varied in points:
-                plan.grid.extend(plan.of_algorithm(algorithm, scenario, seed, varied))
+                plan.grid.extend(plan.of_algorithm(here, scenario, seed, varied))
         except (TypeError, ValueError) as error:
             raise _FaultError(key, f"{key}, scenario {scenario}: {error}") from error
+
+
+def _by_scenario(key: str, said: Any, scenarios: Sequence[str]) -> dict[str, int]:
+    """Return a number of steps by scenario, given once for all or for each."""
+    if not isinstance(said, dict):
+        return dict.fromkeys(scenarios, _whole(key, said, 1, MOST_STEPS))
+    given = cast("dict[str, Any]", said)
+    if set(given) != set(scenarios):
+        raise _FaultError(
+            key, f"{key} = {shown(given)} must be a number, or have one for each of {', '.join(scenarios)}"
+        )
+    return {it: _whole(f"{key}.{it}", value, 1, MOST_STEPS) for it, value in given.items()}
+
+
+def _config(key: str, trainer: Trainer, given: Mapping[str, Any]) -> str:
+    """Return the name of the shipped hyper-parameters that settings start from, empty for those of the scenario."""
+    config, at = given.get("config", ""), f"{key}.config"
+    kind = attribute(trainer.config_module, trainer.config)
+    if config == "":
+        return ""
+    if not hasattr(kind, "load"):
+        raise _FaultError(at, f"{at} is no option of lmaas {trainer.command} in sweeps; give its settings")
+    if not isinstance(config, str) or config.endswith((".yaml", ".yml")):
+        raise _FaultError(at, f"{at} = {shown(config)} must be the name of hyper-parameters that ship")
+    try:
+        kind.load(config)
+    except ValueError as error:
+        raise _FaultError(at, f"{key}.{error}") from error
+    return config
 
 
 def _space(key: str, said: Any) -> tuple[int, int, dict[str, Any]]:

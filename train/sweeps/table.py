@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from lmaas_train.evaluation.results import REFERENCE
+from lmaas_train.evaluation.days import REFERENCE
 from lmaas_train.evaluation.statistics import Estimate, mean_estimate, seeds_and_days
 from lmaas_train.evaluation.tables import Column, days, dollars, table, with_interval
 from lmaas_train.sweeps.folder import Entry, State, SweepFolder
@@ -35,6 +35,7 @@ class Way(NamedTuple):
     profit: Estimate
     minus_imp: Estimate
     share_of_imp: float
+    customer_profit: float
     training_seconds: float
 
     @property
@@ -45,7 +46,8 @@ class Way(NamedTuple):
 
 HEADINGS = (
     *("scenario", "population_seed", "way", "settings", "cells", "tuning_profit", "profit", "profit_low"),
-    *("profit_high", "minus_imp", "minus_imp_low", "minus_imp_high", "share_of_imp", "training_seconds"),
+    *("profit_high", "minus_imp", "minus_imp_low", "minus_imp_high", "share_of_imp", "customer_profit"),
+    "training_seconds",
 )
 
 
@@ -107,6 +109,7 @@ def ways(folder: SweepFolder, state: State) -> list[Way]:
                 profit=seeds_and_days(profit),
                 minus_imp=UNKNOWN if imp is None else seeds_and_days(profit - imp["profit"]),
                 share_of_imp=np.nan if imp is None else float(profit.mean() / np.mean(imp["profit"])),
+                customer_profit=float(np.mean([it["customer_profit"] for it in records])),
                 training_seconds=float(np.mean([it["training_seconds"] for it in records])),
             )
         )
