@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains PPO from scratch beside a rival that replies, and in self-play, and scores both: benchmarks/rivals/{ppo,self-play}.
+# Trains PPO from scratch beside a rival that replies, and in self-play, and scores both: benchmarks/rivals/{ppo,self-play,self-play-seeds}.
 # Two hours on one core. WORK holds the sweep; cells that are finished there are not run again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -9,6 +9,8 @@ results=${2:-$work/results} # benchmarks/rivals, to make the tables that ship ag
 $lmaas sweep benchmarks/sweeps/rivals.yaml --out "$work"
 [ -e "$results/ppo" ] || $lmaas evaluate rivals --days 200 --runs "$work/runs/rivals/ppo-withdraw" \
   --sellers predictive-imp planner --out "$results/ppo"
-policy=$work/runs/rivals/self-play-withdraw/seed1 # what it earns beside itself, and what others would earn in its place
+policies=$work/runs/rivals/self-play-withdraw
+[ -e "$results/self-play-seeds" ] || $lmaas compare rivals --days 20 --sellers "$policies"/seed* imp --out "$results/self-play-seeds"
+policy=$policies/seed1 # what it earns beside itself, and what others would earn in its place
 [ -e "$results/self-play" ] || $lmaas compare rivals --days 20 --sellers "$policy" planner predictive-imp fixed cost-plus \
   --rival "$policy" --out "$results/self-play"
