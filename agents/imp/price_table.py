@@ -23,7 +23,9 @@ def price_table(terms: Terms, seller: SellerConstants, prices: FloatArray) -> Pr
     """Return the table of one market's customers at prices (J, M), $/h."""
     (cells, models), (slots, customers) = prices.shape, terms.task_value.shape
     rows = cells * models
-    model: IntArray = np.arange(rows) % models
+    model = np.empty(rows, dtype=np.int64)
+    for row in range(rows):
+        model[row] = row % models
     worst, sale = np.empty((models, customers, cells)), np.empty((models, customers, cells))
     for first in range(0, customers, BLOCK):
         end = min(first + BLOCK, customers)
