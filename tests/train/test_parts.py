@@ -28,7 +28,7 @@ class Backwards:
         self.ran = list[str]()
 
     def run(self, work: Any, tasks: Mapping[str, tuple[Any, ...]]) -> Generator[Outcome]:
-        for key, task in reversed(tasks.items()):
+        for key, task in reversed([*tasks.items()]):
             self.ran.append(key)
             yield Outcome(key, work(*task))
 
@@ -53,6 +53,7 @@ def test_rows_are_in_order_and_parts_that_are_kept_are_not_run_again(tmp_path: P
         (Backwards(), [[[0.5]], [[0.2]], [[0.25]]], ["third", "none"]),
         (Backwards(), [[[0.5]], [[0.2]], [[0.25]]], ["half"]),
     ):
+        found = list[Any]()
         with contextlib.suppress(KeyboardInterrupt), results_folder(tmp_path / "out", "", settings) as results:
             found = run(results, engine)
             raise KeyboardInterrupt  # so that the parts stay
