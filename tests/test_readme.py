@@ -149,7 +149,7 @@ def test_the_reasons_quote_the_committed_results() -> None:
     assert round(100.0 * least, 1) == 99.5
 
     ahead = float(table("scarce/table.csv")["lookahead"]["share_of_imp"])
-    assert f"look ahead earn {100.0 * ahead - 100.0:.0f} % more" in README
+    assert f"looking ahead earns {100.0 * ahead - 100.0:.0f} % more than IMP" in README
     assert f"{100.0 * float(table('scarce/table.csv')['lookahead']['profit']) / bounded('scarce'):.0f} % of a" in README
 
     (speed,) = [row for row in rows("speed/speed.csv") if row["name"] == "vector environment"]

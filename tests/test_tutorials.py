@@ -55,6 +55,7 @@ def test_the_first_seller_earns_more_than_imp(tmp_path: Path) -> None:
     assert profit["yours"] > 1.02 * profit["imp"]
 
 
+@pytest.mark.heavy
 def test_train_and_compare_writes_a_run_and_a_comparison(tmp_path: Path) -> None:
     printed = run("2_train_and_compare.py", tmp_path, "--steps", "3072", "--days", "2", "--out", "results")
     (share,) = re.findall(r"3072 steps\) earns (\d\.\d+) of IMP", printed)
@@ -64,6 +65,7 @@ def test_train_and_compare_writes_a_run_and_a_comparison(tmp_path: Path) -> None
     assert {line.split(",")[0] for line in table[1:]} == {"imp", "ppo", "day-guided", "random"}
 
 
+@pytest.mark.heavy
 def test_cleanrl_style_learns_from_decisions_only(tmp_path: Path) -> None:
     printed = run("5_cleanrl_style.py", tmp_path, "--total-timesteps", "16000", "--eval-days", "2")
     steps = re.findall(r"step +(\d+), decision +(\d+): last days +(\d+) \$", printed)
@@ -73,6 +75,7 @@ def test_cleanrl_style_learns_from_decisions_only(tmp_path: Path) -> None:
     assert 0.6 < float(ratio) < 1.1
 
 
+@pytest.mark.heavy
 def test_behaviour_cloning_prints_a_share_of_the_teacher(tmp_path: Path) -> None:
     pytest.importorskip("minari")
     options = ["--teacher", "fixed", "--size", "tiny", "--epochs", "60", "--days", "2"]
@@ -82,6 +85,7 @@ def test_behaviour_cloning_prints_a_share_of_the_teacher(tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.heavy
 def test_the_search_writes_settings_that_lmaas_train_reads(tmp_path: Path) -> None:
     pytest.importorskip("optuna")
     options = ["--scenario", "static", "--trials", "2", "--steps", "128", "--days", "2"]
@@ -101,6 +105,7 @@ def test_the_search_writes_settings_that_lmaas_train_reads(tmp_path: Path) -> No
     assert [path.name for path in tmp_path.iterdir()] == ["settings.yaml"]
 
 
+@pytest.mark.heavy
 def test_the_belief_about_strangers_narrows(tmp_path: Path) -> None:
     printed = run("9_selling_to_strangers.py", tmp_path, "--episodes", "2", "--figures", str(tmp_path))
     ranges = re.findall(r"^ *(\d+) +\d+\.\d+ \((\d+\.\d+) to (\d+\.\d+)\)", printed, flags=re.MULTILINE)

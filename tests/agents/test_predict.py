@@ -90,6 +90,7 @@ def market_of(name: str) -> Market:
     return Market(name)
 
 
+@functools.cache
 def seller_of(scenario: str, name: str) -> Seller | None:
     """The seller of a name, None if it does not fit the scenario."""
     market = market_of(scenario)

@@ -69,6 +69,7 @@ def _repeated(imp: IMP, terms: RentalTerms, share: float) -> tuple[IMP, RentalTe
     return twice, RentalTerms(**{name: np.ascontiguousarray(array[rows]) for name, array in fields.items()})
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("scenario", ["static", "day"])
 @pytest.mark.parametrize("share", [0.5, 1.0])
 def test_splitting_every_customer_scales_the_sales_by_the_shares_and_leaves_the_prices(

@@ -19,6 +19,7 @@ from lmaas_env.state import Draws
 SMALL = ["bench", "speed", "--lanes", "2", "--seconds", "0.01", "--customers", "100", "--memory-steps", "100"]
 
 
+@pytest.mark.heavy
 def test_it_times_every_row_and_compares_itself_with_an_older_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -50,6 +50,7 @@ def test_an_entry_is_scored_and_scored_again(
         LeaderboardCheck((entry,)).main()
 
 
+@pytest.mark.heavy
 def test_several_entries_are_checked_and_all_that_differ_are_named(entry: Path, tmp_path: Path) -> None:
     LeaderboardAdd(entry, days=2).main()
     other = tmp_path / "other"

@@ -12,6 +12,7 @@ from lmaas_train.studies import energy_value
 from lmaas_train.studies.energy_value import StudyEnergyValue
 
 
+@pytest.mark.heavy
 def test_days_are_paired_with_look_ahead_imp(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,7 @@ from lmaas_train.studies.seller import with_model_count
 from lmaas_env import Scenario
 
 
+@pytest.mark.heavy
 def test_no_search_passes_the_bound(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "study"
     arguments = ["--populations", "1", "--day-populations", "0", "--seconds", "1", "--gap", "0.01"]

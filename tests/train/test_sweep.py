@@ -279,6 +279,7 @@ def test_a_lost_worker_costs_its_own_task_only(tmp_path: Path) -> None:
     assert found["always"].error == "its worker was lost 3 times, as for lack of memory"
 
 
+@pytest.mark.heavy
 def test_workers_end_when_the_engine_is_closed_or_its_process_is_killed(tmp_path: Path) -> None:
     running = LocalEngine(2).run(os.system, {"short": ("exit 0",), "long": (f"echo $PPID > {tmp_path}/a; sleep 60",)})
     assert next(running).key == "short"

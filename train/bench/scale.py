@@ -268,9 +268,9 @@ def figure(rows: list[Row]) -> Figure:
     exponents = {name: growth(rows, name) for name in names}
     largest = max(rows, key=lambda row: (row.customers, row.seconds))
     took = f"{largest.seconds:.2g} s and {largest.peak / GIB:.1f} GiB"
-    title = f"the task {largest.task} with {largest.customers:,} customers takes {took}"
+    title = f"With {largest.customers:,} customers the task '{largest.task}' takes {took}"
     if not all(map(math.isnan, exponents.values())):
         steepest = max(names, key=lambda name: np.nan_to_num(exponents[name]))
-        title += f"; the time of {steepest} grows fastest, with the exponent {exponents[steepest]:.2f}"
-    drawn.suptitle(title[0].upper() + title[1:])
+        title += f"; the time of '{steepest}' grows fastest (exponent {exponents[steepest]:.2f})"
+    drawn.suptitle(title)
     return drawn
