@@ -11,7 +11,7 @@ import dataclasses
 import numpy as np
 from lmaas_agents.imp.line_search import SellerConstants
 
-from lmaas_env.checks import array_in
+from lmaas_env.checks import array_in, check_seller
 from lmaas_env.engine.jit import kernel
 from lmaas_env.engine.period import Constants, customers_of, numbers_of
 from lmaas_env.engine.terms import Terms
@@ -46,10 +46,11 @@ def energy_value(market: Market, prices: FloatArray, draws: int = VALUE_DRAWS, s
     Raises
     ------
     ValueError
-        If the prices have another shape or are not finite and positive, or there are no draws.
+        If the prices have another shape or are not finite and positive, there are no draws, or no such seller.
     """
     if draws < 1:
         raise ValueError(f"draws = {draws} must be >= 1")
+    check_seller(seller, market.scenario.sellers)
     prices = array_in("prices", prices, (None, market.offers), LEAST_PRICE, unit="$/h")
     alone = one_lane(market)
     blocks = range(0, alone.population.size, BLOCK)  # customers do not affect each other

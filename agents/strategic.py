@@ -3,7 +3,7 @@
 A rival that replies best to the last prices of the others (`lmaas_env.rivals.imp`) is predictable: its next prices
 follow from the present state and what was posted. Predictive IMP uses that within the hour. The planner also considers
 the next hour, since its prices of now decide the rival's reply then: to prices that nobody pays, the rival replies as a
-monopolist, and is then easily undercut at a high level. Look-ahead IMP expects the last prices of rivals to last. The
+monopolist, and is then easily undercut at a high level. Look-ahead IMP expects rivals to keep their last prices. The
 monopolist sells at all sites.
 """
 
@@ -16,7 +16,7 @@ from lmaas_agents.imp.line_search import SellerConstants
 from lmaas_agents.seller import MemorylessSeller, SearchResult, check_rivals
 from numpy.typing import ArrayLike
 
-from lmaas_env.checks import array_in
+from lmaas_env.checks import array_in, check_seller
 from lmaas_env.engine.terms import slice_offers
 from lmaas_env.market import Market
 from lmaas_env.reply import REPLY_SCENARIOS, expected_draws, fade_scenarios, replies
@@ -25,7 +25,7 @@ from lmaas_env.state import State
 from lmaas_env.terms import RentalTerms
 from lmaas_env.types import BoolArray, FloatArray
 
-VALUE_DRAWS = 4  # states and draws per hour and battery level of the energy value beside rivals
+LASTING_DRAWS = 4  # states and draws per hour and battery level of the energy value beside rivals
 
 
 class PredictiveIMP(IMP):
@@ -58,7 +58,7 @@ class PredictiveIMP(IMP):
 
 
 class RivalLookahead(IMP):
-    """Look-ahead IMP beside rivals: IMP that charges each Wh a rental drains, and expects the others' prices to last.
+    """Look-ahead IMP beside rivals: it charges each Wh a rental drains, and expects the others to keep their prices.
 
     What a Wh is worth later follows from the last prices of the others and its own reply to them, posted from then on.
 
@@ -85,7 +85,7 @@ class RivalLookahead(IMP):
         last = np.full(market.offers, market.scenario.price_cap) if posted is None else posted
         own = replies(market, market.as_batch(state), self.seller, last[None], self._faded)
         lasting = _with_own(last[None], own, self.seller)
-        value = energy_value(market, lasting, VALUE_DRAWS, self.seller)
+        value = energy_value(market, lasting, LASTING_DRAWS, self.seller)
         terms = market.terms(state)
         first = self.seller * models
         charged = slice_offers(terms.arrays, first, first + models)
@@ -117,8 +117,7 @@ class Planner(MemorylessSeller):
 
     def __init__(self, market: Market, seller: int = 0) -> None:
         check_rivals(market, "the planner")
-        if not 0 <= seller < market.scenario.sellers:
-            raise ValueError(f"seller = {seller} must be in [0, {market.scenario.sellers - 1}]")
+        check_seller(seller, market.scenario.sellers)
         if market.population.task_value.ndim != 2:
             raise ValueError("market: its lanes have customers of their own, the planner prices for those of one lane")
         self.market, self.seller = market, seller

@@ -67,3 +67,9 @@ def check_range(
     else:
         allowed = f"in [{least:.9g}, {most:.9g}]"
     raise ValueError(f"{name}{index} = {array[place]} must be {allowed} {unit}".rstrip())
+
+
+def check_seller(seller: int, sellers: int) -> None:
+    """Raise a ValueError unless a seller is one of 0, ..., S - 1."""
+    if not 0 <= seller < sellers:
+        raise ValueError(f"seller = {seller} must be in [0, {sellers - 1}]")

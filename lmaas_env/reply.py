@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lmaas_env.checks import array_in
+from lmaas_env.checks import array_in, check_seller
 from lmaas_env.engine.parallel import in_threads
 from lmaas_env.engine.recourse import worst_fades
 from lmaas_env.engine.reply import profits_of_lanes, reply_lanes
@@ -69,8 +69,7 @@ def best_reply(
         If the seller does not exist, the state is not one of the market, or prices have another shape or leave the
         range from floor to cap.
     """
-    if not 0 <= seller < market.scenario.sellers:
-        raise ValueError(f"seller = {seller} must be in [0, {market.scenario.sellers - 1}]")
+    check_seller(seller, market.scenario.sellers)
     batch, rows = _checked(market, state, prices)
     found = replies(market, batch, seller, rows, fade_scenarios(market, REPLY_SCENARIOS) if faded is None else faded)
     return found if np.ndim(state.charge) > 1 else found[0]

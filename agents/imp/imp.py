@@ -37,7 +37,7 @@ from lmaas_agents.imp.multistart import starting_prices
 from lmaas_agents.seller import PricingSeller, SearchResult
 from numpy.typing import ArrayLike
 
-from lmaas_env.checks import array_in
+from lmaas_env.checks import array_in, check_seller
 from lmaas_env.engine.jit import kernel
 from lmaas_env.engine.reply import promised_by_others
 from lmaas_env.engine.terms import slice_offers
@@ -100,8 +100,7 @@ class IMP(PricingSeller):
         seller: int = 0,
     ) -> None:
         super().__init__(market)
-        if not 0 <= seller < market.scenario.sellers:
-            raise ValueError(f"seller = {seller} must be in [0, {market.scenario.sellers - 1}]")
+        check_seller(seller, market.scenario.sellers)
         self.seller = seller
         default = "worst_case" if market.scenario.settlement == "plan" else "expected"
         self.anticipate = default if anticipate is None else anticipate
@@ -231,7 +230,7 @@ class IMP(PricingSeller):
         return Problem(terms.arrays, self.anticipation, constants, outside)
 
     def _period(self, state: State, posted: FloatArray | None = None) -> tuple[RentalTerms, SellerConstants]:
-        """Return the terms of a period and the constants that the seller counts with; rivals have posted (S * M,)."""
+        """Return the terms of a period and the constants that the seller counts with; all sellers posted (S * M,)."""
         return self.market.terms(state), self.constants
 
     def _search(self, problem: Problem, start: FloatArray | None = None) -> SearchResult:

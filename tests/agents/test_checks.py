@@ -93,6 +93,7 @@ def test_arrays_of_other_sizes_are_refused() -> None:
         (lambda: potential(DAY, np.zeros((3, 24, 9)), lanes), "energy_value has shape (3, 24, 9)"),
         (lambda: energy_value(DAY, np.full((24, 3), 5.0)), "prices has shape (24, 3), it must be (any, 4)"),
         (lambda: energy_value(DAY, PLAN.prices, draws=0), "draws = 0 must be >= 1"),
+        (lambda: energy_value(DAY, PLAN.prices, seller=-1), "seller = -1 must be in [0, 0]"),
         (
             lambda: snap_to_threshold(DAY, TERMS.arrays, np.full((2, 4), 5.0), 0.1),
             "terms have (slots, customers) = (6, 24)",

@@ -120,7 +120,7 @@ class TestSellers:
             dear[4 - 4 * seller : 8 - 4 * seller] = 40.0
             alone = lookahead.reply_problem(state, dear)
             assert (alone.seller.serving_cost != charged.seller.serving_cost).any()  # the others' prices count
-            posted[own] = 40.0  # one's own last prices change nothing
+            posted[own] = 40.0  # one's own last prices count only as a start of the reply's search
             again = lookahead.reply_problem(state, posted)
             np.testing.assert_allclose(again.seller.serving_cost, charged.seller.serving_cost, rtol=0.3, atol=0.2)
             posted[own] = 6.0
