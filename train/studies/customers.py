@@ -8,7 +8,6 @@ from all 2^L fade patterns with their probabilities, given that the budget holds
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,8 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from lmaas_agents import IMP
 from lmaas_train.evaluation.statistics import mean_estimate
-from lmaas_train.progress import track
 from lmaas_train.runs import csv_text, results_folder
+from lmaas_train.sweeps.parts import EngineOptions, rows_of
 from rich.console import Console
 
 from lmaas_env import Market, Population, Scenario, State
@@ -45,7 +44,7 @@ MEASURES = ("worst", "mean", "in_mean", "in_q05", "in_cvar05", "out_mean", "out_
 
 
 @dataclasses.dataclass
-class StudyCustomers:
+class StudyCustomers(EngineOptions):
     """Compare RSR with its rivals from the customers' side, conditions varied one at a time and in a harsh corner.
 
     Writes cells.csv, summary.md, gains.png and lines.png.
@@ -83,14 +82,13 @@ def study(args: StudyCustomers) -> list[Row]:
     if args.populations < 2:
         raise ValueError(f"populations = {args.populations} must be at least 2, for intervals")
     scenario = dataclasses.replace(Scenario(), customers=args.customers)
-    console = Console()
     cells = [(c, v, p) for c, values in CONDITIONS.items() for v in values for p in range(1, args.populations + 1)]
-    rows: list[Row] = []
+    parts = {json.dumps(cell): (scenario, *cell) for cell in cells}
+    engine = args.new_engine()
     with results_folder(args.out, "study-customers", {"study": "customers", "scenario": scenario.to_dict()}) as results:
         out = results.folder
-        for cell in track(cells, "cells", "cells", console):
-            known = results.rows(json.dumps(cell), functools.partial(_cell, scenario, *cell))
-            rows += [Row(row[0], row[1], row[2], row[3], np.array(row[4])) for row in known]
+        found = rows_of(results, engine, _cell, parts, Console(), "cells", "cells")
+        rows = [Row(row[0], row[1], row[2], row[3], np.array(row[4])) for own in found for row in own]
         headings = ("condition", "value", "population", "strategy", *MEASURES)
         write_whole(out / "cells.csv", csv_text(headings, ([*row[:4], *row.measures.tolist()] for row in rows)))
         text = summary(rows, args)

@@ -21,8 +21,8 @@ from lmaas_agents.planning import Plan, plan_day, sampled_plan
 from lmaas_train.evaluation.rollout import rollout_each
 from lmaas_train.evaluation.sellers import NamedSeller
 from lmaas_train.evaluation.statistics import Estimate, mean_estimate
-from lmaas_train.progress import track
 from lmaas_train.runs import csv_text, results_folder
+from lmaas_train.sweeps.parts import EngineOptions, rows_of
 from rich.console import Console
 
 from lmaas_env import Market, Scenario
@@ -43,7 +43,7 @@ WHOLE_PLAN, GUIDED = "lookahead-whole-plan", "population-guided"
 
 
 @dataclasses.dataclass
-class StudyFluid:
+class StudyFluid(EngineOptions):
     """Sell held-out days of markets of growing size with IMP, look-ahead IMP, its plan and a guided policy.
 
     Writes days.csv, summary.md, fluid.png and fluid-dark.png.
@@ -94,14 +94,11 @@ def study(args: StudyFluid) -> list[Row]:
         for day, seed in enumerate(held_out_seeds(MOST)[: max(days, more)]):
             is_whole = day < days and SAMPLE < size <= args.whole
             parts.append((size, seed, day < days, True) if is_whole else (size, seed, day < days))
-    console = Console()
+    engine = args.new_engine()
     with results_folder(args.out, "study-fluid", {"study": "fluid"}) as results:
-        rows = [
-            Row(*row)
-            for part in track(parts, "days", "days", console)
-            for row in results.rows(json.dumps(part), functools.partial(_sold, *part))
-        ]
         out = results.folder
+        found = rows_of(results, engine, _sold, {json.dumps(part): part for part in parts}, Console(), "days", "days")
+        rows = [Row(*row) for own in found for row in own]
         write_whole(out / "days.csv", csv_text(Row._fields, rows))
         text = summary(rows)
         write_whole(out / "summary.md", text)
