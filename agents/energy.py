@@ -90,9 +90,7 @@ def one_lane(market: Market) -> Market:
     if market.population.capacity.ndim == 1:
         return market
     population = Population._make(np.concatenate(column) for column in market.population)
-    scenario = dataclasses.replace(
-        market.scenario, customers=population.size, resample_population="never", churn=0.0, region_memory=1.0
-    )
+    scenario = dataclasses.replace(market.scenario.with_same_customers(), customers=population.size)
     return Market(scenario, population=population)
 
 

@@ -253,6 +253,10 @@ class Scenario:
         file = inside(folder, scenario.customers_file, "customers_file")
         return with_customers(dataclasses.replace(scenario, customers_file=os.fspath(file)), numbers)
 
+    def with_same_customers(self) -> Scenario:
+        """Return the scenario in which customers stay the same, in all episodes and from day to day."""
+        return dataclasses.replace(self, resample_population="never", churn=0.0, region_memory=1.0)
+
     def to_dict(self) -> dict[str, Any]:
         """Return all numbers as plain Python values (tuples become lists)."""
         values: dict[str, Any] = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}

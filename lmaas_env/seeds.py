@@ -6,7 +6,6 @@ seller was fitted to.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -85,5 +84,4 @@ def of_one_day(market: Market) -> Market:
     """Return the market of a single lane's customers, as `open_days` opens it, in which they stay the same."""
     if market.scenario.resample_population == "never":
         return market
-    scenario = dataclasses.replace(market.scenario, resample_population="never", churn=0.0, region_memory=1.0)
-    return Market(scenario, population=market.population.lane(0))
+    return Market(market.scenario.with_same_customers(), population=market.population.lane(0))

@@ -82,6 +82,7 @@ COMMANDS = {
     "bench kernel": ("lmaas_train.bench.kernel", "BenchKernel", "time RSR's kernel, bisection and the processor limit"),
     "bench imp": ("lmaas_train.bench.imp", "BenchIMP", "time IMP as markets grow"),
     "bench scale": ("lmaas_train.bench.scale", "BenchScale", "measure markets of up to a million customers"),
+    "bench sweep": ("lmaas_train.bench.sweep", "BenchSweep", "measure what sweeps cost, and predict larger ones"),
     "bench reply": ("lmaas_train.bench.reply", "BenchReply", "compare rivals' fast replies with IMP's full search"),
 }
 """Module, options class and meaning of each sub-command; the module is imported only when the command runs."""
@@ -91,7 +92,7 @@ PACKAGES = {
     "train sb3": EXTRAS["train"],
     "train in-context": EXTRAS["train"],
     "study off-policy": EXTRAS["train"],
-    "bench speed": EXTRAS["train"],
+    **dict.fromkeys(("bench speed", "bench sweep"), EXTRAS["train"]),
     "bench rsr": ("clarabel", "cvxpy"),
     **dict.fromkeys(("sweep", "sweep report"), (*EXTRAS["train"], *EXTRAS["sweep"])),
     "explore": ("dash",),
