@@ -128,6 +128,7 @@ def test_a_seller_that_leads_its_rival_earns_more(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"rivals-day.png", "rivals-day-dark.png"}
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", ["quick_start", "your_own_policy"])
 def test_a_notebook_runs_and_holds_no_output(name: str, tmp_path: Path) -> None:
     cells = json.loads((ROOT / "tutorials" / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]

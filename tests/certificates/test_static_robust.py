@@ -49,6 +49,7 @@ def test_plans_are_certified_and_worth_what_they_say(seed: int) -> None:
                 assert plans.worst[m, n] == pytest.approx(again, rel=1e-11, abs=1e-11)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("seed", range(3))
 def test_differential_evolution_reaches_the_plan_and_never_beats_it(seed: int) -> None:
     rng = np.random.default_rng(100 + seed)

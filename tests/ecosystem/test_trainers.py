@@ -83,6 +83,7 @@ def test_sb3_writes_the_days_of_an_environment_to_tensorboard(tmp_path: Path) ->
     assert [value for _, value in found["rollout/ep_len_mean"]] == [HOURS, HOURS]
 
 
+@pytest.mark.heavy
 def test_lmaas_train_sb3_writes_profits_and_evaluations_to_tensorboard(tmp_path: Path) -> None:
     config = tmp_path / "quick.yaml"
     config.write_text(yaml.safe_dump({"n_envs": 4, "n_steps": 24, "batch_size": 48, "n_epochs": 1, "net_arch": [8]}))
@@ -100,6 +101,7 @@ def test_lmaas_train_sb3_writes_profits_and_evaluations_to_tensorboard(tmp_path:
     assert profit == pytest.approx(revenue - cost, rel=1e-4)
 
 
+@pytest.mark.heavy
 def test_lmaas_train_writes_its_learning_curve_to_tensorboard(tmp_path: Path) -> None:
     config = tmp_path / "quick.yaml"
     config.write_text(yaml.safe_dump({"lanes": 4, "copies": 2, "batches": 2, "hidden": [8]}))

@@ -15,6 +15,7 @@ from lmaas_env import Market
 from lmaas_env.engine.terms import price_per_customer
 
 
+@pytest.mark.heavy
 def test_smoke(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench_kernel, "SIZES", {"slots": (1, 2, 3), "customers": (10, 20, 10**6), "models": (1, 4)})
     out = tmp_path / "bench"

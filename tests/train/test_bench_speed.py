@@ -39,6 +39,7 @@ def test_it_times_every_row_and_compares_itself_with_an_older_run(
     assert "faster" in next(line for line in table.splitlines() if NATIVE in line)
 
 
+@pytest.mark.heavy
 def test_the_plain_step_settles_as_the_market_does() -> None:
     market, lanes = Market("day"), 5
     state, days = draw_days(market, range(lanes))

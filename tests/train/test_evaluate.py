@@ -120,6 +120,7 @@ def test_the_table_fits_the_terminal_and_leaves_columns_out(width: int) -> None:
     assert "…" not in text.getvalue()
 
 
+@pytest.mark.heavy
 def test_local_searches_can_be_left_out(runs: Path, tmp_path: Path) -> None:
     market, seeds = Market("day"), held_out_seeds(2)
     shipped, same, without = (

@@ -129,6 +129,7 @@ def test_a_training_goes_on_after_kill_9(tmp_path: Path, updates: int) -> None:
     assert json.loads((cut / "origin.json").read_text())["complete"]
 
 
+@pytest.mark.heavy
 def test_monitor_csv_is_continued_and_a_run_without_checkpoint_starts_again(tmp_path: Path) -> None:
     settings = {"n_envs": 4, "n_steps": 24, "batch_size": 48, "n_epochs": 2, "net_arch": [8]}
     (tmp_path / "quick.yaml").write_text(yaml.safe_dump(settings))

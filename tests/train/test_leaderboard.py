@@ -34,6 +34,7 @@ def entry(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.heavy
 def test_an_entry_is_scored_and_scored_again(
     entry: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -224,6 +224,7 @@ def test_a_run_that_cannot_go_on_says_why(tmp_path: Path, content: bytes | None,
         train(TrainSB3(resume=tmp_path))
 
 
+@pytest.mark.heavy
 def test_a_run_that_goes_on_from_its_checkpoint_has_the_same_curve(tmp_path: Path) -> None:
     config = tmp_path / "residual.yaml"
     config.write_text(yaml.safe_dump(RESIDUAL))
@@ -243,6 +244,7 @@ def test_a_run_that_goes_on_from_its_checkpoint_has_the_same_curve(tmp_path: Pat
     assert curves[0] == curves[1]
 
 
+@pytest.mark.heavy
 def test_one_seed_gives_one_policy_and_another_seed_another(trained: Path, tmp_path: Path) -> None:
     folders = [trained, *(train(quick(tmp_path, f"run{seed}", seed=seed)) for seed in (1, 2))]
     first, second, other = (load_file(folder / "policy.safetensors") for folder in folders)

@@ -270,6 +270,7 @@ def test_the_local_engine_yields_values_and_errors() -> None:
     assert list(LocalEngine(1).run(operator.truediv, {})) == []
 
 
+@pytest.mark.heavy
 def test_a_lost_worker_costs_its_own_task_only(tmp_path: Path) -> None:
     """A shell that kills its parent, the worker: once, where a file says that it has done so, or always."""
     once = f"test -e {tmp_path / 'killed'} || (touch {tmp_path / 'killed'}; kill -9 $PPID)"
