@@ -9,8 +9,7 @@ make it fast on this market:
   seeded allows this (common random numbers; Glasserman, 2003, section 7.1).
 - **The first prices.** The policy starts at one price for all models instead of the middle of the range.
 
-Beside rivals a third one matters: the policy may withdraw for an hour (`lmaas_train.exploration`). There the policy
-that sells may also be the running mean of the weights of the last updates (``average``), which fluctuates less.
+Beside rivals a third one matters: the policy may withdraw for an hour (`lmaas_train.exploration`).
 
 Where the seller has to learn who its customers are, it needs a memory: the last observations (``stack``) or a gated
 recurrent unit (``gru``; Cho et al., 2014), trained on whole episodes from many regions.
@@ -18,7 +17,6 @@ recurrent unit (``gru``; Cho et al., 2014), trained on whole episodes from many 
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import itertools
 import json
@@ -72,9 +70,6 @@ class PPOConfig:
     rival: str = option("imp", ("imp", "self"), "who sells beside the policy, where the scenario has several sellers")
     first_std: float = number(0.37, "", 1e-4, 10.0, "standard deviation of an action at the start of training")
     last_std: float = number(0.02, "", 1e-4, 10.0, "and at the end; between the two it falls geometrically")
-    average: float = number(
-        0.0, "", 0.0, 0.9999, "share of the policy that an update leaves, of its running mean; 0: none"
-    )
     withdraw: float = number(0.0, "", 0.0, 0.99, "probability at the start of posting the cap for an hour; 0: never")
 
     def __post_init__(self) -> None:
@@ -143,7 +138,6 @@ class PPO:
             first = action_from_prices(market, np.full(models, config.first_price))
             _last(self.actor).bias.data[:models] = torch.from_numpy(first)
         self._exploration.start(_last(self.actor).bias.data)
-        self._mean = copy.deepcopy(self.actor) if config.average > 0.0 else self.actor  # the policy that sells
         self.std = config.first_std
         self._generator = generator
         self._optimiser = torch.optim.Adam(self._parameters(), lr=config.learning_rate, eps=1e-5, fused=True)
@@ -179,9 +173,6 @@ class PPO:
             for _ in range(config.epochs)
             for rows in torch.randperm(len(seen), generator=self._generator).chunk(config.batches)
         ]
-        if config.average > 0.0:
-            for mean, now in zip(self._mean.parameters(), self.actor.parameters(), strict=True):
-                mean.data.lerp_(now.data, 1.0 - config.average)
         self.steps += self.steps_per_update
         policy_loss, value_loss = np.mean(losses, axis=0)
         return {
@@ -273,14 +264,13 @@ class PPO:
     def seller(self, population_seed: int, scores: dict[str, Any]) -> LearnedSeller:
         """Return the policy as it is now, as a seller that needs no torch."""
         return as_seller(
-            self._mean, self.market, self.config, "PPO", self.steps, self.seed, scores, population_seed, self.std
+            self.actor, self.market, self.config, "PPO", self.steps, self.seed, scores, population_seed, self.std
         )
 
     def snapshot(self) -> dict[str, Any]:
         """Return all that it takes to go on, between two updates, as tensors and texts; see `restore`."""
         return {
             "actor": self.actor.state_dict(),
-            "mean": self._mean.state_dict(),
             "critic": self.critic.state_dict(),
             "optimiser": self._optimiser.state_dict(),
             "steps": self.steps,
@@ -292,7 +282,6 @@ class PPO:
     def restore(self, snapshot: dict[str, Any]) -> None:
         """Go on from a snapshot of a policy with the same market, settings and seed."""
         self.actor.load_state_dict(snapshot["actor"])
-        self._mean.load_state_dict(snapshot["mean"])
         self.critic.load_state_dict(snapshot["critic"])
         self._optimiser.load_state_dict(snapshot["optimiser"])
         self.steps, self._reward_scale = snapshot["steps"], snapshot["reward_scale"]

@@ -85,20 +85,6 @@ def test_the_exported_policy_acts_as_the_network() -> None:
     assert float(seller.weights["log_std"][0]) == pytest.approx(np.log(np.sqrt(0.37 * 0.02)))
 
 
-def test_the_policy_that_sells_may_be_the_running_mean_of_its_weights() -> None:
-    learner = PPO(Market("day"), PPOConfig(**QUICK, average=0.75), seed=2)
-    mean = [weights.detach().clone() for weights in learner.actor.parameters()]
-    for _ in range(3):
-        learner.update(0.5)
-        mean = [0.75 * old + 0.25 * now.detach() for old, now in zip(mean, learner.actor.parameters(), strict=True)]
-    stored = learner.seller(0, {}).weights
-    expected = {f"layer{i // 2}.{'bias' if i % 2 else 'weight'}": it.numpy() for i, it in enumerate(mean)}
-    assert all(np.abs(stored[name] - values).max() < 1e-6 for name, values in expected.items())
-    other = PPO(Market("day"), PPOConfig(**QUICK, average=0.75), seed=2)
-    other.restore(learner.snapshot())
-    assert all((other.seller(0, {}).weights[name] == stored[name]).all() for name in expected)
-
-
 def test_copies_of_a_day_meet_the_same_market_and_other_days_another() -> None:
     learner = PPO(Market("day"), PPOConfig(**QUICK), seed=3)
     for _ in range(2):  # days after the first, too
