@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
 LONGEST_TEXT = 200  # characters of a text, unless its field says otherwise
+LONGEST_MESSAGE = 4000  # characters of what a message quotes
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 100
 _SHORT.maxtuple = _SHORT.maxlist = _SHORT.maxdict = 12
@@ -42,8 +43,13 @@ def shown(value: Any) -> str:
 
 
 def one_line(said: str) -> str:
-    """Return a text with every character that is not printable, such as a line break, as an escape."""
-    return "".join(it if it.isprintable() else repr(it)[1:-1] for it in said)
+    """Return a text with every character that is not printable, such as a line break, as an escape; cut if it is long.
+
+    Other libraries quote damaged files in their messages, which may be megabytes.
+    """
+    text = "".join(it if it.isprintable() else repr(it)[1:-1] for it in said)
+    half = LONGEST_MESSAGE // 2
+    return text if len(text) <= LONGEST_MESSAGE else f"{text[:half]} ... {text[-half:]}"
 
 
 def close_match(name: str, known: Iterable[str]) -> str:

@@ -27,6 +27,7 @@ from lmaas_train.report import tables
 from lmaas_train.sb3.config import CONFIGS, SB3Config
 
 from lmaas_env import Market, Population, Scenario
+from lmaas_env.fields import one_line
 from lmaas_env.scenario_text import commented_yaml
 
 CASES = int(os.environ.get("FUZZ_CASES", "2000"))
@@ -163,6 +164,13 @@ def test_what_failed_once_is_refused_in_one_line(name: str, market_folder: Path)
     with pytest.raises(ValueError, match="regression") as refused:
         Scenario.from_yaml(file)
     assert "\n" not in str(refused.value)
+
+
+def test_a_message_that_quotes_a_whole_file_is_cut() -> None:
+    said = one_line(f"File name in directory {bytes(range(256)) * 100!r} differ.\n")
+    assert len(said) < 4100
+    assert said.startswith("File name in directory")
+    assert said.endswith(" differ.\\n")
 
 
 def test_damaged_scenarios_are_read_or_refused(market_folder: Path) -> None:

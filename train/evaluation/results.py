@@ -132,7 +132,7 @@ def read_results(folder: Path) -> tuple[Market, dict[str, Days]]:
             str(name): _days({field: stored[f"days/{i}/{field}"] for field in Days._fields if _has(stored, i, field)})
             for i, name in enumerate(stored["sellers"])
         }
-    except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, EOFError, KeyError, RuntimeError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"file {str(folder / RECORDS)!r} cannot be read: {one_line(str(error))}") from error
     return Market(scenario, population=population), days
 
