@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import io
 import json
 import os
 import random
 import time
 import warnings
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +23,7 @@ import yaml
 from lmaas_agents import CostPlus, load_policy
 from lmaas_agents.learned.policy_file import SPEC, WEIGHTS
 from lmaas_train.cli.leaderboard import Entry
+from lmaas_train.evaluation.adapters import LARGEST_DATA, algorithm
 from lmaas_train.evaluation.evaluate import evaluate
 from lmaas_train.evaluation.results import RECORDS, read_results
 from lmaas_train.report import tables
@@ -231,6 +234,23 @@ def test_damaged_results_are_read_or_refused(tmp_path: Path) -> None:
         refuses(lambda: read_results(folder), RECORDS)
         (folder / "table.csv").write_bytes(damaged(table, random.Random(seed)))
         refuses(lambda: tables.table(folder / "table.csv"), "table.csv")
+
+
+def test_damaged_zips_of_other_libraries_are_read_or_refused(tmp_path: Path) -> None:
+    file, content = tmp_path / "damaged.zip", io.BytesIO()
+    settings = {"policy_class": {"__module__": "stable_baselines3.common.policies"}, "clip_range": 0.2}
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("data", json.dumps(settings))
+    for seed in seeds(0.05):
+        file.write_bytes(damaged(content.getvalue(), random.Random(seed)))
+        refuses(lambda: algorithm(file), "damaged.zip")
+
+
+def test_settings_in_a_zip_that_unpack_to_gigabytes_are_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("data", b" " * (LARGEST_DATA + 1))
+    with pytest.raises(ValueError, match="at most 67,108,864 are read"):
+        algorithm(tmp_path / "bomb.zip")
 
 
 def test_what_a_damaged_scenario_still_describes_is_a_market(market_folder: Path) -> None:

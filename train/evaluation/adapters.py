@@ -11,19 +11,20 @@ import json
 import pickle
 import sys
 import zipfile
+import zlib
 from collections.abc import Callable, Generator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-from zlib import crc32
 
 from lmaas_agents.learned.policy_file import SPEC
 from lmaas_agents.seller import Seller
 from lmaas_train.extras import require
 
-from lmaas_env.fields import close_match
+from lmaas_env.fields import close_match, one_line
 
 NORMALISER = "vecnormalize.pkl"  # what `lmaas train` and RL Zoo call it, beside the zip
+LARGEST_DATA = 2**26  # bytes of the settings in a zip, unpacked
 # A key that only zips of an algorithm (or of those further down) hold, and its class.
 ALGORITHMS = (
     ("top_quantiles_to_drop_per_net", "sb3_contrib", "TQC"),
@@ -201,10 +202,13 @@ def algorithm(path: Path) -> tuple[str, str]:
     """
     try:
         with zipfile.ZipFile(path) as archive:
+            size = archive.getinfo("data").file_size
+            if size > LARGEST_DATA:
+                raise ValueError(f"its settings have {size:,} bytes, at most {LARGEST_DATA:,} are read")
             data: Any = json.loads(archive.read("data"))
         module = str(data["policy_class"]["__module__"])
-    except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
-        raise ValueError(f"seller {str(path)!r} is no zip of Stable-Baselines3: {error}") from error
+    except (OSError, EOFError, KeyError, RuntimeError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"seller {str(path)!r} is no zip of Stable-Baselines3: {one_line(str(error))}") from error
     if module.startswith("sb3_contrib.common.recurrent"):
         return "sb3_contrib", "RecurrentPPO"
     if module.startswith("sb3_contrib.crossq"):
@@ -246,7 +250,7 @@ def _on_path(folder: Path) -> Generator[None]:
 
 def _run(path: Path) -> ModuleType:
     """Run a file as a module of its own."""
-    name = f"lmaas_seller_{path.stem}_{crc32(bytes(path.resolve())):08x}"
+    name = f"lmaas_seller_{path.stem}_{zlib.crc32(bytes(path.resolve())):08x}"
     found = importlib.util.spec_from_file_location(name, path)
     assert found is not None
     assert found.loader is not None
