@@ -61,7 +61,7 @@ def scenario_commands() -> list[str]:
 def test_presets_are_listed_alike_in_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     commands = scenario_commands()
     market_commands = {"price", "scenario init", "train", "train sb3", "compare", "evaluate", "watch", "explore"}
-    market_commands |= {"bound", "dataset", "library", "train in-context"}
+    market_commands |= {"bound", "dataset", "library", "train in-context", "bench sweep"}
     market_commands |= {"study ahead", "study rivals", "study collusion", "study energy-value"}
     market_commands |= {"study unknown", "study off-policy"}
     assert market_commands == set(commands)
@@ -109,7 +109,7 @@ def test_every_command_with_a_scenario_takes_it_both_ways(monkeypatch: pytest.Mo
         (
             ["bench"],
             "command 'bench' needs a second word: bench rsr, bench speed, bench kernel, bench imp, bench scale, "
-            "bench reply\n",
+            "bench sweep, bench reply\n",
         ),
         (["scen"], "command 'scen' is unknown, did you mean 'scenario'?"),
         (["zzz"], "command 'zzz' is unknown; lmaas --help lists all commands"),
