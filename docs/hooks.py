@@ -274,8 +274,13 @@ def bounded() -> str:
         days = _csv(f"bound/{folder.name}/days.csv")
         shares = [_interval(found[seller], "share", "{:.3f}") for seller in ("lookahead", "imp", "fixed")]
         personalised = sum(float(row["personalised"]) for row in days) / len(days)
-        rows.append([f"`{folder.name}`", f"{_bound(folder.name):,.0f}", *shares, f"{personalised:,.0f}"])
-    return table(("scenario", "bound, $ a day", "look-ahead IMP", "IMP", "fixed", "personalised bound"), rows)
+        name, _, population = folder.name.partition("-")
+        label = f"`{name}`" + (f", customers of seed {population}" if population else "")
+        bound = _bound(folder.name)
+        shown = f"{bound:,.0f}" if bound >= 1000.0 else f"{bound:.1f}"
+        rows.append([label, str(len(days)), shown, *shares, f"{personalised:,.0f}"])
+    headings = ("scenario", "days", "bound, $ a day", "look-ahead IMP", "IMP", "fixed", "personalised bound")
+    return table(headings, rows)
 
 
 def learning(scenario: str) -> str:
