@@ -36,7 +36,8 @@ FUZZ := tests/agents/test_predict.py tests/agents/test_checks.py tests/lmaas_env
 FILES := tests/train/test_fuzz_files.py
 RUN := runs/demo-$(shell date +%Y%m%d-%H%M%S)
 # What runs all kernels as plain Python, and quickly enough; the other tests cover all other code.
-KERNELS := tests/certificates/test_checks.py tests/certificates/test_small_markets.py tests/lmaas_env/test_checks.py
+KERNELS := tests/certificates/test_checks.py tests/certificates/test_small_markets.py tests/lmaas_env/test_checks.py \
+	tests/lmaas_env/engine/test_terms.py
 UV := uv==0.13.9
 AUDIT := pip-audit==2.10.1
 
