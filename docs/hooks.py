@@ -474,6 +474,22 @@ def scale() -> str:
     return table(headings, rows)
 
 
+def sweep_costs() -> str:
+    """Return what a sweep costs on every engine, and how well that predicts how long it takes."""
+    rows = [row for folder in ("sweep-costs", "sweep-costs/ray") for row in _csv(f"{folder}/costs.csv")]
+    lines = {
+        "start of a worker, s": [f"{float(row['start']):.1f}" for row in rows],
+        "transfer of a cell and its result, s": [f"{float(row['transfer']):.4f}" for row in rows],
+        "a cell beyond training, s": [f"{float(row['cell']):.2f}" for row in rows],
+        "a step of the environment, µs": [f"{1e6 * float(row['step']):.1f}" for row in rows],
+        "what PPO adds to a step, µs": [f"{1e6 * float(row['learner']):.1f}" for row in rows],
+        "a sweep as predicted, s": [f"{float(row['predicted']):.1f}" for row in rows],
+        "as measured, s": [f"{float(row['measured']):.1f}" for row in rows],
+    }
+    names = [f"{row['engine']}, {row['workers']} worker{'s'[: int(row['workers']) > 1]}" for row in rows]
+    return table(("", *names), [[name, *values] for name, values in lines.items()])
+
+
 def extras() -> str:
     """Return the optional dependencies of the distribution."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -507,6 +523,7 @@ GENERATED: Mapping[str, Callable[..., str]] = {
     "energy_value": energy_value,
     "speed": speed,
     "scale": scale,
+    "sweep_costs": sweep_costs,
     "extras": extras,
 }
 
