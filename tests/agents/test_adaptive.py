@@ -72,6 +72,7 @@ def test_a_library_is_made_once_then_read_and_holds_what_plans_earn(
     assert all(np.array_equal(one, two) for one, two in zip(made, again, strict=True))
 
 
+@pytest.mark.heavy
 def test_a_broken_or_foreign_library_is_made_again(fresh: Scenario, tmp_path: Path) -> None:
     made = load_library(fresh)
     file = next(tmp_path.rglob("*.safetensors"))
@@ -124,6 +125,7 @@ def test_a_plan_repeats_its_day_and_is_the_better_the_more_it_knows() -> None:
         assert sold_days(market, prices, state, draws)[0].sum() < earned
 
 
+@pytest.mark.heavy
 def test_who_knows_the_customers_gets_the_episode_and_others_do_not(small: Scenario) -> None:
     market = Market(small)
     made: dict[str, Any] = {}
@@ -149,6 +151,7 @@ def test_who_knows_the_customers_gets_the_episode_and_others_do_not(small: Scena
     assert isinstance(seller, OwnPlan)
 
 
+@pytest.mark.heavy
 def test_informed_lookahead_earns_at_least_its_plan(small: Scenario) -> None:
     market, seeds = Market(small), tuning_seeds(6)
     plan = rollout_each(market, OwnPlan, seeds).day_profit.mean()

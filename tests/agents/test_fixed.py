@@ -12,6 +12,7 @@ from lmaas_env import Market
 from lmaas_env.seeds import held_out_seeds
 
 
+@pytest.mark.heavy
 def test_random_is_below_cost_plus_is_below_best_fixed_on_held_out_days() -> None:
     market = Market("day")
     sellers = [

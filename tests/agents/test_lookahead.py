@@ -116,6 +116,7 @@ def test_sales_at_a_charged_loss_do_not_make_the_search_long(plan: Plan) -> None
         state = market.settle(np.stack(prices), state, draws.at(hour))[1]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("scenario", "seed"), [("scarce", 0), ("scarce", 3)])
 def test_looking_ahead_earns_more_on_held_out_days_where_batteries_are_scarce(scenario: str, seed: int) -> None:
     market = Market(scenario, seed=seed)

@@ -366,6 +366,7 @@ class TestSave:
         assert not (ink < 0.2).all(axis=1).any()  # nothing is black
         assert (np.abs(ink - 0xE8 / 255) < 0.01).all(axis=1).any()
 
+    @pytest.mark.heavy
     @pytest.mark.parametrize(("suffix", "begins"), [(".PNG", b"\x89PNG"), (".svg", b"<?xml")])
     def test_same_days_same_bytes(
         self, suffix: str, begins: bytes, two_sellers: dict[str, Days], tmp_path: Path

@@ -176,6 +176,7 @@ def test_objects_of_a_list_that_have_one_name_are_numbered() -> None:
         quick({3: Whole()})
 
 
+@pytest.mark.heavy
 def test_the_numbers_are_those_of_compare(code: Path, tmp_path: Path) -> None:
     SMALL.to_yaml(tmp_path / "small.yaml")
     sellers = ["random", "my_policies.py:Short", "cost-plus"]

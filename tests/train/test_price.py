@@ -104,6 +104,7 @@ def printed(quote: pricing.Quote, width: int) -> str:
     return text.getvalue()
 
 
+@pytest.mark.heavy
 def test_the_limit_that_ended_the_proof_is_said() -> None:
     assert "(stopped by the budget of 50 boxes; more: --boxes)" in printed(small_quote(boxes=50), 200)
     late = small_quote(gap=1e-9, boxes=10**9, seconds=1e-3)

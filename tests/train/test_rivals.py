@@ -277,6 +277,7 @@ class TestTournament:
         assert len((out / "mixture.csv").read_text().splitlines()) == 1 + 6 * len(found.equilibria)
         assert "Tournament" in (out / "report.html").read_text(encoding="utf-8")
 
+    @pytest.mark.heavy
     def test_compare_runs_it_unless_a_rival_is_named(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (tmp_path / "small.yaml").write_text("base: rivals\ncustomers: 5\nperiods: 3\n")
         command = ["compare", str(tmp_path / "small.yaml"), "--days", "2", "--sellers", "fixed"]

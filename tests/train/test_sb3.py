@@ -143,6 +143,7 @@ def test_a_residual_policy_over_customers_acts_as_the_model(tmp_path: Path) -> N
     assert np.abs(seller.predict(seen[2])[0] - seller.predict(seen)[0][2]).max() < 1e-6
 
 
+@pytest.mark.heavy
 def test_a_policy_for_resampled_customers_does_not_depend_on_their_order_or_number(tmp_path: Path) -> None:
     config = tmp_path / "residual.yaml"
     config.write_text(yaml.safe_dump(RESIDUAL))
@@ -186,6 +187,7 @@ def test_shaped_rewards_of_a_day_differ_from_its_profit_by_the_first_energy_valu
     assert (first > 100.0).all()
 
 
+@pytest.mark.heavy
 def test_the_actor_waits_for_the_critic(tmp_path: Path) -> None:
     config = tmp_path / "residual.yaml"
     config.write_text(yaml.safe_dump(RESIDUAL | {"critic_first": 192}))

@@ -9,6 +9,7 @@ import pytest
 from lmaas_train.__main__ import main
 
 
+@pytest.mark.heavy
 def test_sellers_are_paired_with_imp_day_by_day(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "study"
     small = ["--scenarios", "scarce", "public", "--populations", "0", "--days", "2"]
