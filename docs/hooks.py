@@ -273,12 +273,13 @@ def bounded() -> str:
         found = _sellers(f"bound/{folder.name}/sellers.csv")
         days = _csv(f"bound/{folder.name}/days.csv")
         shares = [_interval(found[seller], "share", "{:.3f}") for seller in ("lookahead", "imp", "fixed")]
-        personalised = sum(float(row["personalised"]) for row in days) / len(days)
+        personalised = [float(row["personalised"]) for row in days if row["personalised"]]  # none for a single hour
         name, _, population = folder.name.partition("-")
         label = f"`{name}`" + (f", customers of seed {population}" if population else "")
         bound = _bound(folder.name)
         shown = f"{bound:,.0f}" if bound >= 1000.0 else f"{bound:.1f}"
-        rows.append([label, str(len(days)), shown, *shares, f"{personalised:,.0f}"])
+        mean = f"{sum(personalised) / len(personalised):,.0f}" if personalised else ""
+        rows.append([label, str(len(days)), shown, *shares, mean])
     headings = ("scenario", "days", "bound, $ a day", "look-ahead IMP", "IMP", "fixed", "personalised bound")
     return table(headings, rows)
 
