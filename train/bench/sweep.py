@@ -144,7 +144,7 @@ def bench(args: BenchSweep) -> list[Costs]:
     write_whole(out / "summary.md", summary(where, throughput, learning, rows, args))
     write_origin(out)
     for headings, cells in _tables(throughput, learning, rows):
-        table = Table(*headings)
+        table = Table(*headings, title="steps/s by processes × threads" if "1 × 1" in headings else None)
         for line in cells:
             table.add_row(*line)
         console.print(table)
@@ -288,7 +288,7 @@ def _tables(
     tables: list[tuple[list[str], list[list[str]]]] = []
     if throughput:
         ways = list(dict.fromkeys((row.processes, row.threads) for row in throughput))
-        headings = ["lanes", *(f"{processes} processes of {threads} threads" for processes, threads in ways)]
+        headings = ["lanes", *(f"{processes} × {threads}" for processes, threads in ways)]
         speed = {(row.processes, row.threads, row.lanes): row.steps_per_second for row in throughput}
         tables.append((headings, [[f"{it:,}", *(f"{speed[*way, it]:,.0f}" for way in ways)] for it in LANES]))
     if learning:
@@ -324,7 +324,10 @@ def summary(
     """Return the Markdown page of a run."""
     lines = ["# What a sweep costs", "", where, ""]
     *before, (headings, cells) = _tables(throughput, learning, rows)
-    titles = ["Steps per second of the vector environment, of all processes together.", "A step of PPO, on one core."]
+    titles = [
+        "Steps per second of the vector environment, of all processes together, by processes × threads of each.",
+        "A step of PPO, on one core.",
+    ]
     for title, (own, own_cells) in zip(titles, before, strict=False):
         lines += [title, "", *_markdown(own, own_cells), ""]
     lines += [f"A sweep of {args.cells} cells of {args.steps:,} steps.", "", *_markdown(headings, cells), ""]
