@@ -22,6 +22,7 @@ from typing import Any
 
 from lmaas_train.__main__ import COMMANDS
 from lmaas_train.bench.scale import TASKS
+from lmaas_train.bench.sweep import Costs, costs_table
 from lmaas_train.cli.leaderboard import Entry
 from lmaas_train.ppo import PPOConfig
 from math_core import LatexToMathML
@@ -274,12 +275,10 @@ def bounded() -> str:
         days = _csv(f"bound/{folder.name}/days.csv")
         shares = [_interval(found[seller], "share", "{:.3f}") for seller in ("lookahead", "imp", "fixed")]
         personalised = [float(row["personalised"]) for row in days if row["personalised"]]  # none for a single hour
-        name, _, population = folder.name.partition("-")
-        label = f"`{name}`" + (f", customers of seed {population}" if population else "")
         bound = _bound(folder.name)
         shown = f"{bound:,.0f}" if bound >= 1000.0 else f"{bound:.1f}"
         mean = f"{sum(personalised) / len(personalised):,.0f}" if personalised else ""
-        rows.append([label, str(len(days)), shown, *shares, mean])
+        rows.append([f"`{folder.name}`", str(len(days)), shown, *shares, mean])
     headings = ("scenario", "days", "bound, $ a day", "look-ahead IMP", "IMP", "fixed", "personalised bound")
     return table(headings, rows)
 
@@ -478,17 +477,9 @@ def scale() -> str:
 def sweep_costs() -> str:
     """Return what a sweep costs on every engine, and how well that predicts how long it takes."""
     rows = [row for folder in ("sweep-costs", "sweep-costs/ray") for row in _csv(f"{folder}/costs.csv")]
-    lines = {
-        "start of a worker, s": [f"{float(row['start']):.1f}" for row in rows],
-        "transfer of a cell and its result, s": [f"{float(row['transfer']):.4f}" for row in rows],
-        "a cell beyond training, s": [f"{float(row['cell']):.2f}" for row in rows],
-        "a step of the environment, µs": [f"{1e6 * float(row['step']):.1f}" for row in rows],
-        "what PPO adds to a step, µs": [f"{1e6 * float(row['learner']):.1f}" for row in rows],
-        "a sweep as predicted, s": [f"{float(row['predicted']):.1f}" for row in rows],
-        "as measured, s": [f"{float(row['measured']):.1f}" for row in rows],
-    }
-    names = [f"{row['engine']}, {row['workers']} worker{'s'[: int(row['workers']) > 1]}" for row in rows]
-    return table(("", *names), [[name, *values] for name, values in lines.items()])
+    numbers = [{name: float(value) for name, value in row.items() if name not in ("engine", "workers")} for row in rows]
+    costs = [Costs(row["engine"], int(row["workers"]), **own) for row, own in zip(rows, numbers, strict=True)]
+    return table(*costs_table(costs))
 
 
 def extras() -> str:

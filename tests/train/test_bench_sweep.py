@@ -32,6 +32,7 @@ def test_costs_are_measured_and_a_sweep_is_predicted(
 def test_a_sweep_takes_its_start_and_then_as_many_rounds_as_workers_need() -> None:
     costs = Costs("local", 2, start=10.0, transfer=0.5, cell=3.5, step=1e-5, learner=3e-5, predicted=0.0, measured=0.0)
     assert costs.of_sweep(cells=4, steps=100_000, workers=2) == pytest.approx(10.0 + 2 * (4.0 + 4.0))
+    assert costs.of_sweep(cells=4, steps=100_000, workers=2, started=True) == pytest.approx(2 * 8.0)
     assert costs.of_sweep(cells=5, steps=100_000, workers=2) == pytest.approx(10.0 + 3 * 8.0)
 
 
@@ -40,7 +41,7 @@ def test_a_sweep_takes_its_start_and_then_as_many_rounds_as_workers_need() -> No
     [
         (["--cells", "0"], "cells = 0 must be >= 1"),
         (["--seconds", "0"], "seconds = 0.0 must be above 0, and finite"),
-        (["--jobs", "0"], r"jobs = \(0,\) must be numbers of at least 1"),
+        (["--jobs", "0"], "jobs = 0 must be at least 1"),
         (["--address", "here:1"], "address = 'here:1' needs engine = 'ray'"),
     ],
 )
@@ -48,5 +49,5 @@ def test_bad_options_are_refused(
     options: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["bench", "sweep", *options, "--out", str(tmp_path / "x")]) == 2
-    assert message.replace("\\", "") in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert not (tmp_path / "x").exists()

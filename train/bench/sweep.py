@@ -17,15 +17,17 @@ import dataclasses
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from lmaas_train.extras import require
+from lmaas_train.bench.kernel import medians
+from lmaas_train.progress import track
 from lmaas_train.runs import csv_text, machine, new_folder, versions, write_origin
-from lmaas_train.sweeps.cell import Result, run_cell
-from lmaas_train.sweeps.engines import THREADS, Engine, LocalEngine, RayEngine
+from lmaas_train.sweeps.cell import run_cell
+from lmaas_train.sweeps.engines import THREADS, Engine, LocalEngine
+from lmaas_train.sweeps.parts import EngineOptions, values_of
 from lmaas_train.sweeps.plan import Algorithm, Plan
 from rich.console import Console
 from rich.table import Table
@@ -42,7 +44,7 @@ LONGER = 512, 2_000_000  # its cells, and their steps
 
 
 @dataclasses.dataclass
-class BenchSweep:
+class BenchSweep(EngineOptions):
     """Measure what a cell of a sweep costs, predict how long a sweep takes, and compare with one.
 
     Writes throughput.csv, learner.csv, costs.csv and summary.md.
@@ -61,12 +63,8 @@ class BenchSweep:
     """Training steps of each of them."""
     seconds: float = 2.0
     """Time spent on every number."""
-    engine: Literal["local", "ray"] = "local"
-    """Where the sweep runs: in processes of this machine, or on a Ray cluster (needs the extra `ray`)."""
-    jobs: tuple[int, ...] = (1, 2)
-    """Numbers of processes of the engine `local`."""
-    address: str = ""
-    """Address of the Ray cluster; by default a cluster of this machine alone."""
+    jobs: int = 2
+    """Processes of the engine `local`, beside which one process is measured."""
     out: Path | None = None
     """New folder for the results; default runs/bench-sweep-TIME."""
 
@@ -105,10 +103,10 @@ class Costs(NamedTuple):
     predicted: float
     measured: float
 
-    def of_sweep(self, cells: int, steps: int, workers: int) -> float:
-        """Return the seconds of a sweep on workers of this kind."""
+    def of_sweep(self, cells: int, steps: int, workers: int, started: bool = False) -> float:
+        """Return the seconds of a sweep on workers of this kind, which may have ``started`` before, as Ray's have."""
         each = self.transfer + self.cell + steps * (self.step + self.learner)
-        return self.start + math.ceil(cells / workers) * each
+        return (0.0 if started else self.start) + math.ceil(cells / workers) * each
 
 
 def bench(args: BenchSweep) -> list[Costs]:
@@ -118,28 +116,23 @@ def bench(args: BenchSweep) -> list[Costs]:
             raise ValueError(f"{name} = {getattr(args, name)} must be >= 1")
     if not 0.0 < args.seconds < math.inf:
         raise ValueError(f"seconds = {args.seconds} must be above 0, and finite")
-    if args.engine == "local" and (not args.jobs or min(args.jobs) < 1):
-        raise ValueError(f"jobs = {args.jobs} must be numbers of at least 1")
-    if args.address and args.engine != "ray":
-        raise ValueError(f"address = {args.address!r} needs engine = 'ray'")
-    require(*(("ray",) if args.engine == "ray" else ()))
     market = Market(Scenario.load(args.scenario))
     with _threads(1):
-        engines: list[Engine] = [RayEngine(args.address)] if args.engine == "ray" else [*map(LocalEngine, args.jobs)]
+        engines = [args.new_engine(in_process=False)]
+    if args.engine == "local" and args.jobs > 1:
+        engines.insert(0, LocalEngine(1))
     out, console = new_folder(args.out, "bench-sweep"), Console()
     where = machine()
     console.print(where, highlight=False)
     throughput, learning = list[Throughput](), list[Learning]()
     if args.engine == "local":
-        with console.status("lanes, threads and processes"):
-            throughput = _throughput(market.scenario, max(args.jobs), args.seconds)
-            learning = [Learning(lanes, *_learning(market.scenario, lanes, args.seconds)) for lanes in LANES]
-    rows: list[Costs] = []
-    for engine in engines:
-        with console.status(f"a sweep on {engine.slots} workers"), _threads(1):
-            rows.append(_costs(engine, args.engine, market, args))
-    write_whole(out / "throughput.csv", csv_text(Throughput._fields, throughput))
-    write_whole(out / "learner.csv", csv_text(Learning._fields, learning))
+        throughput = _throughput(market.scenario, args.jobs, args.seconds, console)
+        lanes = track(LANES, "PPO", "sizes", console)
+        learning = [Learning(it, *_learning(market.scenario, it, args.seconds)) for it in lanes]
+        write_whole(out / "throughput.csv", csv_text(Throughput._fields, throughput))
+        write_whole(out / "learner.csv", csv_text(Learning._fields, learning))
+    with _threads(1):
+        rows = [_costs(engine, market, args, console) for engine in engines]
     write_whole(out / "costs.csv", csv_text(Costs._fields, rows))
     write_whole(out / "summary.md", summary(where, throughput, learning, rows, args))
     write_origin(out)
@@ -148,7 +141,7 @@ def bench(args: BenchSweep) -> list[Costs]:
         for line in cells:
             table.add_row(*line)
         console.print(table)
-    console.print(f"files in {out}: throughput.csv, learner.csv, costs.csv, summary.md", highlight=False)
+    console.print(f"files in {out}: {', '.join(sorted(it.name for it in out.iterdir()))}", highlight=False)
     return rows
 
 
@@ -166,13 +159,14 @@ def _threads(count: int) -> Iterator[None]:
             os.environ[THREADS] = before
 
 
-def _throughput(scenario: Scenario, most: int, seconds: float) -> list[Throughput]:
+def _throughput(scenario: Scenario, most: int, seconds: float, console: Console) -> list[Throughput]:
     """Return the speed of the environment with one process or as many as threads, and threads in one process."""
     rows: list[Throughput] = []
     for processes, threads in dict.fromkeys([(1, 1), (1, most), (most, 1)]):
         with _threads(threads):
             tasks = {str(process): (scenario, seconds) for process in range(processes)}
-            found = [outcome.value for outcome in LocalEngine(processes).run(_speeds, tasks)]
+            about = f"{processes} × {threads}"
+            found = [value for _, value in values_of(LocalEngine(processes), _speeds, tasks, console, about)]
         rows += [
             Throughput(processes, threads, lanes, sum(1.0 / own[place] for own in found))
             for place, lanes in enumerate(LANES)
@@ -197,7 +191,7 @@ def _step_seconds(market: Market, lanes: int, seconds: float) -> float:
             env.step(action)
 
     env.reset(seed=0)
-    return _median(day, seconds) / (lanes * periods)
+    return medians([day], seconds)[0] / (lanes * periods)
 
 
 def _learning(scenario: Scenario, lanes: int, seconds: float) -> tuple[float, float]:
@@ -209,19 +203,8 @@ def _learning(scenario: Scenario, lanes: int, seconds: float) -> tuple[float, fl
     market = Market(scenario)
     step = _step_seconds(market, lanes, seconds)
     learner = PPO(market, PPOConfig(lanes=lanes, copies=COPIES, batches=BATCHES), 1)
-    update = _median(lambda: learner.update(0.0), seconds)
+    (update,) = medians([lambda: learner.update(0.0)], seconds)
     return step, max(0.0, update / learner.steps_per_update - step)
-
-
-def _median(call: Callable[[], object], seconds: float) -> float:
-    """Return the median seconds of a call, after one that is not timed."""
-    call()
-    taken: list[float] = []
-    while sum(taken) < seconds:
-        began = time.perf_counter()
-        call()
-        taken.append(time.perf_counter() - began)
-    return float(np.median(taken))
 
 
 def _nothing(cell: Any, result: Any) -> Any:
@@ -229,7 +212,7 @@ def _nothing(cell: Any, result: Any) -> Any:
     return result
 
 
-def _costs(engine: Engine, name: str, market: Market, args: BenchSweep) -> Costs:
+def _costs(engine: Engine, market: Market, args: BenchSweep, console: Console) -> Costs:
     """Measure the costs of a sweep on an engine, predict how long it takes, and run it."""
     from lmaas_train.ppo import PPOConfig
 
@@ -241,45 +224,30 @@ def _costs(engine: Engine, name: str, market: Market, args: BenchSweep) -> Costs
         algorithm = Algorithm("ppo", "ppo", (args.scenario,), tuple(range(1, count + 1)), options, "", {})
         return {it.name: (it.cell, versions()) for it in plan.of_algorithm(algorithm, args.scenario, 0, {})}
 
-    # Two rounds of cells of one update, twice: Ray keeps its workers, in which cells of the second run are faster.
-    first, runs = cells(lanes * market.scenario.periods, 2 * workers), list[list[tuple[float, Result]]]()
-    for _ in range(2):
+    def timed(work: Callable[..., Any], tasks: dict[str, tuple[Any, ...]], about: str) -> list[tuple[float, Any]]:
+        """Return the values of tasks as they end, and the seconds until then."""
         began = time.perf_counter()
-        runs.append([(time.perf_counter() - began, value) for value in _values(engine, run_cell, first)])
+        ends = values_of(engine, work, tasks, console, f"{about}, {workers} workers", "cells")
+        return [(time.perf_counter() - began, value) for _, value in ends]
+
+    # Two rounds of cells of one update, twice: Ray keeps its workers, in which cells of the second run are faster.
+    first, runs = cells(lanes * market.scenario.periods, 2 * workers), list[list[tuple[float, Any]]]()
+    for _ in range(2):
+        runs.append(timed(run_cell, first, "cells of one update"))
     result = runs[0][0][1]
     before, cell = (ended[-1][0] - ended[workers - 1][0] for ended in runs)
     start = max(0.0, runs[0][workers - 1][0] - before)
 
     moved = {str(task): (first[next(iter(first))][0], result) for task in range(64 * workers)}
-    began, times = time.perf_counter(), list[float]()
-    for _ in _values(engine, _nothing, moved):
-        times.append(time.perf_counter() - began)
+    times = [seconds for seconds, _ in timed(_nothing, moved, "transfer")]
     transfer = (times[-1] - times[workers]) / (len(times) - workers) * workers
 
     own = {str(worker): (market.scenario, lanes, args.seconds) for worker in range(workers)}
-    step, learner = np.mean(list(_values(engine, _learning, own)), axis=0)
-    costs = Costs(name, workers, start, transfer, cell, float(step), float(learner), 0.0, 0.0)
-    began = time.perf_counter()
-    for _ in _values(engine, run_cell, cells(args.steps, args.cells)):
-        pass
-    measured = time.perf_counter() - began
-    again = start if isinstance(engine, LocalEngine) else 0.0  # Ray keeps its workers
-    return costs._replace(predicted=costs.of_sweep(args.cells, args.steps, workers) - start + again, measured=measured)
-
-
-def _values(engine: Engine, work: Callable[..., Any], tasks: dict[str, tuple[Any, ...]]) -> Iterator[Any]:
-    """Yield what a function returns for tasks, as they end.
-
-    Raises
-    ------
-    ValueError
-        If a task fails.
-    """
-    with contextlib.closing(engine.run(work, tasks)) as outcomes:
-        for outcome in outcomes:
-            if outcome.error:
-                raise ValueError(f"{outcome.key}: {outcome.error}")
-            yield outcome.value
+    step, learner = np.mean([value for _, value in timed(_learning, own, "PPO")], axis=0)
+    costs = Costs(args.engine, workers, start, transfer, cell, float(step), float(learner), 0.0, 0.0)
+    predicted = costs.of_sweep(args.cells, args.steps, workers, started=args.engine == "ray")
+    measured = timed(run_cell, cells(args.steps, args.cells), "sweep")[-1][0]
+    return costs._replace(predicted=predicted, measured=measured)
 
 
 def _tables(
@@ -303,19 +271,23 @@ def _tables(
             for row in learning
         ]
         tables.append((["lanes", "step, µs", "PPO, µs", "training steps/s", "of which PPO"], cells))
+    return [*tables, costs_table(rows)]
+
+
+def costs_table(rows: Sequence[Costs]) -> tuple[list[str], list[list[str]]]:
+    """Return the headings and the lines of a table of costs, with a column per engine and number of workers."""
     headings = ["", *(f"{row.engine}, {row.workers} worker{'s'[: row.workers > 1]}" for row in rows)]
     lines = {
-        "start, s": [f"{row.start:.1f}" for row in rows],
-        "transfer, s": [f"{row.transfer:.4f}" for row in rows],
-        "cell, s": [f"{row.cell:.2f}" for row in rows],
+        "start of a worker, s": [f"{row.start:.1f}" for row in rows],
+        "transfer of a cell, s": [f"{row.transfer:.4f}" for row in rows],
+        "cell beyond training, s": [f"{row.cell:.2f}" for row in rows],
         "step, µs": [f"{1e6 * row.step:.1f}" for row in rows],
-        "PPO, µs": [f"{1e6 * row.learner:.1f}" for row in rows],
+        "PPO on a step, µs": [f"{1e6 * row.learner:.1f}" for row in rows],
         "sweep as predicted, s": [f"{row.predicted:.1f}" for row in rows],
         "sweep as measured, s": [f"{row.measured:.1f}" for row in rows],
         "measured / predicted": [f"{row.measured / row.predicted:.2f}" for row in rows],
     }
-    cells = [[name, *values] for name, values in lines.items()]
-    return [*tables, (headings, cells)]
+    return headings, [[name, *values] for name, values in lines.items()]
 
 
 def summary(
