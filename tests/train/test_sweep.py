@@ -282,7 +282,7 @@ def test_a_lost_worker_costs_its_own_task_only(tmp_path: Path) -> None:
 
 @pytest.mark.heavy
 def test_workers_end_when_the_engine_is_closed_or_its_process_is_killed(tmp_path: Path) -> None:
-    running = LocalEngine(2).run(os.system, {"short": ("exit 0",), "long": (f"echo $PPID > {tmp_path}/a; sleep 60",)})
+    running = LocalEngine(2).run(os.system, {"short": ("exit 0",), "long": (f"echo $PPID > {tmp_path}/a; sleep 20",)})
     assert next(running).key == "short"
     worker = _pid(tmp_path / "a")
     running.close()
@@ -290,13 +290,13 @@ def test_workers_end_when_the_engine_is_closed_or_its_process_is_killed(tmp_path
 
     code = (
         "import os; from lmaas_train.sweeps.engines import LocalEngine\n"
-        f"list(LocalEngine(1).run(os.system, {{'long': ('echo $PPID > {tmp_path}/b; sleep 60',)}}))"
+        f"list(LocalEngine(1).run(os.system, {{'long': ('echo $PPID > {tmp_path}/b; sleep 20',)}}))"
     )
     with subprocess.Popen([sys.executable, "-c", code]) as driver:
         worker = _pid(tmp_path / "b")
         driver.send_signal(signal.SIGKILL)
     threading.Event().wait(0.1)
-    deadline = time.monotonic() + 30.0
+    deadline = time.monotonic() + 10.0  # before its task would end
     while _lives(worker) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not _lives(worker)
