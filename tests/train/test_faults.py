@@ -406,8 +406,8 @@ def as_nobody(arguments: list[str], folder: Path, **variables: str) -> subproces
     unset = ("HOME", "XDG_CACHE_HOME", "NUMBA_CACHE_DIR", "MPLCONFIGDIR", "USER", "LOGNAME")
     environment = {name: value for name, value in os.environ.items() if name not in unset}
     command = [*user, sys.executable, "-B", *arguments]
-    home = {"HOME": "/nonexistent", "TMPDIR": str(folder)}
-    return subprocess.run(command, cwd=folder, env=environment | home | variables, capture_output=True, text=True, check=False)
+    environment |= {"HOME": "/nonexistent", "TMPDIR": str(folder)} | variables
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
 def test_a_user_without_home_reads_an_installation_that_it_cannot_write(tmp_path: Path) -> None:
