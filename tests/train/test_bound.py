@@ -21,7 +21,16 @@ def test_bounds_are_written_resumed_and_exceed_every_seller(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "bound"
-    found = bound(Bound("mini", out=out, **QUICK))
+    with monkeypatch.context() as stopped:
+        stopped.setattr("lmaas_train.cli.bound.bound_figure", None)
+        with pytest.raises(TypeError):
+            bound(Bound("mini", out=out, **QUICK))
+    with pytest.raises(ValueError, match=r"other settings \(effort\)"):
+        bound(Bound("mini", out=out, **{**QUICK, "steps": 5}))
+    with monkeypatch.context() as again:  # no day is bounded again
+        again.setattr("lmaas_train.cli.bound.dynamic_bound", None)
+        again.setattr("lmaas_train.cli.bound.mean_energy_value", None)
+        found = bound(Bound("mini", out=out, **QUICK))
     assert [row.seller for row in found] == ["imp", "random"]
     assert "no seller earns more than" in capsys.readouterr().out
     days = rows_of(out / "days.csv")
@@ -33,11 +42,8 @@ def test_bounds_are_written_resumed_and_exceed_every_seller(
     assert shares["imp"] == pytest.approx(expected, rel=1e-12)
     assert {row["day_seed"] for row in rows_of(out / "descent.csv")} == {row["day_seed"] for row in days}
     assert "share of the bound" in (out / "summary.md").read_text()
-
-    monkeypatch.setattr("lmaas_train.cli.bound.dynamic_bound", None)  # no day is bounded again
-    assert bound(Bound("mini", out=out, **QUICK)) == found
-    with pytest.raises(ValueError, match="other settings"):
-        bound(Bound("mini", out=out, **{**QUICK, "steps": 5}))
+    with pytest.raises(ValueError, match="exists already"):
+        bound(Bound("mini", out=out, **QUICK))
 
 
 def test_folders_and_numbers_that_do_not_fit_are_refused(tmp_path: Path) -> None:

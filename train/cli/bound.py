@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -24,13 +21,13 @@ from lmaas_train.evaluation.evaluate import evaluate
 from lmaas_train.evaluation.sellers import NamedSeller, sellers_of
 from lmaas_train.evaluation.shares import DayRow, SellerRow, seller_row, summary
 from lmaas_train.evaluation.tables import Column, days, dollars, table
-from lmaas_train.runs import SETTINGS, csv_text, default_folder, in_use, new_folder, write_origin
+from lmaas_train.runs import Results, csv_text, market_settings, results_folder
 from lmaas_train.sweeps.engines import Engine
-from lmaas_train.sweeps.parts import EngineOptions, values_of
+from lmaas_train.sweeps.parts import EngineOptions, rows_of, values_of
 from rich.console import Console
 
 from lmaas_env import Market
-from lmaas_env.files import read_text, write_whole
+from lmaas_env.files import write_whole
 from lmaas_env.render import drawing
 from lmaas_env.scenario import Scenario
 from lmaas_env.seeds import draw_days, held_out_seeds
@@ -85,23 +82,19 @@ def bound(args: Bound) -> list[SellerRow]:
     market = Market(Scenario.load(args.scenario), seed=args.population_seed)
     effort = Effort(args.charges, args.prices, args.proof_prices, args.steps)
     check_effort(market, effort)
-    seeds = held_out_seeds(args.days)
+    held_out_seeds(args.days)  # refuses other numbers before the folder is made
     if args.start_days < 0:
         raise ValueError(f"start_days = {args.start_days} must be >= 0")
-    out = args.out or default_folder(f"bound-{market.scenario.name}")
     settings = {
-        "scenario": market.scenario.to_dict(),
-        "population_seed": args.population_seed,
+        **market_settings(market),
         "days": args.days,
         "effort": effort._asdict(),
         "start_days": args.start_days,
     }
     sellers = sellers_of(args.sellers, market, args.trust)  # refused before the folder is made
     engine = args.new_engine()
-    if not (out / SETTINGS).exists():
-        new_folder(out, "")
-    with in_use(out):
-        return _bounded(args, engine, market, sellers, seeds, effort, out, settings)
+    with results_folder(args.out, f"bound-{market.scenario.name}", settings) as results:
+        return _bounded(args, engine, market, sellers, effort, results)
 
 
 def _bounded(
@@ -109,41 +102,38 @@ def _bounded(
     engine: Engine,
     market: Market,
     sellers: Mapping[str, NamedSeller],
-    seeds: range,
     effort: Effort,
-    out: Path,
-    settings: dict[str, object],
+    results: Results,
 ) -> list[SellerRow]:
-    """Bound the days in a folder that is this process's alone."""
-    console, bounded = Console(), _resumed(out, settings)
+    """Bound the days, sell them, and write all results."""
+    console, out, seeds = Console(), results.folder, held_out_seeds(args.days)
     sold = evaluate(sellers, market, days=args.days, sell_anchors=False).days
     profits = {name: days.day_profit for name, days in sold.items()}
     best = max(profits, key=lambda name: profits[name].mean())
 
-    missing = [seed for seed in seeds if seed not in bounded]
-    if missing:
-        start = _start(out, market, args.start_days, effort, console)
-        tasks = {f"day {seed}": (market, seed, effort, start) for seed in missing}
-        for _, (row, path) in values_of(engine, _bound_day, tasks, console, "bounding", "days"):
-            bounded[row.day_seed] = row, path
-            _write(out, bounded)
+    start = _start(results, market, args.start_days, effort, console)
+    tasks = {f"day {seed}": (market, seed, effort, start) for seed in seeds}
+    found = rows_of(results, engine, _bound_day, tasks, console, "bounding", "days")
+    rows, paths = [DayRow(*day) for day, *_ in found], [np.array(path) for _, *path in found]
     days_sold = zip(seeds, sold[best].prices, strict=True)
     tasks = {f"day {seed}": (market, seed, prices) for seed, prices in days_sold}
     foreseen = dict(values_of(engine, _clairvoyant_day, tasks, console, "foreseeing", "days"))
-
-    rows, paths = zip(*(bounded[seed] for seed in seeds), strict=True)
     clairvoyant = np.array([foreseen[f"day {seed}"] for seed in seeds])
-    found = [seller_row(name, profit, profits[REFERENCE], rows) for name, profit in profits.items()]
-    found.sort(key=lambda row: -row.profit)
-    _write(out, bounded, {"clairvoyant": clairvoyant, **profits})
-    write_whole(out / "sellers.csv", csv_text(SellerRow._fields, found))
-    write_whole(out / "summary.md", summary(market.scenario.name, rows, found, profits[best], clairvoyant))
+
+    against = [seller_row(name, profit, profits[REFERENCE], rows) for name, profit in profits.items()]
+    against.sort(key=lambda row: -row.profit)
+    columns = {"clairvoyant": clairvoyant, **profits}
+    by_day = [(*row, *(own[i] for own in columns.values())) for i, row in enumerate(rows)]
+    write_whole(out / "days.csv", csv_text((*DayRow._fields, *columns), by_day))
+    descents = [(row.day_seed, *step) for row, path in zip(rows, paths, strict=True) for step in path.tolist()]
+    write_whole(out / "descent.csv", csv_text(("day_seed", "seconds", "estimate"), descents))
+    write_whole(out / "sellers.csv", csv_text(SellerRow._fields, against))
+    write_whole(out / "summary.md", summary(market.scenario.name, rows, against, profits[best], clairvoyant))
     drawing.save_both(bound_figure(market.scenario.name, profits, rows, paths), out / "figure.png")
-    write_origin(out)
-    _print(market.scenario.name, rows, found, console)
+    _print(market.scenario.name, rows, against, console)
     files = "days.csv, sellers.csv, descent.csv, summary.md, figure.png"
     console.print(f"files in {out}: {files}", highlight=False, soft_wrap=True)
-    return found
+    return against
 
 
 def _print(scenario: str, rows: Sequence[DayRow], found: Sequence[SellerRow], console: Console) -> None:
@@ -160,63 +150,23 @@ def _print(scenario: str, rows: Sequence[DayRow], found: Sequence[SellerRow], co
     console.print(table(console, names, columns, title, "score: IMP earns 0, the bound 1"))
 
 
-def _resumed(out: Path, settings: dict[str, object]) -> dict[int, tuple[DayRow, FloatArray]]:
-    """Return the days that a run with these settings has bounded already; start a new folder if there is none."""
-    text, known = json.dumps(settings, indent=2) + "\n", out / SETTINGS
-    if not known.exists():
-        write_origin(out, complete=False)
-        write_whole(known, text)
-        return {}
-    if read_text(known) != text:
-        raise ValueError(f"folder {str(out)!r} holds a run with other settings; name a new one, nothing was changed")
-    steps: dict[int, list[tuple[float, float]]] = {}
-    for it in _table(out / "descent.csv"):
-        steps.setdefault(int(it["day_seed"]), []).append((float(it["seconds"]), float(it["estimate"])))
-    rows = [
-        DayRow(int(it["day_seed"]), *(float(it[name] or "nan") for name in DayRow._fields[1:]))
-        for it in _table(out / "days.csv")
-    ]
-    return {row.day_seed: (row, np.array(steps[row.day_seed])) for row in rows}
-
-
-def _table(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a CSV file, none if it is not there yet."""
-    return list(csv.DictReader(read_text(path).splitlines())) if path.exists() else []
-
-
-def _write(
-    out: Path, bounded: dict[int, tuple[DayRow, FloatArray]], columns: Mapping[str, FloatArray] | None = None
-) -> None:
-    """Write the descents, then the days, with further columns once every day is there."""
-    paths = [(seed, *step) for seed, (_, path) in sorted(bounded.items()) for step in path.tolist()]
-    write_whole(out / "descent.csv", csv_text(("day_seed", "seconds", "estimate"), paths))
-    more = columns or {}
-    rows = [(*row, *(own[i] for own in more.values())) for i, (_, (row, _)) in enumerate(sorted(bounded.items()))]
-    write_whole(out / "days.csv", csv_text((*DayRow._fields, *more), rows))
-
-
-def _start(out: Path, market: Market, days: int, effort: Effort, console: Console) -> FloatArray | None:
+def _start(results: Results, market: Market, days: int, effort: Effort, console: Console) -> FloatArray | None:
     """Return the energy values that every descent starts from, kept in the folder."""
-    if not days:
-        return None
-    path = out / "start.npy"
-    if not path.exists():
+
+    def values() -> dict[str, FloatArray]:
         with console.status(f"energy values of {days} tuning days"):
-            values = mean_energy_value(market, days, effort)
-        file = io.BytesIO()
-        np.save(file, values, allow_pickle=False)
-        write_whole(path, file.getvalue())
-    return np.load(path, allow_pickle=False)
+            return {"values": mean_energy_value(market, days, effort)}
+
+    return results.arrays("start", values)["values"] if days else None
 
 
-def _bound_day(market: Market, seed: int, effort: Effort, start: FloatArray | None) -> tuple[DayRow, FloatArray]:
-    """Return a day's bounds, and how the estimate fell: seconds and $, (steps, 2)."""
+def _bound_day(market: Market, seed: int, effort: Effort, start: FloatArray | None) -> list[Sequence[float]]:
+    """Return a `DayRow`, then how the estimate fell: seconds and $."""
     state, draws = _day(market, seed)
     found = dynamic_bound(market, state, draws, effort, start)
     is_recourse = market.scenario.settlement == "recourse"
     personalised = personalised_bound(market, state, draws) if is_recourse else np.nan
-    row = DayRow(seed, personalised, found.certified, found.estimate, *found.seconds)
-    return row, np.array(found.descent)
+    return [DayRow(seed, personalised, found.certified, found.estimate, *found.seconds), *found.descent]
 
 
 def _clairvoyant_day(market: Market, seed: int, prices: FloatArray) -> float:
