@@ -23,6 +23,7 @@ import numpy as np
 from lmaas_agents import IMP, LookaheadIMP
 from lmaas_agents.planning import plan_day, sampled_plan
 from lmaas_train.bench.kernel import PRICES, GrowthRow, exponent
+from lmaas_train.markdown import markdown_table
 from lmaas_train.progress import track
 from lmaas_train.runs import csv_text, machine, results_folder
 from rich.console import Console
@@ -222,14 +223,13 @@ def summary(where: str, rows: list[Row]) -> str:
     """Return the Markdown page of a run."""
     headings = ["task", *(f"s, {size:,}" for size in SIZES), "exponent", "bytes a customer", "peak, GiB"]
     cells = [[*line[: 1 + len(SIZES)], *line[-3:]] for line in _cells(rows)]
-    lines = [headings, ["---"] * len(headings), *cells]
     return "\n".join(
         [
             "# Large markets",
             "",
             f"{where} (seconds are of the processor, one core)",
             "",
-            *[f"| {' | '.join(line)} |" for line in lines],
+            *markdown_table(headings, cells),
             "",
             "Memory is that of the largest market of each task; bytes a customer are what it has above 24 customers, "
             "of which most does not grow where markets are small. 4 models, 6 slots.",

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import gymnasium as gym
 import numpy as np
 from lmaas_train.bench.kernel import GrowthRow, exponent, growth_figure, in_turns, medians
+from lmaas_train.markdown import markdown_table
 from lmaas_train.progress import track
 from lmaas_train.runs import csv_text, machine, new_folder, write_origin
 from lmaas_train.studies.seller import with_model_count
@@ -428,24 +429,19 @@ def summary(where: str, rows: list[SpeedRow], growth: list[GrowthRow], memory: s
             "",
             where,
             "",
-            *_markdown(("what", "lanes", "steps/s, median", "quartiles"), speed),
+            *markdown_table(("what", "lanes", "steps/s, median", "quartiles"), speed),
             "",
-            *_markdown(_TARGET_HEADINGS, _target_cells(rows)),
+            *markdown_table(_TARGET_HEADINGS, _target_cells(rows)),
             "",
             "Growth of one step of the vector environment: time per lane, of all lanes for the axis `lanes`; "
             "otherwise 24 customers, 4 models, 6 slots.",
             "",
-            *_markdown(_GROWTH_HEADINGS, _growth_cells(growth)),
+            *markdown_table(_GROWTH_HEADINGS, _growth_cells(growth)),
             "",
             memory,
             "",
         ]
     )
-
-
-def _markdown(headings: tuple[str, ...], rows: list[list[str]]) -> list[str]:
-    lines = [headings, ["---"] * len(headings), *rows]
-    return [f"| {' | '.join(line)} |" for line in lines]
 
 
 def _print(console: Console, rows: list[SpeedRow], growth: list[GrowthRow], memory: str) -> None:

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from lmaas_train.bench.kernel import medians
+from lmaas_train.markdown import markdown_table
 from lmaas_train.progress import track
 from lmaas_train.runs import csv_text, machine, new_folder, versions, write_origin
 from lmaas_train.sweeps.cell import run_cell
@@ -301,8 +302,8 @@ def summary(
         "A step of PPO, on one core.",
     ]
     for title, (own, own_cells) in zip(titles, before, strict=False):
-        lines += [title, "", *_markdown(own, own_cells), ""]
-    lines += [f"A sweep of {args.cells} cells of {args.steps:,} steps.", "", *_markdown(headings, cells), ""]
+        lines += [title, "", *markdown_table(own, own_cells), ""]
+    lines += [f"A sweep of {args.cells} cells of {args.steps:,} steps.", "", *markdown_table(headings, cells), ""]
     count, steps = LONGER
     lines += [f"Predicted: {count} cells of {steps:,} steps, on workers with the costs of the last row.", ""]
     alone = rows[-1].of_sweep(count, steps, 1)
@@ -311,8 +312,4 @@ def summary(
         for workers in CLUSTERS
         for seconds in (rows[-1].of_sweep(count, steps, workers),)
     ]
-    return "\n".join([*lines, *_markdown(["workers", "hours", "speed-up"], longer), ""])
-
-
-def _markdown(headings: list[str], cells: list[list[str]]) -> list[str]:
-    return [f"| {' | '.join(line)} |" for line in (headings, ["---"] * len(headings), *cells)]
+    return "\n".join([*lines, *markdown_table(["workers", "hours", "speed-up"], longer), ""])

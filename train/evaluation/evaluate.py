@@ -29,6 +29,7 @@ from lmaas_train.evaluation.rollout import Keep, sell
 from lmaas_train.evaluation.sellers import Policies, Policy, identities, rival_identity, rival_of, sellers_of
 from lmaas_train.evaluation.statistics import Estimate
 from lmaas_train.extras import require
+from lmaas_train.markdown import markdown_table
 from lmaas_train.runs import market_settings, results_folder
 
 from lmaas_env import Market
@@ -108,7 +109,7 @@ class Evaluation:
         """Return the table in Markdown."""
         reference = seller_label(self.reference)
         heads = ["seller", "profit, $ a day", f"minus {reference}", f"/ {reference}", "score", "customers", "ms"]
-        rows = [heads, ["---", *["--:"] * (len(heads) - 1)]]
+        rows: list[list[str]] = []
         for row in self.rows:
             difference = "" if row.seller == self.reference else _shown(row.difference, "+,.0f")
             rows.append(
@@ -122,7 +123,7 @@ class Evaluation:
                     milliseconds(row.milliseconds_per_decision),
                 ]
             )
-        return "\n".join(f"| {' | '.join(cells)} |" for cells in rows) + "\n"
+        return "\n".join(markdown_table(heads, rows, has_numbers=True)) + "\n"
 
     def save(self, folder: str | os.PathLike[str] | None = None) -> Path:
         """Write tables, records, figure and report.html into a new folder and return it.

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from lmaas_train.evaluation.days import REFERENCE
 from lmaas_train.evaluation.statistics import Estimate, mean_estimate, normalised_score
+from lmaas_train.markdown import markdown_table
 
 from lmaas_env.types import FloatArray
 
@@ -61,13 +62,13 @@ def summary(
         f"No seller earns more than {certified.mean():,.1f} $ a day in the mean (certified; the descent's estimate is "
         f"{estimate:,.1f} $). The descent took {seconds[0]:.0f} s of a core a day, the certificate {seconds[1]:.0f} s.",
         "",
-        "| seller | $ a day | share of the bound | score |",
-        "|---|--:|--:|--:|",
     ]
+    cells: list[list[str]] = []
     for row in sellers:
         score = "" if np.isnan(row.score) else f"{row.score:.2f} [{row.score_low:.2f}, {row.score_high:.2f}]"
         share = f"{row.share:.3f} [{row.share_low:.3f}, {row.share_high:.3f}]"
-        lines.append(f"| `{row.seller}` | {row.profit:,.1f} | {share} | {score} |")
+        cells.append([f"`{row.seller}`", f"{row.profit:,.1f}", share, score])
+    lines += markdown_table(["seller", "$ a day", "share of the bound", "score"], cells, has_numbers=True)
     lines += ["", "Score: IMP earns 0, the bound 1.", ""]
     gaps = {
         "a price of its own for every customer: personalised bound minus bound": personalised - certified,
@@ -75,8 +76,8 @@ def summary(
         f"foresight: the clairvoyant seller minus `{sellers[0].seller}`": clairvoyant - best,
     }
     lines += [f"Between `{sellers[0].seller}` and the bound with personalised prices lie, $ a day [95 % interval]:", ""]
-    lines += ["| part | $ a day |", "|---|--:|"]
-    lines += [f"| {name} | {_interval(gap)} |" for name, gap in gaps.items() if np.isfinite(gap).all()]
+    parts = [[name, _interval(gap)] for name, gap in gaps.items() if np.isfinite(gap).all()]
+    lines += markdown_table(["part", "$ a day"], parts, has_numbers=True)
     return "\n".join([*lines, ""])
 
 

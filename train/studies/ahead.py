@@ -16,6 +16,7 @@ from lmaas_agents import IMP, LookaheadIMP, PublicIMP, PublicLookaheadIMP
 from lmaas_agents.planning import plan_day
 from lmaas_train.evaluation.rollout import rollout
 from lmaas_train.evaluation.statistics import Estimate, mean_estimate
+from lmaas_train.markdown import markdown_table
 from lmaas_train.runs import csv_text, market_settings, results_folder
 from lmaas_train.sweeps.parts import EngineOptions, rows_of
 from rich.console import Console
@@ -103,9 +104,8 @@ def summary(rows: list[Row]) -> str:
         "",
         "`imp` sees what the scenario shows: on `public` it assumes the rest. minus IMP: paired by day.",
         "",
-        "| scenario | population | seller | profit | minus IMP | / IMP |",
-        "|---|---|---|---|---|---|",
     ]
+    cells: list[list[str]] = []
     for scenario, population in dict.fromkeys((row.scenario, row.population) for row in rows):
         own = [row for row in rows if (row.scenario, row.population) == (scenario, population)]
         names = dict.fromkeys(row.seller for row in own)
@@ -114,10 +114,11 @@ def summary(rows: list[Row]) -> str:
         for name, profit in profits.items():
             difference = mean_estimate(np.array([profit[seed] - reference[seed] for seed in reference]))
             ratio = sum(profit.values()) / sum(reference.values())
-            cells = [scenario, str(population), name, _interval(mean_estimate(np.array(list(profit.values()))))]
-            cells += ["" if name == "imp" else _interval(difference, "+"), f"{ratio:.3f}"]
-            lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join([*lines, ""])
+            earned = _interval(mean_estimate(np.array(list(profit.values()))))
+            more = "" if name == "imp" else _interval(difference, "+")
+            cells.append([scenario, str(population), name, earned, more, f"{ratio:.3f}"])
+    headings = ["scenario", "population", "seller", "profit", "minus IMP", "/ IMP"]
+    return "\n".join([*lines, *markdown_table(headings, cells), ""])
 
 
 def _interval(it: Estimate, sign: str = "") -> str:

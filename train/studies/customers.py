@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from lmaas_agents import IMP
 from lmaas_train.evaluation.statistics import mean_estimate
+from lmaas_train.markdown import markdown_table
 from lmaas_train.runs import csv_text, results_folder
 from lmaas_train.sweeps.parts import EngineOptions, rows_of
 from rich.console import Console
@@ -200,31 +201,24 @@ def summary(rows: list[Row], args: StudyCustomers) -> str:
         "out_mean": "Mean realised profit when more slots fade than the budget allows",
     }
     for measure, title in titles.items():
-        lines += [
-            f"## {title}",
-            "",
-            "| rival | largest | where | median | smallest | where |",
-            "|---|---|---|---|---|---|",
-        ]
+        cells: list[list[str]] = []
         for rival, by_cell in gains(rows, measure).items():
             known = {cell: gain for cell, gain in by_cell.items() if np.isfinite(gain)}
             if known:
                 top, low = max(known, key=lambda cell: known[cell]), min(known, key=lambda cell: known[cell])
-                lines.append(
-                    f"| {rival} | {known[top]:+.2f} | {_where(top)} | {np.median(list(known.values())):+.2f} "
-                    f"| {known[low]:+.2f} | {_where(low)} |"
-                )
-        lines += ["", *_losses(rows, measure)]
+                median = f"{np.median(list(known.values())):+.2f}"
+                cells.append([rival, f"{known[top]:+.2f}", _where(top), median, f"{known[low]:+.2f}", _where(low)])
+        headings = ["rival", "largest", "where", "median", "smallest", "where"]
+        lines += [f"## {title}", "", *markdown_table(headings, cells), "", *_losses(rows, measure)]
     lines += ["## Paired differences in the default condition, $ per population [95 % interval]", ""]
-    lines += ["| rival | worst case | mean realised |", "|---|---|---|"]
     default = [row for row in rows if (row.condition, row.value) == ("price, of IMP's", 1.0)]
     ours = np.array([row.measures for row in default if row.strategy == "rsr"])
+    paired_cells: list[list[str]] = []
     for rival in (name for name in STRATEGIES if name != "rsr"):
         paired = ours - np.array([row.measures for row in default if row.strategy == rival])
         texts = [mean_estimate(paired[:, MEASURES.index(measure)]) for measure in ("worst", "mean")]
-        shown = " | ".join(f"{e.mean:+.2f} [{e.low:+.2f}, {e.high:+.2f}]" for e in texts)
-        lines.append(f"| {rival} | {shown} |")
-    return "\n".join(lines) + "\n"
+        paired_cells.append([rival, *(f"{e.mean:+.2f} [{e.low:+.2f}, {e.high:+.2f}]" for e in texts)])
+    return "\n".join([*lines, *markdown_table(["rival", "worst case", "mean realised"], paired_cells), ""])
 
 
 def _losses(rows: list[Row], measure: str) -> list[str]:

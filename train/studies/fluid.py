@@ -21,6 +21,7 @@ from lmaas_agents.planning import Plan, plan_day, sampled_plan
 from lmaas_train.evaluation.rollout import rollout_each
 from lmaas_train.evaluation.sellers import NamedSeller
 from lmaas_train.evaluation.statistics import Estimate, mean_estimate
+from lmaas_train.markdown import markdown_table
 from lmaas_train.runs import csv_text, results_folder
 from lmaas_train.sweeps.parts import EngineOptions, rows_of
 from rich.console import Console
@@ -185,28 +186,29 @@ def summary(rows: list[Row]) -> str:
         f"{SAMPLE} of them at most ({WHOLE_PLAN}: on all), {GUIDED} was trained with 24. Ratios with 95 % bootstrap "
         "intervals, paired by day: of two days the interval is no more than their range.",
         "",
-        f"| customers | days | seller | profit | / {REFERENCE} | / {AHEAD} |",
-        "|---|---|---|---|---|---|",
     ]
+    cells: list[list[str]] = []
     for size in _sizes(rows, REFERENCE):
         for name in (REFERENCE, AHEAD, WHOLE_PLAN, PLANNED, GUIDED, TYPICAL):
             own = _same_days(rows, size, name)
             if own.size:
                 shares = [_interval(ratio(rows, size, name, other)) for other in (REFERENCE, AHEAD)]
                 shares = ["" if name == other else it for it, other in zip(shares, (REFERENCE, AHEAD), strict=True)]
-                lines.append(f"| {size:,} | {own.size} | {name} | {own.mean():.2f} | {' | '.join(shares)} |")
+                cells.append([f"{size:,}", str(own.size), name, f"{own.mean():.2f}", *shares])
     lines += [
+        *markdown_table(["customers", "days", "seller", "profit", f"/ {REFERENCE}", f"/ {AHEAD}"], cells),
         "",
         f"At the prices of the typical plan, on {SPREAD_DAYS} days or more; the standard deviation grows with the "
         f"exponent {spread_exponent(rows):.2f} in the number of customers.",
         "",
-        "| customers | days | profit | standard deviation | times the root of customers |",
-        "|---|---|---|---|---|",
     ]
+    cells = []
     for size in _sizes(rows, TYPICAL):
         own, deviation = profits(rows, size, TYPICAL), spread(rows, size)
-        cells = f"{own.size} | {own.mean():.2f} | {deviation:.3f} | {deviation * size**0.5:.1f}"
-        lines.append(f"| {size:,} | {cells} |")
+        measured = [f"{own.mean():.2f}", f"{deviation:.3f}", f"{deviation * size**0.5:.1f}"]
+        cells.append([f"{size:,}", str(own.size), *measured])
+    headings = ["customers", "days", "profit", "standard deviation", "times the root of customers"]
+    lines += markdown_table(headings, cells)
     return "\n".join([*lines, ""])
 
 

@@ -22,6 +22,7 @@ import numpy as np
 from lmaas_agents import IMP, SearchResult
 from lmaas_agents.search.search import branch_and_bound, cma_es, differential_evolution, exhaustive
 from lmaas_train.extras import missing
+from lmaas_train.markdown import markdown_table
 from lmaas_train.runs import csv_text, machine, results_folder
 from lmaas_train.sweeps.parts import EngineOptions, rows_of
 from rich.console import Console
@@ -214,9 +215,9 @@ def summary(rows: list[Row]) -> str:
             f"Branch and bound reached its gap in {certified} of {len(keys)}; the gap left to the best known profit is "
             f"{100 * np.median(gaps):.2f} % in the median, {100 * gaps.max():.2f} % at most.",
             "",
-            "| search | % of best known: median | least | % of bound: median | least | time, ms | / IMP |",
-            "|---|---|---|---|---|---|---|",
         ]
+        headings = ["search", "% of best known: median", "least", "% of bound: median", "least", "time, ms", "/ IMP"]
+        cells: list[list[str]] = []
         imp_time = float(np.median([row.seconds for row in own if row.search == "imp"]))
         for search in dict.fromkeys(row.search for row in own):
             its = [row for row in own if row.search == search]
@@ -224,8 +225,8 @@ def summary(rows: list[Row]) -> str:
             proven = 100.0 * np.array([row.profit / row.bound for row in its])
             seconds = float(np.median([row.seconds for row in its]))
             shares = [f"{value:.2f}" for of in (known, proven) for value in (np.median(of), of.min())]
-            lines.append(f"| {search} | {' | '.join(shares)} | {1e3 * seconds:.4g} | {_ratio(seconds / imp_time)} |")
-        lines.append("")
+            cells.append([search, *shares, f"{1e3 * seconds:.4g}", _ratio(seconds / imp_time)])
+        lines += [*markdown_table(headings, cells), ""]
     return "\n".join(lines)
 
 
@@ -237,13 +238,8 @@ def growth_table(rows: list[GrowthRow]) -> str:
     """Return the Markdown table of other market sizes, medians over populations."""
     if not rows:
         return ""
-    lines = [
-        "## static, other sizes: medians over populations, $ as % of the best known profit",
-        "",
-        "| customers | models | one start: % | ms | imp: % | ms "
-        "| proven bound: % | certified | personalised bound: % | ms |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
+    found = ["one start: %", "ms", "imp: %", "ms", "proven bound: %", "certified", "personalised bound: %", "ms"]
+    lines: list[list[str]] = []
     for size in dict.fromkeys((row.customers, row.models) for row in rows):
         own = [row for row in rows if (row.customers, row.models) == size]
         tried = [row for row in own if row.status]
@@ -259,8 +255,9 @@ def growth_table(rows: list[GrowthRow]) -> str:
         certified = f"{sum(row.status == 'certified' for row in tried)} of {len(tried)}" if tried else ""
         cells = [f"{size[0]:,}", str(size[1]), f"{shares[0]:.2f}", milliseconds[0], f"{shares[1]:.2f}", milliseconds[1]]
         cells += [proven, certified, f"{shares[3]:.1f}", milliseconds[2]]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join([*lines, ""])
+        lines.append(cells)
+    title = "## static, other sizes: medians over populations, $ as % of the best known profit"
+    return "\n".join([title, "", *markdown_table(["customers", "models", *found], lines), ""])
 
 
 def _growth_rows(customers: int, models: int, population: int, gap: float, seconds: float) -> list[GrowthRow]:
