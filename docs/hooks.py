@@ -24,6 +24,7 @@ from lmaas_train.__main__ import COMMANDS
 from lmaas_train.bench.scale import TASKS
 from lmaas_train.bench.sweep import Costs, costs_table
 from lmaas_train.cli.leaderboard import Entry
+from lmaas_train.markdown import markdown_table
 from lmaas_train.ppo import PPOConfig
 from math_core import LatexToMathML
 from mkdocs.structure.files import File, Files
@@ -160,10 +161,8 @@ def _generated(found: re.Match[str]) -> str:
 
 
 def table(headings: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
-    """Return a Markdown table; separators inside cells are escaped."""
-    lines = [list(headings)]
-    lines += [["---"] * len(lines[0]), *([str(cell).replace("|", "\\|") for cell in row] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    """Return a Markdown table."""
+    return "\n".join(markdown_table(list(headings), [[str(cell) for cell in row] for row in rows]))
 
 
 def scenario_numbers() -> str:

@@ -16,7 +16,7 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 from lmaas_agents import IMP, SearchResult
@@ -24,6 +24,7 @@ from lmaas_agents.search.search import branch_and_bound, cma_es, differential_ev
 from lmaas_train.extras import missing
 from lmaas_train.markdown import markdown_table
 from lmaas_train.runs import csv_text, machine, results_folder
+from lmaas_train.studies.seller_figures import Curve, Landscape, ProfitMap, curves_figure, landscape_figure
 from lmaas_train.sweeps.parts import EngineOptions, rows_of
 from rich.console import Console
 
@@ -32,17 +33,11 @@ from lmaas_env.files import write_whole
 from lmaas_env.scenario import MODEL_FIELDS
 from lmaas_env.types import FloatArray
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-T = TypeVar("T")
-
 GAME = "static"
 HOURS = (3, 9, 15, 21)
 FIRST_POPULATION = 701
 GROWTH = ((24, 1), (24, 2), (24, 4), (24, 5), (24, 6), (24, 8), (24, 16), (50, 4), (100, 4), (1000, 4), (10_000, 4))
 MOST_PROVEN = 100  # customers up to which branch and bound is tried
-SMALLEST_GAP = 1e-3  # % in the figure
 Search = Callable[[IMP, RentalTerms], SearchResult]
 SEARCHES: dict[str, Search] = {
     "imp": lambda imp, terms: imp.solve_terms(terms),
@@ -98,15 +93,6 @@ class Row(NamedTuple):
     seconds: float
     evaluations: int
     status: str
-
-
-class Curve(NamedTuple):
-    """How a search went: its best profit, its time, and the best profits at some times."""
-
-    profit: float
-    seconds: float
-    times: FloatArray
-    history: FloatArray
 
 
 class GrowthRow(NamedTuple):
@@ -171,8 +157,8 @@ def study(args: StudySeller) -> list[Row]:
         write_whole(out / "summary.md", text)
         from lmaas_env.render import drawing
 
-        drawing.save(_curves(curves), out / "curves.png")
-        drawing.save(_landscape(FIRST_POPULATION), out / "landscape.png")
+        drawing.save(curves_figure(GAME, curves), out / "curves.png")
+        drawing.save(landscape_figure(GAME, _landscape(FIRST_POPULATION)), out / "landscape.png")
     files = "instances.csv, growth.csv, summary.md, curves.png, landscape.png"
     print(f"{text}\nfiles in {out}: {files}")
     return rows
@@ -298,73 +284,24 @@ def with_model_count(scenario: Scenario, models: int) -> Scenario:
     return dataclasses.replace(scenario, models=tuple(f"model-{k}" for k in range(models)), **fields)
 
 
-def _curves(instances: list[dict[str, Curve]]) -> Figure:
-    """Gap to the best known profit against time, median over instances."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8.0, 4.5), layout="constrained")
-    axes = figure.add_subplot(xlabel="time, ms", ylabel="gap to the best known profit, %", xscale="log", yscale="log")
-    best = [max(it.profit for it in found.values()) for found in instances]
-    grid = np.geomspace(1e-4, 60.0, 400)
-    for name in instances[0]:
-        gaps = np.empty((len(instances), grid.size))
-        for row, found, top in zip(gaps, instances, best, strict=True):
-            it = found[name]
-            reached = np.searchsorted(it.times, grid, side="right") - 1
-            row[:] = np.where(reached < 0, np.nan, 100.0 * (1.0 - it.history[reached] / top))
-        known = np.isfinite(gaps).mean(axis=0) > 0.5
-        middle = np.nanmedian(gaps[:, known], axis=0)
-        ends = np.median([found[name].seconds for found in instances])
-        drawn = grid[known] <= 1.2 * ends
-        shown = 1e3 * grid[known][drawn], np.maximum(middle[drawn], SMALLEST_GAP)
-        style = {"linewidth": 2.5 if name.startswith("imp") else 1.2, "markersize": 5}
-        axes.plot(*shown, marker="o", markevery=[-1], label=name, **style)
-    axes.set_ylim(0.8 * SMALLEST_GAP, 100.0)
-    axes.set_title(f"{GAME}: median over {len(instances)} populations (at most {SMALLEST_GAP} %: at the bottom)")
-    axes.grid(alpha=0.3)
-    axes.legend()
-    return figure
-
-
-def _landscape(population: int) -> Figure:
-    """Profit over two prices, its cliffs, IMP's way from the cap, and the certified optimum."""
-    from matplotlib.figure import Figure
-
+def _landscape(population: int) -> Landscape:
+    """Return the profit over two prices of a small market, IMP's way from the cap, and the certified optimum."""
     market, terms = game(8, 2, population)
     imp, cap = IMP(market), market.scenario.price_cap
-    optimum = branch_and_bound(imp, terms, 1e-4, 20.0)
     sweep = IMP(market)
     sweep.max_sweeps = 1
     path = [np.full(2, cap)]
     while len(path) < 3 or (path[-1] != path[-3]).any():  # two prices moved in a sweep, one after the other
         prices = sweep.solve_terms(terms, start=path[-1]).prices
         path += [np.array([prices[0], path[-1][1]]), prices]
-    ways, shipped = np.array(path), imp.solve_terms(terms).prices
-    names = Scenario().models
-    figure = Figure(figsize=(10.0, 4.8), layout="constrained")
-    figure.suptitle(f"{GAME}, 8 customers, 2 models: profit jumps where a customer changes its mind")
-    ranges = (
-        [np.geomspace(5.0, cap, 400)] * 2,
-        [np.geomspace(0.9 * it, 1.1 * it, 400) for it in ways[-1]],
-    )
-    for panel, (horizontal, vertical) in enumerate(ranges):
+
+    def around(horizontal: FloatArray, vertical: FloatArray) -> ProfitMap:
         profit = np.array([[imp.profit(terms, np.array([x, y])) for x in horizontal] for y in vertical])
-        axes = figure.add_subplot(1, 2, 1 + panel, xscale="log", yscale="log")
-        least = max(float(profit.min()), 0.5 * optimum.profit)
-        drawn = axes.pcolormesh(horizontal, vertical, profit, shading="nearest", rasterized=True, vmin=least)
-        figure.colorbar(drawn, label="profit of the period, $", extend="min" if least > profit.min() else "neither")
-        axes.plot(ways[:, 0], ways[:, 1], "o-", color="black", markersize=4, label="IMP, one start")
-        axes.plot(*shipped, "s", color="tab:red", markersize=12, fillstyle="none", label="IMP, as shipped")
-        axes.plot(*optimum.prices, "*", color="tab:red", markersize=8, label="certified optimum")
-        axes.set(xlim=horizontal[[0, -1]], ylim=vertical[[0, -1]])
-        axes.set(xlabel=f"price of {names[0]}, $/h", ylabel=f"price of {names[1]}, $/h")
-        for axis, prices in ((axes.xaxis, horizontal), (axes.yaxis, vertical)):
-            ticks = [5, 10, 20, 40] if panel == 0 else np.linspace(prices[0], prices[-1], 5).round(2)[1:-1].tolist()
-            axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
-            axis.set_ticks([], minor=True)
-        if panel == 0:
-            axes.legend(loc="upper right")
-    return figure
+        return ProfitMap(horizontal, vertical, profit)
+
+    wide, near = [np.geomspace(5.0, cap, 400)] * 2, [np.geomspace(0.9 * it, 1.1 * it, 400) for it in path[-1]]
+    optimum = branch_and_bound(imp, terms, 1e-4, 20.0)
+    return Landscape((around(*wide), around(*near)), np.array(path), imp.solve_terms(terms).prices, optimum)
 
 
 def _instance(scenario: str, population: int, hour: int) -> tuple[IMP, RentalTerms]:
