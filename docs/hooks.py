@@ -25,7 +25,7 @@ from lmaas_train.bench.scale import TASKS
 from lmaas_train.bench.sweep import Costs, costs_table
 from lmaas_train.cli.leaderboard import Entry
 from lmaas_train.markdown import markdown_table
-from lmaas_train.ppo import PPOConfig
+from lmaas_train.ppo_config import PPOConfig
 from math_core import LatexToMathML
 from mkdocs.structure.files import File, Files
 

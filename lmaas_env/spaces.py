@@ -73,6 +73,30 @@ def _constants_shown(scenario: Scenario) -> int:
     return len(CONSTANTS) + scenario.sellers - 1 + scenario.slots
 
 
+def customer_columns(market: Market, size: int) -> tuple[IntArray, IntArray]:
+    """Return where an observation of so many numbers shows each of its customers, (N, F), and all else, (G,).
+
+    Raises
+    ------
+    ValueError
+        If the market's observations show no customers, or no number of customers makes them so long.
+    """
+    scenario = market.scenario
+    if scenario.observation == "public":
+        raise ValueError("observation = 'public' shows no customers")
+    constants = _constants_shown(scenario) if scenario.resample_population == "episode" else 0
+    state, common = 2 + scenario.sellers, 3 + sale_size(market)
+    customers, rest = divmod(size - common, state + constants)
+    if rest or customers < 1:
+        raise ValueError(
+            f"observation has {size} numbers, their number must be {common} + customers * {state + constants}"
+        )
+    first = state * customers
+    of_state = np.arange(first).reshape(state, customers).T
+    of_constants = first + common + np.arange(customers * constants).reshape(customers, constants)
+    return np.concatenate([of_state, of_constants], axis=1), first + np.arange(common)
+
+
 def shown_constants(market: Market, seller: int = 0) -> Float32Array:
     """Return the customers' constants that a seller's observation ends with, (1 or K, C); C = 0 for none.
 
@@ -223,12 +247,9 @@ def observed(market: Market, observation: ArrayLike) -> tuple[Market, State]:
     if market.scenario.resample_population == "never" or market.scenario.observation == "public":
         return market, state_from_observation(market, observation)
     seen, sellers = clipped_observation(observation), market.scenario.sellers
-    each, common = 2 + sellers + _constants_shown(market.scenario), 3 + sale_size(market)
-    customers, rest = divmod(seen.shape[-1] - common, each)
-    if rest or customers < 1:
-        raise ValueError(f"observation has shape {seen.shape}, its length must be {common} + customers * {each}")
-    scenario = dataclasses.replace(market.scenario, customers=customers)
-    population = population_from_constants(seen[..., (2 + sellers) * customers + common :], scenario.slots, sellers)
+    customers, rest = customer_columns(market, seen.shape[-1])
+    scenario = dataclasses.replace(market.scenario, customers=len(customers))
+    population = population_from_constants(seen[..., rest[-1] + 1 :], scenario.slots, sellers)
     found = Market(scenario, population=population)
     return found, _shown_state(found, seen)
 

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from lmaas_train.ppo import PPOConfig
+from lmaas_train.ppo_config import PPOConfig
 from lmaas_train.settings import from_yaml
 
 ROOT = Path(__file__).parent.parent

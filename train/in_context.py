@@ -17,7 +17,9 @@ import numpy as np
 import torch
 from lmaas_agents.adaptive.plan_library import hypotheses, load_library
 from lmaas_agents.learned.policy import LearnedSeller
-from lmaas_train.ppo import PPOConfig, act, as_seller, inputs_of, network
+from lmaas_train.networks import act, inputs_of, network
+from lmaas_train.ppo import as_seller
+from lmaas_train.ppo_config import PPOConfig
 from torch import nn
 
 from lmaas_env.fields import checked, number, option

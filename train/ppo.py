@@ -1,4 +1,4 @@
-"""PPO from scratch in one file: a perceptron maps observations to prices, without plan, teacher or search.
+"""PPO from scratch in one file: a network maps observations to prices, without plan, teacher or search.
 
 Proximal policy optimisation (Schulman et al., 2017) with generalised advantages (Schulman et al., 2016), on the native
 vector environment. In every update each lane sells one whole day, and the policy learns from these days. Two choices
@@ -11,14 +11,14 @@ make it fast on this market:
 
 Beside rivals a third one matters: the policy may withdraw for an hour (`lmaas_train.exploration`).
 
+Every customer may be seen by the same network, whose answers are averaged, or by one with attention between customers
+(``encoder``; Zaheer et al., 2017; Vaswani et al., 2017): the policy then prices for any number of customers.
 Where the seller has to learn who its customers are, it needs a memory: the last observations (``stack``) or a gated
 recurrent unit (``gru``; Cho et al., 2014), trained on whole episodes from many regions.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import itertools
 import json
 import math
 from typing import Any
@@ -29,71 +29,15 @@ from lmaas_agents.adaptive.plan_library import load_library
 from lmaas_agents.energy import SHARES
 from lmaas_agents.learned.policy import LearnedSeller, PolicySpec
 from lmaas_train.exploration import Exploration
+from lmaas_train.networks import Network, act, inputs_of, last_layer, network, stored_weights
+from lmaas_train.ppo_config import PPOConfig
 from lmaas_train.runs import command_line, versions
 from torch import nn
 
-from lmaas_env.fields import checked, number, option
 from lmaas_env.market import Market
 from lmaas_env.seeds import training_seeds
 from lmaas_env.spaces import CLIP, Float32Array, action_from_prices, observation_size, prices_from_action
 from lmaas_env.vector_env import LMaaSVectorEnv
-
-ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
-
-
-@dataclasses.dataclass(frozen=True)
-class PPOConfig:
-    """Hyper-parameters, checked on construction.
-
-    Raises
-    ------
-    ValueError
-        If a value is of another type or outside its range; the message names it.
-    """
-
-    lanes: int = number(128, "", 1, 65536, "markets that sell a day in every update")
-    copies: int = number(8, "", 1, 65536, "lanes that sell the same day; it divides lanes")
-    epochs: int = number(2, "", 1, 1000, "passes over an update's steps")
-    batches: int = number(8, "", 1, 10_000, "batches of a pass; it divides the steps of an update")
-    learning_rate: float = number(2e-3, "", 0.0, 1.0, "of Adam, at the start of training")
-    learning_rate_end: float = number(1e-4, "", 0.0, 1.0, "of Adam, at the end; between the two it falls linearly")
-    gamma: float = number(1.0, "", 0.0, 1.0, "discount of an hour; a day is finite")
-    gae_lambda: float = number(0.9, "", 0.0, 1.0, "of generalised advantages")
-    clip_range: float = number(0.2, "", 1e-6, 10.0, "of the ratio of probabilities")
-    max_grad_norm: float = number(0.5, "", 1e-6, 1e6, "of the gradient")
-    hidden: tuple[int, ...] = number((64, 64), "", 1, 8192, "widths of the hidden layers of actor and critic")
-    activation: str = option("relu", tuple(ACTIVATIONS), "of the hidden layers")
-    memory: str = option("none", ("none", "stack", "gru"), "of actor and critic")
-    stack: int = number(8, "", 1, 1000, "observations that the memory `stack` holds, the last included")
-    first_price: float = number(16.0, "$/h", 1e-6, 1e6, "of every model before learning, without a plan")
-    plan: str = option("none", ("none", "prior"), "whose prices the policy moves: a residual policy, not from scratch")
-    rival: str = option("imp", ("imp", "self"), "who sells beside the policy, where the scenario has several sellers")
-    first_std: float = number(0.37, "", 1e-4, 10.0, "standard deviation of an action at the start of training")
-    last_std: float = number(0.02, "", 1e-4, 10.0, "and at the end; between the two it falls geometrically")
-    withdraw: float = number(0.0, "", 0.0, 0.99, "probability at the start of posting the cap for an hour; 0: never")
-
-    def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            object.__setattr__(self, field.name, checked(field, getattr(self, field.name)))
-        if self.withdraw > 0.0 and (self.activation != "relu" or self.plan != "none"):
-            raise ValueError(f"withdraw = {self.withdraw:g} needs activation = 'relu' and plan = 'none'")
-        if self.lanes % self.copies:
-            raise ValueError(f"copies = {self.copies} must divide lanes = {self.lanes}")
-
-    def check(self, market: Market) -> None:
-        """Raise a ValueError if the settings do not fit a market; the message names the setting."""
-        steps, scenario = self.lanes * market.scenario.periods, market.scenario
-        if self.rival == "self" and scenario.sellers == 1:
-            raise ValueError(f"rival = 'self' needs several sellers, scenario {scenario.name!r} has sellers = 1")
-        if steps % self.batches:
-            raise ValueError(f"batches = {self.batches} must divide the {steps} steps of an update")
-        if self.memory == "gru" and self.lanes % self.batches:
-            raise ValueError(f"batches = {self.batches} must divide lanes = {self.lanes}, as memory = 'gru' keeps days")
-        if not scenario.price_floor <= self.first_price <= scenario.price_cap:
-            raise ValueError(
-                f"first_price = {self.first_price:g} $/h must be in [{scenario.price_floor:g}, "
-                f"{scenario.price_cap:g}], the market's price floor and cap"
-            )
 
 
 class PPO:
@@ -136,8 +80,8 @@ class PPO:
         self._plan = planned_actions(market, config)
         if self._plan is None:
             first = action_from_prices(market, np.full(models, config.first_price))
-            _last(self.actor).bias.data[:models] = torch.from_numpy(first)
-        self._exploration.start(_last(self.actor).bias.data)
+            last_layer(self.actor).bias.data[:models] = torch.from_numpy(first)
+        self._exploration.start(last_layer(self.actor).bias.data)
         self.std = config.first_std
         self._generator = generator
         self._optimiser = torch.optim.Adam(self._parameters(), lr=config.learning_rate, eps=1e-5, fused=True)
@@ -320,7 +264,7 @@ def planned_actions(market: Market, config: PPOConfig) -> Float32Array | None:
 
 
 def as_seller(
-    actor: nn.Sequential | Recurrent,
+    actor: Network,
     market: Market,
     config: PPOConfig,
     algorithm: str,
@@ -332,18 +276,11 @@ def as_seller(
 ) -> LearnedSeller:
     """Return a network with the memory and activation of some settings as a seller that needs no torch."""
     size, models = observation_size(market), market.catalogue.size
-    head = actor.head if isinstance(actor, Recurrent) else actor
-    weights: dict[str, torch.Tensor] = {}
-    for i, layer in enumerate(module for module in head if isinstance(module, nn.Linear)):
-        weights |= {f"layer{i}.weight": layer.weight, f"layer{i}.bias": layer.bias}
-    if isinstance(actor, Recurrent):
-        names = {"input.weight": "weight_ih", "input.bias": "bias_ih"}
-        names |= {"hidden.weight": "weight_hh", "hidden.bias": "bias_hh"}
-        weights |= {f"gru.{name}": getattr(actor.gru, f"{stored}_l0") for name, stored in names.items()}
-    arrays = {name: tensor.detach().numpy().copy() for name, tensor in weights.items()}
+    arrays = stored_weights(actor)
     explores(config, models).store(arrays)
     arrays |= {"log_std": np.full(models, np.log(std))}
-    arrays |= {"observation_mean": np.zeros(size), "observation_variance": np.ones(size)}
+    if config.encoder == "none":
+        arrays |= {"observation_mean": np.zeros(size), "observation_variance": np.ones(size)}
     plan, scale = planned_actions(market, config), 0.0
     if plan is not None:  # an output of 1 moves a price as an action of 1 does
         scenario = market.scenario
@@ -357,7 +294,7 @@ def as_seller(
         action_size=models,
         activation=config.activation,
         observation_clip=CLIP,
-        policy="flat" if config.memory == "none" else config.memory,
+        policy=next((it for it in (config.encoder, config.memory) if it != "none"), "flat"),
         residual_scale=scale,
         snap_radius=0.0,
         searches=0,
@@ -369,75 +306,3 @@ def as_seller(
         scores=scores,
     )
     return LearnedSeller(arrays, spec)
-
-
-class Recurrent(nn.Module):
-    """A gated recurrent unit as wide as the first hidden layer, and a perceptron of its state."""
-
-    def __init__(self, inputs: int, config: PPOConfig, outputs: int, gain: float, generator: torch.Generator) -> None:
-        super().__init__()
-        width, *rest = config.hidden
-        self.gru = nn.GRU(inputs, width, batch_first=True)
-        for name, weights in self.gru.named_parameters():
-            if "weight" in name:
-                nn.init.orthogonal_(weights, generator=generator)
-            else:
-                nn.init.zeros_(weights)
-        self.head = _perceptron([width, *rest, outputs], config, gain, generator)
-
-    def forward(self, seen: torch.Tensor) -> torch.Tensor:
-        """Return outputs (K, H, O) of whole days (K, H, D)."""
-        return self.head(self.gru(seen)[0])
-
-    def step(self, seen: torch.Tensor, hidden: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return outputs (K, O) for one hour's observations (K, D), and the state for the next hour."""
-        outputs, after = self.gru(seen[:, None], hidden)
-        return self.head(outputs[:, 0]), after
-
-
-def inputs_of(market: Market, config: PPOConfig) -> int:
-    """Return how many numbers a network sees at a time."""
-    return observation_size(market) * (config.stack if config.memory == "stack" else 1)
-
-
-def act(
-    actor: nn.Sequential | Recurrent, config: PPOConfig, observation: Float32Array, memory: torch.Tensor | None
-) -> tuple[Float32Array, Float32Array, torch.Tensor | None]:
-    """Return what the actor sees (K, D), its outputs (K, O) and its memory, None before an episode's first hour."""
-    seen = torch.from_numpy(observation)
-    with torch.no_grad():
-        if isinstance(actor, Recurrent):
-            outputs, memory = actor.step(seen, memory)
-        else:
-            if config.memory == "stack":
-                before = torch.zeros(len(seen), config.stack * seen.shape[1]) if memory is None else memory
-                memory = seen = torch.cat([before[:, seen.shape[1] :], seen], dim=1)
-            outputs = actor(seen)
-    return seen.numpy(), outputs.numpy(), memory
-
-
-def network(
-    market: Market, config: PPOConfig, outputs: int, gain: float, generator: torch.Generator
-) -> nn.Sequential | Recurrent:
-    """Return a network of a market's observations, with the memory that the settings name."""
-    inputs = inputs_of(market, config)
-    if config.memory == "gru":
-        return Recurrent(inputs, config, outputs, gain, generator)
-    return _perceptron([inputs, *config.hidden, outputs], config, gain, generator)
-
-
-def _perceptron(widths: list[int], config: PPOConfig, gain: float, generator: torch.Generator) -> nn.Sequential:
-    """Return a perceptron with orthogonal weights (gain sqrt 2, ``gain`` in the last layer) and biases of zero."""
-    modules: list[nn.Module] = []
-    for i, (before, after) in enumerate(itertools.pairwise(widths)):
-        layer = nn.Linear(before, after)
-        nn.init.orthogonal_(layer.weight, gain if i == len(widths) - 2 else np.sqrt(2.0), generator=generator)
-        nn.init.zeros_(layer.bias)
-        modules += [layer, ACTIVATIONS[config.activation]()]
-    return nn.Sequential(*modules[:-1])
-
-
-def _last(network: nn.Sequential | Recurrent) -> nn.Linear:
-    layer = (network.head if isinstance(network, Recurrent) else network)[-1]
-    assert isinstance(layer, nn.Linear)
-    return layer

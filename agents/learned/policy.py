@@ -19,7 +19,7 @@ from lmaas_agents.learned.residual import (
 )
 from lmaas_agents.planning import Plan, check_plan
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit
+from scipy.special import expit, softmax
 
 from lmaas_env.checks import array_in
 from lmaas_env.fields import close_match
@@ -30,13 +30,16 @@ from lmaas_env.spaces import (
     Float32Array,
     action_from_prices,
     clipped_observation,
+    customer_columns,
     observation_size,
     observed,
 )
 from lmaas_env.state import State
 from lmaas_env.types import FloatArray
 
-POLICIES = ("flat", "set", "stack", "gru")
+POLICIES = ("flat", "set", "attention", "stack", "gru")
+OVER_CUSTOMERS = ("set", "attention")
+HEADS = 4  # of the attention between customers
 LARGEST_SCALE = 10.0
 LARGEST_SEARCHES = 1024
 ACTIVATIONS: dict[str, Callable[[FloatArray], FloatArray]] = {"tanh": np.tanh, "relu": lambda x: np.maximum(x, 0.0)}
@@ -53,8 +56,9 @@ class PolicySpec:
     observation_size, action_size : lengths D and M of what it sees and does
     activation : ``tanh`` or ``relu``, after every layer but the last
     observation_clip : normalised observations are clipped to plus or minus this
-    policy : ``flat`` (a perceptron of the observation), ``set`` (customer by customer), ``stack`` (of the last
-        observations) or ``gru`` (of the state of a gated recurrent unit)
+    policy : ``flat`` (a perceptron of the observation), ``set`` (customer by customer), ``attention`` (the same, where
+        customers see each other), ``stack`` (of the last observations) or ``gru`` (of the state of a gated recurrent
+        unit)
     residual_scale, snap_radius, searches : of residual pricing, a scale of 0 where the policy prices without a plan
         (`lmaas_agents.learned.residual.Residual`)
     algorithm, steps, training_seed : how it was trained
@@ -98,8 +102,6 @@ class PolicySpec:
                 raise ValueError(f"{name} = {getattr(self, name)} must be in [0, {LARGEST_SCALE:g}]")
         if not 0 <= self.searches <= LARGEST_SEARCHES:
             raise ValueError(f"searches = {self.searches} must be in 0..{LARGEST_SEARCHES}")
-        if self.policy == "set" and self.residual_scale == 0.0:
-            raise ValueError("residual_scale = 0.0 must be positive for the policy 'set'")
         try:
             Scenario.from_dict(self.scenario)
         except ValueError as error:
@@ -130,8 +132,10 @@ class LearnedSeller:
         flat policy, or one with a memory, also ``observation_mean`` and ``observation_variance`` (D,); with a GRU
         ``gru.input.weight`` (3 E, D), ``gru.hidden.weight`` (3 E, E), ``gru.input.bias`` and ``gru.hidden.bias``
         (3 E,), as torch orders them; the first layer of a stack sees as many observations as fit; of one over customers
-        ``customer.weight`` (E, F), ``clock.weight`` (E, C), ``customer.bias`` (E,), ``encoder.weight`` (E, E) and
-        ``encoder.bias`` (E,). Of a residual one ``plan.prices`` (H, M) and ``plan.energy_value`` (H + 1, N or 1, K).
+        ``customer.weight`` (E, F), ``clock.weight`` (E, C), ``customer.bias`` (E,), or (N, E) where it sees the
+        observation of customers that stay, ``encoder.weight`` (E, E) and ``encoder.bias`` (E,), and with attention
+        ``attention.weight`` (3 E, E), of queries, keys and values, and ``attended.weight`` (E, E). Of a residual one
+        ``plan.prices`` (H, M) and ``plan.energy_value`` (H + 1, N or 1, K).
     spec : PolicySpec
     seed : int
         Of the noise of actions that are not deterministic.
@@ -151,7 +155,7 @@ class LearnedSeller:
         used = _Stored(weights)
         models = spec.action_size
         self._deviation = np.exp(used.array("log_std", (models,)))
-        if spec.policy == "set":
+        if spec.policy in OVER_CUSTOMERS:
             inputs = self._take_encoder(used)
         else:
             inputs = spec.observation_size
@@ -236,7 +240,7 @@ class LearnedSeller:
     @property
     def _any_size(self) -> bool:
         """Whether it prices for any number of customers."""
-        return self.spec.policy == "set" and self.scenario.resample_population == "episode"
+        return self.spec.policy in OVER_CUSTOMERS and self.scenario.resample_population == "episode"
 
     @functools.cached_property
     def _market(self) -> Market:
@@ -256,19 +260,29 @@ class LearnedSeller:
 
     def _outputs(self, seen: FloatArray, shown: tuple[Market, State] | None) -> FloatArray:
         activation = ACTIVATIONS[self.spec.activation]
-        if self.spec.policy == "set":
-            assert self.residual is not None
-            assert shown is not None
-            customers, clock = customer_features(shown[0], self.residual, shown[1])
-            by_customer, by_clock, bias, second, second_bias = self._encoder
-            hidden = activation(customers @ by_customer.T + (clock @ by_clock.T + bias)[:, None])
-            hidden = activation(hidden @ second.T + second_bias).mean(axis=1)
-            outputs: FloatArray = np.concatenate([hidden, clock], axis=1)
+        if self.spec.policy in OVER_CUSTOMERS:
+            outputs = self._encoded(*self._by_customer(seen, shown))
         else:
             outputs = self._normalised(seen) if self.spec.policy == "flat" else seen
         for i, (weight, bias) in enumerate(self._layers):
             outputs = (outputs if i == 0 else activation(outputs)) @ weight.T + bias
         return outputs
+
+    def _by_customer(self, seen: FloatArray, shown: tuple[Market, State] | None) -> tuple[FloatArray, FloatArray]:
+        """Return what the encoder sees of every customer (K, N, F), and of the hour (K, C)."""
+        if self.residual is not None and shown is not None:
+            return customer_features(shown[0], self.residual, shown[1])
+        customers, rest = customer_columns(self._market, seen.shape[-1])
+        return seen[:, customers], seen[:, rest]
+
+    def _encoded(self, customers: FloatArray, clock: FloatArray) -> FloatArray:
+        """Return the mean of what is made of the customers, and the hour, (K, E + C)."""
+        activation = ACTIVATIONS[self.spec.activation]
+        by_customer, by_clock, bias, second, second_bias = self._encoder
+        hidden = activation(customers @ by_customer.T + (clock @ by_clock.T)[:, None] + bias)
+        if self._attention is not None:
+            hidden = hidden + attended(hidden, *self._attention)
+        return np.concatenate([activation(hidden @ second.T + second_bias).mean(axis=1), clock], axis=1)
 
     def _normalised(self, seen: FloatArray) -> FloatArray:
         clip = self.spec.observation_clip
@@ -313,9 +327,13 @@ class LearnedSeller:
 
     def _take_encoder(self, used: _Stored) -> int:
         """Keep the arrays of the encoder of customers; return how many numbers the perceptron after it sees."""
-        own, clock = CUSTOMER_FEATURES + 3 * self.spec.action_size, CLOCK_FEATURES
-        bias = used.array("customer.bias", (None,))
-        width = len(bias)
+        own, clock, each = CUSTOMER_FEATURES + 3 * self.spec.action_size, CLOCK_FEATURES, ()
+        if self.spec.residual_scale == 0.0:
+            customers, rest = customer_columns(self._market, self.spec.observation_size)
+            own, clock = customers.shape[1], len(rest)
+            each = (len(customers),) if self.scenario.resample_population == "never" else ()
+        bias = used.array("customer.bias", (*each, None))
+        width = bias.shape[-1]
         self._encoder = (
             used.array("customer.weight", (width, own)),
             used.array("clock.weight", (width, clock)),
@@ -323,7 +341,29 @@ class LearnedSeller:
             used.array("encoder.weight", (width, width)),
             used.array("encoder.bias", (width,)),
         )
+        self._attention: tuple[FloatArray, FloatArray] | None = None
+        if self.spec.policy == "attention":
+            if width % HEADS:
+                raise ValueError(f"customer.bias makes {width} numbers of a customer, not a multiple of {HEADS}")
+            weights = used.array("attention.weight", (3 * width, width)), used.array("attended.weight", (width, width))
+            self._attention = weights
         return width + clock
+
+
+def attended(hidden: FloatArray, weight: FloatArray, out: FloatArray) -> FloatArray:
+    """Return what customers (K, N, E) learn from each other, by dot products of `HEADS` heads (Vaswani et al., 2017).
+
+    Parameters
+    ----------
+    hidden : (K, N, E)
+    weight : (3 E, E), of queries, keys and values
+    out : (E, E), of what the heads give together
+    """
+    lanes, customers, width = hidden.shape
+    heads = (hidden @ weight.T).reshape(lanes, customers, 3, HEADS, width // HEADS)
+    query, key, value = np.moveaxis(heads, (2, 3), (0, 2))  # each (K, heads, N, E / heads)
+    shares = softmax(query @ key.swapaxes(-1, -2) / math.sqrt(width // HEADS), axis=-1)
+    return (shares @ value).swapaxes(1, 2).reshape(hidden.shape) @ out.T
 
 
 class _Stored:

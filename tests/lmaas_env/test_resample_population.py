@@ -89,7 +89,7 @@ def test_a_seller_refuses_an_observation_of_other_customers() -> None:
 
 
 def test_an_observation_of_no_number_of_customers_is_refused() -> None:
-    with pytest.raises(ValueError, match="its length must be 3 \\+ customers \\* 15"):
+    with pytest.raises(ValueError, match="their number must be 3 \\+ customers \\* 15"):
         observed_market(Market("population"), np.zeros(75 + 1))
 
 

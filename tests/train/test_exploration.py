@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 from lmaas_train.exploration import Exploration
-from lmaas_train.ppo import PPO, PPOConfig
+from lmaas_train.ppo import PPO
+from lmaas_train.ppo_config import PPOConfig
 from scipy.special import expit
 from scipy.stats import multivariate_normal
 

@@ -17,7 +17,9 @@ from lmaas_agents.learned.policy_file import load_policy, save_policy
 from lmaas_train.cli.in_context import TrainInContext
 from lmaas_train.evaluation.rollout import rollout
 from lmaas_train.in_context import InContext, InContextConfig
-from lmaas_train.ppo import PPO, PPOConfig, Recurrent
+from lmaas_train.networks import Recurrent
+from lmaas_train.ppo import PPO
+from lmaas_train.ppo_config import PPOConfig
 from lmaas_train.runs import EVALUATIONS
 from lmaas_train.studies.unknown import StudyUnknown
 

@@ -18,14 +18,16 @@ from lmaas_agents import FixedPrice, load_policy
 from lmaas_train.cli import train as command
 from lmaas_train.cli.train import Train, train
 from lmaas_train.evaluation.rollout import rollout
-from lmaas_train.ppo import PPO, PPOConfig, act
+from lmaas_train.networks import act
+from lmaas_train.ppo import PPO
+from lmaas_train.ppo_config import ENCODERS, PPOConfig
 from lmaas_train.snapshots import save_snapshot
 from lmaas_train.training import ctrl_c
 from safetensors.numpy import load_file
 
 from lmaas_env import Market, Scenario
 from lmaas_env.seeds import TRAINING_STRIDE, tuning_seeds
-from lmaas_env.spaces import observation_from_state
+from lmaas_env.spaces import customer_columns, observation_from_state, observation_size
 
 torch.set_num_threads(1)
 QUICK: dict[str, Any] = {"lanes": 8, "copies": 4, "epochs": 2, "batches": 4, "hidden": [8]}
@@ -72,17 +74,45 @@ def test_ten_updates_earn_more_than_the_first_prices() -> None:
     assert rollout(market, learner.seller(0, {}), seeds).day_profit.mean() > 1.1 * first.mean()
 
 
-def test_the_exported_policy_acts_as_the_network() -> None:
-    market = Market("day")
-    learner = PPO(market, PPOConfig(**QUICK), seed=2)
+@pytest.mark.parametrize("encoder", ENCODERS)
+@pytest.mark.parametrize("scenario", ["day", "population", "rivals"])
+def test_the_exported_policy_acts_as_the_network(scenario: str, encoder: str) -> None:
+    market = Market(scenario)
+    withdraw = 0.25 if scenario == "rivals" else 0.0
+    learner = PPO(market, PPOConfig(**QUICK, encoder=encoder, withdraw=withdraw), seed=2)
     learner.update(0.5)
-    state, _ = market.days([np.random.default_rng(i) for i in range(6)])
-    seen = observation_from_state(market, state)
+    states = market.days([np.random.default_rng(i) for i in range(6)])[0]
+    seen = observation_from_state(market, states)
+    models = market.catalogue.size
     with torch.no_grad():
-        expected = learner.actor(torch.from_numpy(seen)).numpy().clip(-1.0, 1.0)
+        outputs = learner.actor(torch.from_numpy(seen)).numpy()
+    expected = outputs[:, :models].clip(-1.0, 1.0)
+    if withdraw:
+        expected[outputs[:, models] > 0.0] = 1.0
     seller = learner.seller(0, {})
     assert np.abs(seller.predict(seen)[0] - expected).max() < 1e-6
     assert float(seller.weights["log_std"][0]) == pytest.approx(np.log(np.sqrt(0.37 * 0.02)))
+
+
+@pytest.mark.parametrize("encoder", ["set", "attention"])
+def test_prices_for_strangers_depend_neither_on_their_order_nor_on_their_number(encoder: str) -> None:
+    market = Market("population")
+    learner = PPO(market, PPOConfig(**QUICK, encoder=encoder), seed=2)
+    learner.update(0.5)
+    seller, rng = learner.seller(0, {}), np.random.default_rng(0)
+    seen = observation_from_state(market, market.days([rng])[0])[0]
+    columns, _ = customer_columns(market, len(seen))
+    other = seen.copy()
+    other[columns] = seen[columns[rng.permutation(len(columns))]]
+    assert np.abs(seller.predict(seen)[0] - seller.predict(other)[0]).max() < 1e-6
+    twice = Market(dataclasses.replace(market.scenario, customers=2 * len(columns)))
+    seller.check(twice)
+    doubled = np.zeros(observation_size(twice), dtype=np.float32)
+    wide, rest = customer_columns(twice, len(doubled))
+    doubled[wide], doubled[rest] = np.tile(seen[columns], (2, 1)), seen[customer_columns(market, len(seen))[1]]
+    assert np.abs(seller.predict(seen)[0] - seller.predict(doubled)[0]).max() < 1e-6
+    with pytest.raises(ValueError, match=r"their number must be 3 \+ customers \* 15"):
+        seller.predict(seen[:-1])
 
 
 def test_copies_of_a_day_meet_the_same_market_and_other_days_another() -> None:
@@ -188,6 +218,8 @@ def test_a_second_ctrl_c_stops_at_once() -> None:
         ({"gamma": 1.5}, "gamma = 1.5"),
         ({"activation": "sine"}, "activation = 'sine' must be one of tanh, relu"),
         ({"withdraw": 0.2, "activation": "tanh"}, "withdraw = 0.2 needs activation = 'relu' and plan = 'none'"),
+        ({"encoder": "set", "memory": "gru"}, "encoder = 'set' needs memory = 'none'"),
+        ({"encoder": "attention", "hidden": [6]}, r"hidden = \[6\] must start with a multiple of 4"),
         ({"epoch": 3}, "key 'epoch' is unknown, did you mean 'epochs'"),
     ],
 )
@@ -216,3 +248,5 @@ def test_self_play_prices_at_every_site_with_the_policy_in_training() -> None:
     assert not np.array_equal(other, own)
     with pytest.raises(ValueError, match="rival = 'self' needs several sellers"):
         PPO(Market("day"), config, 1)
+    with pytest.raises(ValueError, match="encoder = 'set' needs observation = 'full'"):
+        PPO(Market("public"), PPOConfig(encoder="set"), 1)

@@ -198,7 +198,8 @@ def _step_seconds(market: Market, lanes: int, seconds: float) -> float:
 def _learning(scenario: Scenario, lanes: int, seconds: float) -> tuple[float, float]:
     """Return the seconds of a step of the environment, and those that PPO adds to it."""
     import torch
-    from lmaas_train.ppo import PPO, PPOConfig
+    from lmaas_train.ppo import PPO
+    from lmaas_train.ppo_config import PPOConfig
 
     torch.set_num_threads(1)
     market = Market(scenario)
@@ -215,7 +216,7 @@ def _nothing(cell: Any, result: Any) -> Any:
 
 def _costs(engine: Engine, market: Market, args: BenchSweep, console: Console) -> Costs:
     """Measure the costs of a sweep on an engine, predict how long it takes, and run it."""
-    from lmaas_train.ppo import PPOConfig
+    from lmaas_train.ppo_config import PPOConfig
 
     workers, lanes = engine.slots, PPOConfig().lanes
     plan = Plan("", {(args.scenario, 0): market}, days=DAYS, tuning_days=DAYS)

@@ -14,7 +14,8 @@ from lmaas_agents.learned.policy_file import save_policy
 from lmaas_train.evaluation.days import REFERENCE
 from lmaas_train.evaluation.rollout import rollout, sell
 from lmaas_train.evaluation.sellers import sellers_of
-from lmaas_train.ppo import PPO, PPOConfig
+from lmaas_train.ppo import PPO
+from lmaas_train.ppo_config import PPOConfig
 from lmaas_train.runs import CONFIG
 from lmaas_train.settings import from_yaml
 from lmaas_train.snapshots import FILE, save_snapshot

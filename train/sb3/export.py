@@ -7,16 +7,15 @@ from typing import Any
 import numpy as np
 from lmaas_agents.learned.policy import LearnedSeller, PolicySpec
 from lmaas_agents.learned.residual import Residual
+from lmaas_train.networks import ACTIVATIONS
 from lmaas_train.runs import command_line, versions
-from lmaas_train.sb3.networks import CustomerSet
+from lmaas_train.sb3.networks import CustomerFeatures
 from stable_baselines3 import PPO
 from stable_baselines3.common.torch_layers import FlattenExtractor
 from torch import nn
 
 from lmaas_env.market import Market
 from lmaas_env.spaces import CLIP, observation_size
-
-ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
 
 
 def export(
@@ -35,24 +34,24 @@ def export(
     layers = [*hidden[::2], policy.action_net]
     kinds = {type(module) for module in hidden[1::2]} or {nn.Tanh}
     extractor = policy.pi_features_extractor
-    if isinstance(extractor, CustomerSet):
-        kinds.add(type(extractor.activation))
+    if isinstance(extractor, CustomerFeatures):
+        kinds.add(type(extractor.encoder.activation))
     activation = next((name for name, kind in ACTIVATIONS.items() if kinds == {kind}), None)
     if (
         model.use_sde
         or activation is None
-        or not isinstance(extractor, FlattenExtractor | CustomerSet)
+        or not isinstance(extractor, FlattenExtractor | CustomerFeatures)
         or not all(isinstance(layer, nn.Linear) for layer in layers)
     ):
         raise ValueError("only perceptrons with tanh or ReLU and without state-dependent exploration are exported")
     weights = {"log_std": policy.log_std}
     for i, layer in enumerate(layers):
         weights |= {f"layer{i}.weight": layer.weight, f"layer{i}.bias": layer.bias}
-    if isinstance(extractor, CustomerSet):
-        weights |= dict(extractor.named_parameters())
+    if isinstance(extractor, CustomerFeatures):
+        weights |= dict(extractor.encoder.named_parameters())
     arrays = {name: tensor.detach().cpu().numpy().copy() for name, tensor in weights.items()}
     clip = CLIP
-    if not isinstance(extractor, CustomerSet):
+    if not isinstance(extractor, CustomerFeatures):
         size = observation_size(market)
         normaliser: Any = model.get_vec_normalize_env()
         mean, variance = np.zeros(size), np.ones(size)  # observations that are not normalised are clipped already
@@ -69,7 +68,7 @@ def export(
         action_size=int(np.prod(model.action_space.shape or ())),
         activation=activation,
         observation_clip=clip,
-        policy="set" if isinstance(extractor, CustomerSet) else "flat",
+        policy="set" if isinstance(extractor, CustomerFeatures) else "flat",
         residual_scale=0.0 if residual is None else residual.residual_scale,
         snap_radius=0.0 if residual is None else residual.snap_radius,
         searches=0 if residual is None else residual.searches,

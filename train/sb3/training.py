@@ -15,12 +15,13 @@ from lmaas_agents.learned.policy import LearnedSeller
 from lmaas_agents.learned.policy_file import save_policy
 from lmaas_agents.learned.residual import Residual, feature_sizes, plan_of, residual_of
 from lmaas_train.evaluation.rollout import rollout
+from lmaas_train.networks import ACTIVATIONS
 from lmaas_train.runs import CHECKPOINTS, CONFIG
 from lmaas_train.sb3 import snapshots
 from lmaas_train.sb3.config import SB3Config
-from lmaas_train.sb3.export import ACTIVATIONS, export
+from lmaas_train.sb3.export import export
 from lmaas_train.sb3.imitation import imitate
-from lmaas_train.sb3.networks import CustomerSet
+from lmaas_train.sb3.networks import CustomerFeatures
 from lmaas_train.sb3.vec_env import MONITORED, LMaaSVecEnv, ResidualVecEnv
 from lmaas_train.snapshots import FILE, save_snapshot
 from lmaas_train.tracking import LOGS, check_tracker, start_wandb
@@ -340,7 +341,7 @@ def build_model(environments: VecNormalize, config: SB3Config, seed: int) -> PPO
     if config.policy == "set":
         customer, clock = feature_sizes(environments.get_attr("market")[0])
         network = {
-            "features_extractor_class": CustomerSet,
+            "features_extractor_class": CustomerFeatures,
             "features_extractor_kwargs": {
                 "customer": customer,
                 "clock": clock,

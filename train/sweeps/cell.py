@@ -48,7 +48,7 @@ class Trainer(NamedTuple):
 
 
 TRAINERS = {
-    "ppo": Trainer("train", "lmaas_train.cli.train", "Train", "lmaas_train.ppo", "PPOConfig"),
+    "ppo": Trainer("train", "lmaas_train.cli.train", "Train", "lmaas_train.ppo_config", "PPOConfig"),
     "sb3": Trainer("train sb3", "lmaas_train.sb3.training", "TrainSB3", "lmaas_train.sb3.config", "SB3Config"),
     "in-context": Trainer(
         "train in-context", "lmaas_train.cli.in_context", "TrainInContext", "lmaas_train.in_context", "InContextConfig"
