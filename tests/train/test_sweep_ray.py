@@ -87,6 +87,9 @@ def test_a_killed_worker_and_a_lost_node_change_nothing(cluster: Any, tmp_path: 
     state = run_plan(plan, engine, SweepFolder(folders[0]), harm)
     assert lost == ["worker", "node"]
     assert state.failed == {}
+    deadline = time.monotonic() + 60.0  # until the cluster has noticed
+    while engine.slots > 1 and time.monotonic() < deadline:
+        time.sleep(0.1)
     assert engine.slots == 1
     run_plan(plan, LocalEngine(1), SweepFolder(folders[1]), lambda *_: None)
     tables = [parquet.read_table(folder / "table.parquet").to_pylist() for folder in folders]
