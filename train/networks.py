@@ -139,7 +139,7 @@ def act(
 
 
 def network(market: Market, config: PPOConfig, outputs: int, gain: float, generator: torch.Generator) -> Network:
-    """Return a network of a market's observations, with the memory that the settings name."""
+    """Return a network of a market's observations, with the encoder or memory that the settings name."""
     inputs = inputs_of(market, config)
     if config.encoder != "none":
         return OverCustomers(market, config, outputs, gain, generator)

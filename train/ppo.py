@@ -12,7 +12,7 @@ make it fast on this market:
 Beside rivals a third one matters: the policy may withdraw for an hour (`lmaas_train.exploration`).
 
 Every customer may be seen by the same network, whose answers are averaged, or by one with attention between customers
-(``encoder``; Zaheer et al., 2017; Vaswani et al., 2017): the policy then prices for any number of customers.
+(``encoder``; Zaheer et al., 2017; Vaswani et al., 2017). Where customers change, such a policy prices for any number.
 Where the seller has to learn who its customers are, it needs a memory: the last observations (``stack``) or a gated
 recurrent unit (``gru``; Cho et al., 2014), trained on whole episodes from many regions.
 """

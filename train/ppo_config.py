@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 
-from lmaas_agents.learned.policy import HEADS, OVER_CUSTOMERS
+from lmaas_agents.learned.policy import ACTIVATIONS, HEADS, OVER_CUSTOMERS
 
 from lmaas_env.fields import checked, number, option
 from lmaas_env.market import Market
 
-ACTIVATIONS = ("tanh", "relu")
 ENCODERS = ("none", *OVER_CUSTOMERS)
 
 
@@ -34,7 +33,7 @@ class PPOConfig:
     clip_range: float = number(0.2, "", 1e-6, 10.0, "of the ratio of probabilities")
     max_grad_norm: float = number(0.5, "", 1e-6, 1e6, "of the gradient")
     hidden: tuple[int, ...] = number((64, 64), "", 1, 8192, "widths of the hidden layers of actor and critic")
-    activation: str = option("relu", ACTIVATIONS, "of the hidden layers")
+    activation: str = option("relu", tuple(ACTIVATIONS), "of the hidden layers")
     encoder: str = option("none", ENCODERS, "of customers: one network for each, the mean over all; with attention")
     memory: str = option("none", ("none", "stack", "gru"), "of actor and critic")
     stack: int = number(8, "", 1, 1000, "observations that the memory `stack` holds, the last included")
