@@ -467,7 +467,7 @@ def scale() -> str:
     for task, own in found.items():
         last = own[max(own)]
         each = (float(last["peak"]) - float(last["before"])) / max(own)
-        seconds = [f"{float(own[size]['seconds']):.2g}" if size in own else "" for size in sizes]
+        seconds = [f"{float(own[size]['seconds']):.3g}" if size in own else "" for size in sizes]
         rows.append([meaning[task], *seconds, f"{each:,.0f}", f"{float(last['peak']) / 2**30:.2f}"])
     headings = ("what", *(f"s, {size:,}" for size in sizes), "bytes a customer", "peak, GiB")
     return table(headings, rows)

@@ -56,9 +56,9 @@ TASKS = (
     Task("build", "draw the customers and build the market", 10**6),
     Task("solve", "RSR of all customers at one price vector", 10**6),
     Task("day", "24 hours at one price vector, with their draws", 10**6),
-    Task("imp", "IMP's prices of one hour", 10**5),
-    Task("lookahead", "look-ahead IMP's prices of one hour, with a sampled plan", 10**4),
-    Task("sampled plan", f"look-ahead IMP's plan of a day, on {SAMPLE} customers; the energy value of all", 10**5),
+    Task("imp", "IMP's prices of one hour", 10**6),
+    Task("lookahead", "look-ahead IMP's prices of one hour, with a sampled plan", 10**6),
+    Task("sampled plan", f"look-ahead IMP's plan of a day, on {SAMPLE} customers; the energy value of all", 10**6),
     Task("plan", "look-ahead IMP's plan of a day", 10**3),
 )
 
@@ -77,7 +77,7 @@ class BenchScale:
     """
 
     customers: int = 10**6
-    """Largest number of customers; IMP and plans are measured in smaller markets (`TASKS`), all of it takes minutes."""
+    """Largest number of customers; a whole plan is measured in smaller markets (`TASKS`). A million takes 30 min."""
     tasks: tuple[str, ...] = ()
     """What is measured; default all."""
     out: Path | None = None
@@ -267,7 +267,7 @@ def figure(rows: list[Row]) -> Figure:
     drawn.legend(frameon=False, loc="outside right center")
     exponents = {name: growth(rows, name) for name in names}
     largest = max(rows, key=lambda row: (row.customers, row.seconds))
-    took = f"{largest.seconds:.2g} s and {largest.peak / GIB:.1f} GiB"
+    took = f"{largest.seconds:.3g} s and {largest.peak / GIB:.1f} GiB"
     title = f"With {largest.customers:,} customers the task '{largest.task}' takes {took}"
     if not all(map(math.isnan, exponents.values())):
         steepest = max(names, key=lambda name: np.nan_to_num(exponents[name]))
