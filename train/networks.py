@@ -64,7 +64,7 @@ class CustomerSet(nn.Module):
         return torch.cat([self.activation(self.encoder(hidden)).mean(dim=1), hour], dim=1)
 
 
-class OverCustomers(nn.Module):
+class SetNetwork(nn.Module):
     """A `CustomerSet` as wide as the first hidden layer, of what an observation shows, and a perceptron of its mean."""
 
     def __init__(
@@ -114,7 +114,7 @@ class Recurrent(nn.Module):
         return self.head(outputs[:, 0]), after
 
 
-Network: TypeAlias = nn.Sequential | Recurrent | OverCustomers
+Network: TypeAlias = nn.Sequential | Recurrent | SetNetwork
 
 
 def inputs_of(market: Market, config: PPOConfig) -> int:
@@ -142,7 +142,7 @@ def network(market: Market, config: PPOConfig, outputs: int, gain: float, genera
     """Return a network of a market's observations, with the encoder or memory that the settings name."""
     inputs = inputs_of(market, config)
     if config.encoder != "none":
-        return OverCustomers(market, config, outputs, gain, generator)
+        return SetNetwork(market, config, outputs, gain, generator)
     if config.memory == "gru":
         return Recurrent(inputs, config, outputs, gain, generator)
     return _perceptron([inputs, *config.hidden, outputs], config, gain, generator)
@@ -175,7 +175,7 @@ def stored_weights(network: Network) -> dict[str, Float32Array]:
         names = {"input.weight": "weight_ih", "input.bias": "bias_ih"}
         names |= {"hidden.weight": "weight_hh", "hidden.bias": "bias_hh"}
         weights |= {f"gru.{name}": getattr(network.gru, f"{stored}_l0") for name, stored in names.items()}
-    elif isinstance(network, OverCustomers):
+    elif isinstance(network, SetNetwork):
         weights |= dict(network.encoder.named_parameters())
     return {name: tensor.detach().numpy().copy() for name, tensor in weights.items()}
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 
-from lmaas_agents.learned.policy import ACTIVATIONS, HEADS, OVER_CUSTOMERS
+from lmaas_agents.learned.policy import ACTIVATIONS, CUSTOMER_ENCODERS, HEADS
 
 from lmaas_env.fields import checked, number, option
 from lmaas_env.market import Market
 
-ENCODERS = ("none", *OVER_CUSTOMERS)
+ENCODERS = ("none", *CUSTOMER_ENCODERS)
 
 
 @dataclasses.dataclass(frozen=True)

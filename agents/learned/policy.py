@@ -38,7 +38,7 @@ from lmaas_env.state import State
 from lmaas_env.types import FloatArray
 
 POLICIES = ("flat", "set", "attention", "stack", "gru")
-OVER_CUSTOMERS = ("set", "attention")
+CUSTOMER_ENCODERS = ("set", "attention")
 HEADS = 4  # of the attention between customers
 LARGEST_SCALE = 10.0
 LARGEST_SEARCHES = 1024
@@ -155,7 +155,7 @@ class LearnedSeller:
         used = _Stored(weights)
         models = spec.action_size
         self._deviation = np.exp(used.array("log_std", (models,)))
-        if spec.policy in OVER_CUSTOMERS:
+        if spec.policy in CUSTOMER_ENCODERS:
             inputs = self._take_encoder(used)
         else:
             inputs = spec.observation_size
@@ -240,7 +240,7 @@ class LearnedSeller:
     @property
     def _any_size(self) -> bool:
         """Whether it prices for any number of customers."""
-        return self.spec.policy in OVER_CUSTOMERS and self.scenario.resample_population == "episode"
+        return self.spec.policy in CUSTOMER_ENCODERS and self.scenario.resample_population == "episode"
 
     @functools.cached_property
     def _market(self) -> Market:
@@ -260,7 +260,7 @@ class LearnedSeller:
 
     def _outputs(self, seen: FloatArray, shown: tuple[Market, State] | None) -> FloatArray:
         activation = ACTIVATIONS[self.spec.activation]
-        if self.spec.policy in OVER_CUSTOMERS:
+        if self.spec.policy in CUSTOMER_ENCODERS:
             outputs = self._encoded(*self._by_customer(seen, shown))
         else:
             outputs = self._normalised(seen) if self.spec.policy == "flat" else seen

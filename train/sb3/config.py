@@ -7,14 +7,13 @@ import math
 from pathlib import Path
 from typing import Any
 
-from lmaas_agents.learned.policy import POLICIES
+from lmaas_agents.learned.policy import ACTIVATIONS, POLICIES
 from lmaas_train.settings import from_yaml
 
 from lmaas_env.fields import close_match, shown
 from lmaas_env.scenario import Scenario
 
 CONFIGS = Path(__file__).parents[1] / "configs"
-ACTIVATIONS = ("tanh", "relu")
 MANY = 200  # customers, beyond which imitating look-ahead IMP takes longer than the training that it spares
 
 
