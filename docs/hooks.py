@@ -70,6 +70,10 @@ SCRATCH = (  # policy trained from scratch: label, table, its row
     ("PPO of SB3, 256 environments, 2 epochs, 700,000 steps (`ppo-wide.yaml`)", "wide/table.csv", "wide"),
     ("SAC, 100,000 steps (`lmaas study off-policy`)", "learned/off-policy/sac/table.csv", "sac"),
 )
+ENCODERS = {  # scenarios of benchmarks/learned/encoders-*: the seller there that looks ahead
+    **dict.fromkeys(("day", "scarce", "abundant", "population"), "lookahead"),
+    "public": "public-lookahead",
+}
 SCRATCH_ABLATION = {  # row of benchmarks/learned/scratch-ablation: what it is
     "short": "`lmaas train --steps 600000`",
     "no-copies": "every lane sells a day of its own",
@@ -371,6 +375,20 @@ def time_to_score() -> str:
     return table(("seconds to a share of IMP's profit", *shares), rows)
 
 
+def encoders() -> str:
+    """Return what PPO from scratch earns that sees customers in three ways, by scenario."""
+    rows: list[list[str]] = []
+    for name, ahead in ENCODERS.items():
+        found = _sellers(f"learned/encoders-{name}/table.csv")
+        for seller in ("perceptron", "set", "attention"):
+            if row := found.get(seller):
+                share = float(row["profit"]) / float(found[ahead]["profit"])
+                shares = [_interval(row, "share_of_imp", "{:.3f}"), f"{share:.3f}"]
+                rows.append([f"`{name}`", seller, row["seeds"], f"{float(row['profit']):.0f}", *shares])
+    headings = ("scenario", "customers seen by", "training seeds", "profit, $ a day", "/ IMP", "/ look-ahead IMP")
+    return table(headings, rows)
+
+
 def scratch_ablation() -> str:
     """Return what the choices of PPO from scratch contribute."""
     found = _sellers("learned/scratch-ablation/table.csv")
@@ -506,6 +524,7 @@ GENERATED: Mapping[str, Callable[..., str]] = {
     "suite": suite,
     "ablation": ablation,
     "from_scratch": from_scratch,
+    "encoders": encoders,
     "scratch_ablation": scratch_ablation,
     "leaderboard": leaderboard,
     "ppo_settings": ppo_settings,

@@ -34,6 +34,7 @@ def test_every_seller_sells_the_same_days_of_every_size(
             "lookahead",
             "public-lookahead",
             "population-guided",
+            "population-ppo",
             *more,
         }
         for seller in {row["seller"] for row in own}:

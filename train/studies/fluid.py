@@ -40,12 +40,12 @@ SAMPLE = 384  # customers on whom days are planned
 LEAST, MOST = 2, 40  # days of a size
 SPREAD_DAYS = 12  # on which the standard deviation is measured
 REFERENCE, AHEAD, PLANNED, TYPICAL = "imp", "lookahead", "public-lookahead", "typical-plan"
-WHOLE_PLAN, GUIDED = "lookahead-whole-plan", "population-guided"
+WHOLE_PLAN, GUIDED, SCRATCH = "lookahead-whole-plan", "population-guided", "population-ppo"
 
 
 @dataclasses.dataclass
 class StudyFluid(EngineOptions):
-    """Sell held-out days of markets of growing size with IMP, look-ahead IMP, its plan and a guided policy.
+    """Sell held-out days of markets of growing size with IMP, look-ahead IMP, its plan and learned policies.
 
     Writes days.csv, summary.md, fluid.png and fluid-dark.png.
 
@@ -123,6 +123,7 @@ def _sold(customers: int, seed: int, by_all: bool, whole: bool = False) -> list[
             AHEAD: _with_plan(LookaheadIMP, plan),
             PLANNED: _with_plan(PublicLookaheadIMP, plan),
             GUIDED: load_policy(GUIDED),
+            SCRATCH: load_policy(SCRATCH),
         }
         if whole:
             sellers[WHOLE_PLAN] = _with_plan(LookaheadIMP, plan_day(own))
@@ -183,13 +184,13 @@ def summary(rows: list[Row]) -> str:
         "# Large markets: profit per customer and day before pre-training, $",
         "",
         "Held-out days of `population`, each with customers of its own. Prices are planned on "
-        f"{SAMPLE} of them at most ({WHOLE_PLAN}: on all), {GUIDED} was trained with 24. Ratios with 95 % bootstrap "
-        "intervals, paired by day: of two days the interval is no more than their range.",
+        f"{SAMPLE} of them at most ({WHOLE_PLAN}: on all), {GUIDED} and {SCRATCH} were trained with 24. Ratios with "
+        "95 % bootstrap intervals, paired by day: of two days the interval is no more than their range.",
         "",
     ]
     cells: list[list[str]] = []
     for size in _sizes(rows, REFERENCE):
-        for name in (REFERENCE, AHEAD, WHOLE_PLAN, PLANNED, GUIDED, TYPICAL):
+        for name in (REFERENCE, AHEAD, WHOLE_PLAN, PLANNED, GUIDED, SCRATCH, TYPICAL):
             own = _same_days(rows, size, name)
             if own.size:
                 shares = [_interval(ratio(rows, size, name, other)) for other in (REFERENCE, AHEAD)]
@@ -222,7 +223,7 @@ def figure(rows: list[Row]) -> Figure:
 
     from lmaas_env.render.drawing import GREY, GRID, seller_styles
 
-    names = (REFERENCE, AHEAD, PLANNED, GUIDED, TYPICAL)
+    names = (REFERENCE, AHEAD, PLANNED, GUIDED, SCRATCH, TYPICAL)
     styles, sizes = seller_styles(names), _sizes(rows, REFERENCE)
     drawn = Figure((14.5, 4.2), dpi=130, layout="constrained")
     left, middle, right = drawn.subplots(1, 3)
@@ -248,10 +249,10 @@ def figure(rows: list[Row]) -> Figure:
         axes.spines[["top", "right"]].set_visible(False)
     right.legend(frameon=False)
     drawn.legend(*left.get_legend_handles_labels(), frameon=False, loc="outside right center")
-    planned, guided = (100.0 * ratio(rows, sizes[-1], name, AHEAD).mean for name in (PLANNED, GUIDED))
+    planned, scratch = (100.0 * ratio(rows, sizes[-1], name, AHEAD).mean for name in (PLANNED, SCRATCH))
     drawn.suptitle(
-        f"With {sizes[-1]:,} customers the plan alone earns {planned:.1f} % of look-ahead IMP's profit, a policy "
-        f"trained with 24 {guided:.1f} %; standard deviations fall with the exponent {spread_exponent(rows):.2f}",
+        f"With {sizes[-1]:,} customers PPO from scratch, trained with 24, earns {scratch:.1f} % of look-ahead IMP's "
+        f"profit, the plan alone {planned:.1f} %; standard deviations fall with exponent {spread_exponent(rows):.2f}",
         fontsize=10.5,
     )
     return drawn
