@@ -18,5 +18,3 @@ for scenario in population scarce day abundant; do
 done
 $lmaas sweep benchmarks/sweeps/scratch-public.yaml --jobs 2 --out "$work/public"
 $lmaas evaluate --scenario public --runs "$work/public/runs/public/perceptron" --sellers public-lookahead --out "$results/encoders-public"
-$lmaas sweep benchmarks/sweeps/scratch-city.yaml --jobs 2 --out "$work/city"
-$lmaas evaluate --scenario city --days 40 --runs "$work/city/runs/city"/{perceptron,set} --sellers lookahead --out "$results/encoders-city"
