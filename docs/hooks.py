@@ -376,15 +376,15 @@ def time_to_score() -> str:
 
 
 def encoders() -> str:
-    """Return what PPO from scratch earns that sees customers in three ways, by scenario."""
+    """Return what PPO from scratch earns with each encoder of customers, by scenario."""
     rows: list[list[str]] = []
     for name, ahead in ENCODERS.items():
         found = _sellers(f"learned/encoders-{name}/table.csv")
         for seller in ("perceptron", "set", "attention"):
             if row := found.get(seller):
-                share = float(row["profit"]) / float(found[ahead]["profit"])
-                shares = [_interval(row, "share_of_imp", "{:.3f}"), f"{share:.3f}"]
-                rows.append([f"`{name}`", seller, row["seeds"], f"{float(row['profit']):.0f}", *shares])
+                profit, share = _shares(row, float(found[ahead]["profit"]))
+                over_imp = _interval(row, "share_of_imp", "{:.3f}")
+                rows.append([f"`{name}`", seller, row["seeds"], profit, over_imp, share])
     headings = ("scenario", "customers seen by", "training seeds", "profit, $ a day", "/ IMP", "/ look-ahead IMP")
     return table(headings, rows)
 
