@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from gymnasium import wrappers
 from gymnasium.utils.env_checker import data_equivalence
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from gymnasium.wrappers import vector as vector_wrappers
+from imageio_ffmpeg import get_ffmpeg_exe
 
 from lmaas_env import Scenario
 
@@ -65,10 +67,15 @@ def test_episode_statistics_hold_the_days_rewards() -> None:
     assert list(env.length_queue) == [HOURS, HOURS]
 
 
+def digests(video: Path) -> list[str]:
+    """The digest of each picture. moviepy's own reader leaves pipes open when ffmpeg ends before it."""
+    command = [get_ffmpeg_exe(), "-v", "error", "-i", str(video), "-f", "framemd5", "-"]
+    lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    return [line.rpartition(",")[2].strip() for line in lines if not line.startswith("#")]
+
+
 @pytest.mark.parametrize("kind", ["scalar", "vector"])
 def test_a_day_becomes_a_video_with_a_picture_for_every_hour(tmp_path: Path, kind: str) -> None:
-    from moviepy import VideoFileClip
-
     short = dataclasses.replace(Scenario(), name="short", customers=4, periods=3)
     if kind == "scalar":
         env = gym.make("LMaaS-v0", scenario=short, render_mode="rgb_array")
@@ -81,10 +88,9 @@ def test_a_day_becomes_a_video_with_a_picture_for_every_hour(tmp_path: Path, kin
         for _ in range(short.periods + 1):  # the last of them starts the next day
             env.step(np.zeros((2, 4), np.float32))
     env.close()
-    with VideoFileClip(str(tmp_path / "videos" / "rl-video-episode-0.mp4")) as video:
-        assert video.n_frames == 1 + short.periods
-        frames = [frame.copy() for frame in video.iter_frames()]
-    assert all((one != other).any() for one, other in itertools.pairwise(frames))
+    pictures = digests(tmp_path / "videos" / "rl-video-episode-0.mp4")
+    assert len(pictures) == 1 + short.periods
+    assert all(one != other for one, other in itertools.pairwise(pictures))
 
 
 def test_flattening_changes_nothing() -> None:
