@@ -27,4 +27,3 @@ done <<< $'12 100\n48 60\n200 10'
 ways=("$work/learned/runs/day/ppo" "$work"/learned-ablation/runs/day/{imitation,untrained,flat,set-scratch,no-shaping,no-critic-first,no-snapping})
 evaluate day ablation "${ways[@]}" --sellers lookahead
 evaluate day ablation-no-search "${ways[@]}" --sellers lookahead --searches 0
-$lmaas study off-policy --algorithms sac --seeds 3 --out "$results/off-policy/sac"

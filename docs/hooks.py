@@ -68,7 +68,6 @@ SCRATCH = (  # policy trained from scratch: label, table, its row
     ("PPO, 2,000,000 steps (`lmaas train`)", "learned/scratch-day/table.csv", "ppo"),
     ("PPO of SB3, 32 environments, 10 epochs, 200,000 steps (`ppo-flat.yaml`)", "wide/table.csv", "flat"),
     ("PPO of SB3, 256 environments, 2 epochs, 700,000 steps (`ppo-wide.yaml`)", "wide/table.csv", "wide"),
-    ("SAC, 100,000 steps (`lmaas study off-policy`)", "learned/off-policy/sac/table.csv", "sac"),
 )
 ENCODERS = {  # scenarios of benchmarks/learned/encoders-*: the seller there that looks ahead
     **dict.fromkeys(("day", "scarce", "abundant", "population"), "lookahead"),

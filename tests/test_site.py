@@ -124,10 +124,8 @@ def test_statements_about_sellers_agree_with_the_committed_results() -> None:
         assert 0.996 < found[f"{scenario}-guided"]["profit"] / found["lookahead"]["profit"] < 1.0
         found = sellers_in(f"learned/{scenario}/table.csv")
         assert 0.996 < found["ppo"]["profit"] / found["lookahead"]["profit"] < 0.998
-    scratch = [sellers_in("wide/table.csv")[name] for name in ("flat", "wide")] + [
-        sellers_in("learned/off-policy/sac/table.csv")["sac"]
-    ]
-    assert [1.005 <= row["share_of_imp"] < 1.035 for row in scratch] == [True] * 3
+    scratch = [sellers_in("wide/table.csv")[name] for name in ("flat", "wide")]
+    assert [1.005 <= row["share_of_imp"] < 1.035 for row in scratch] == [True] * 2
     refined, plain = sellers_in("learned/ablation/table.csv"), sellers_in("learned/ablation-no-search/table.csv")
     assert round(refined["untrained"]["profit"] / refined["lookahead"]["profit"], 3) == 0.994
     assert round(plain["ppo"]["profit"] / plain["imitation"]["profit"], 3) == 1.004

@@ -81,7 +81,7 @@ class SetNetwork(nn.Module):
                 nn.init.orthogonal_(weights, math.sqrt(2.0), generator=generator)
             else:
                 nn.init.zeros_(weights)
-        self.head = _perceptron([width + len(hour), *config.hidden, outputs], config, gain, generator)
+        self.head = perceptron([width + len(hour), *config.hidden, outputs], config.activation, gain, generator)
 
     def forward(self, seen: torch.Tensor) -> torch.Tensor:
         """Return outputs (..., O) of observations (..., D)."""
@@ -102,7 +102,7 @@ class Recurrent(nn.Module):
                 nn.init.orthogonal_(weights, generator=generator)
             else:
                 nn.init.zeros_(weights)
-        self.head = _perceptron([width, *rest, outputs], config, gain, generator)
+        self.head = perceptron([width, *rest, outputs], config.activation, gain, generator)
 
     def forward(self, seen: torch.Tensor) -> torch.Tensor:
         """Return outputs (K, H, O) of whole days (K, H, D)."""
@@ -145,17 +145,17 @@ def network(market: Market, config: PPOConfig, outputs: int, gain: float, genera
         return SetNetwork(market, config, outputs, gain, generator)
     if config.memory == "gru":
         return Recurrent(inputs, config, outputs, gain, generator)
-    return _perceptron([inputs, *config.hidden, outputs], config, gain, generator)
+    return perceptron([inputs, *config.hidden, outputs], config.activation, gain, generator)
 
 
-def _perceptron(widths: list[int], config: PPOConfig, gain: float, generator: torch.Generator) -> nn.Sequential:
+def perceptron(widths: list[int], activation: str, gain: float, generator: torch.Generator) -> nn.Sequential:
     """Return a perceptron with orthogonal weights (gain sqrt 2, ``gain`` in the last layer) and biases of zero."""
     modules: list[nn.Module] = []
     for i, (before, after) in enumerate(itertools.pairwise(widths)):
         layer = nn.Linear(before, after)
         nn.init.orthogonal_(layer.weight, gain if i == len(widths) - 2 else np.sqrt(2.0), generator=generator)
         nn.init.zeros_(layer.bias)
-        modules += [layer, ACTIVATIONS[config.activation]()]
+        modules += [layer, ACTIVATIONS[activation]()]
     return nn.Sequential(*modules[:-1])
 
 

@@ -46,6 +46,7 @@ from lmaas_env.files import (
 
 CONFIG = "config.yaml"  # what a training run was started with
 CUSTOMERS = "scenario-customers.csv"  # beside it, where they come from a file
+MODEL = "model.zip"  # of Stable-Baselines3
 EVALUATIONS = "evaluations.csv"  # the learning curve of a training run
 CHECKPOINTS = "checkpoints"  # its folder of policies on the way
 UNFINISHED, SETTINGS, ORIGIN = "unfinished", "settings.json", "origin.json"

@@ -13,10 +13,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 from lmaas_agents.learned.policy import LearnedSeller
+from lmaas_agents.seller import Seller
 from lmaas_train.evaluation.days import REFERENCE, Days
 from lmaas_train.evaluation.evaluate import evaluate
 from lmaas_train.evaluation.results import write_results
-from lmaas_train.runs import CONFIG, CUSTOMERS, EVALUATIONS, in_use, mark_complete, new_folder, write_origin
+from lmaas_train.runs import CONFIG, CUSTOMERS, EVALUATIONS, MODEL, in_use, mark_complete, new_folder, write_origin
 from lmaas_train.settings import MOST_STEPS, mapping_of
 from lmaas_train.snapshots import FILE, load_snapshot
 from lmaas_train.tracking import LOGS
@@ -205,7 +206,7 @@ def ctrl_c(stop: Callable[[], None]) -> Iterator[None]:
 
 def finish(
     folder: Path,
-    seller: LearnedSeller,
+    seller: Seller,
     market: Market,
     days: int,
     save: Callable[[dict[str, Any]], None],
@@ -221,8 +222,10 @@ def finish(
     write_results(folder, market, scored.days, scored.rows)
     if complete:
         mark_complete(folder)
+    own = isinstance(seller, LearnedSeller)
+    named = f"{folder} (load_policy, or: lmaas compare --sellers {folder})" if own else f"{folder / MODEL} (of SB3)"
     print(
-        f"policy  {folder} (load_policy, or: lmaas compare --sellers {folder})\n"
+        f"policy  {named}\n"
         f"report  {folder / 'report.html'}\n"
         f"held-out days: {score['mean_day_profit']:,.0f} $ per day, standard error {score['standard_error']:.1f}, "
         f"{score['days']} days; {scored[folder.name].share_of_imp:.3f} of IMP"

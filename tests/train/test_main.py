@@ -63,7 +63,7 @@ def test_presets_are_listed_alike_in_every_command(capsys: pytest.CaptureFixture
     market_commands = {"price", "scenario init", "train", "train sb3", "compare", "evaluate", "watch", "explore"}
     market_commands |= {"bound", "dataset", "library", "train in-context", "bench sweep"}
     market_commands |= {"study ahead", "study rivals", "study collusion", "study energy-value"}
-    market_commands |= {"study unknown", "study off-policy"}
+    market_commands |= {"study unknown", "train baseline"}
     assert market_commands == set(commands)
     for name in commands:
         shown = " ".join(shown_help(name, capsys).replace("│", "").split())
@@ -104,7 +104,7 @@ def test_every_command_with_a_scenario_takes_it_both_ways(monkeypatch: pytest.Mo
         (["comprae"], "command 'comprae' is unknown, did you mean 'compare'?"),
         (
             ["study", "custmers"],
-            "study energy-value, study unknown, study off-policy, did you mean 'study customers'?",
+            "study energy-value, study unknown, did you mean 'study customers'?",
         ),
         (
             ["bench"],

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 from lmaas_train.__main__ import main
+from lmaas_train.evaluation.certified_bounds import certified_bounds
 from lmaas_train.evaluation.scores import load_runs
 from lmaas_train.sweeps import cell as cells
 from lmaas_train.sweeps.cell import Cell, Result, run_cell
@@ -27,10 +28,12 @@ from lmaas_train.sweeps.engines import LocalEngine, Outcome
 from lmaas_train.sweeps.folder import CELLS, RESULT, SweepFolder
 from lmaas_train.sweeps.plan import Plan
 from lmaas_train.sweeps.run import run_plan
+from lmaas_train.sweeps.scores import LEVELS, scores
 from lmaas_train.sweeps.sweep_file import read_plan
 from lmaas_train.sweeps.table import cell_rows, ways
 
 from lmaas_env import Market, Scenario
+from lmaas_env.seeds import held_out_seeds
 
 pytest.importorskip("pyarrow")
 
@@ -74,7 +77,7 @@ class Inline:
 
 def earned(profit: float) -> Result:
     record = {
-        "cell": {"settings": {}, "options": {}},
+        "cell": {"settings": {}, "options": {}, "scenario": Scenario().to_dict(), "population_seed": 0},
         "versions": {"numpy": "1"},
         "started": "now",
         "training_seconds": 2.0,
@@ -228,6 +231,41 @@ def test_finished_cells_are_kept_found_and_pair_with_imp(tmp_path: Path) -> None
     assert (best.way, best.cells, best.minus_imp.mean) == ("ppo,batches=4", 2, -44.5)
     assert best.profit.mean == 56.0
     assert [it.way for it in others] == ["ppo,batches=2", "random"]
+
+
+def test_scores_lie_between_imp_and_the_bound_and_between_random_and_lookahead(tmp_path: Path) -> None:
+    text = (
+        SMALL.replace("[static]", "[day, static]")
+        .replace("days: 3", "days: 2")
+        .replace("[random]", "[random, lookahead]")
+    )
+    plan, folder = plan_of(text, tmp_path), SweepFolder(tmp_path)
+    market = Market("day")
+    bounds = certified_bounds(market, held_out_seeds(2))
+    assert bounds is not None
+
+    def found(cell: Cell) -> Result:
+        """IMP earns half of the bound, random nothing, look-ahead IMP 200 $ and seed s 100 s $ a day."""
+        known = {"imp": 0.5 * bounds.mean(), "random": 0.0, "lookahead": 200.0}
+        return earned(known.get(cell.seller, 100.0 * cell.seed) - 0.5)
+
+    state = run_plan(plan, Inline(found), folder, lambda *_: None)
+    by_way = {(it.scenario, it.way): it for it in ways(folder, state)}
+    middle = by_way["day", "random"].profit.mean
+    assert middle == pytest.approx(0.0)
+    # The helper's records say that every cell is of the preset `day`.
+    assert by_way["day", "random"].score.mean == pytest.approx(-1.0)
+    assert by_way["day", "ppo,batches=2"].profit_iqm == pytest.approx(150.0, abs=1.0)
+    both = {it.way: it for it in scores(folder, state)}
+    means = [both[name].mean.mean for name in ("random", "lookahead", "ppo,batches=2")]
+    assert means == pytest.approx([0.0, 1.0, 0.75])
+    assert (both["ppo,batches=2"].seeds, both["ppo,batches=2"].iqm.low, both["ppo,batches=2"].iqm.high) == (2, 0.5, 1.0)
+    profile = {
+        level: above
+        for level, (above, _, _) in zip(LEVELS.round(2).tolist(), both["ppo,batches=2"].profile, strict=True)
+    }
+    assert (profile[0.4], profile[0.6], profile[1.02]) == (1.0, 0.5, 0.0)
+    assert {path.name for path in tmp_path.iterdir()} >= {"scores.csv", "profiles.csv", "scores.png", "scores-dark.png"}
 
 
 def test_the_parquet_table_holds_every_cell_once(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from lmaas_agents.learned.policy_file import save_policy
 from lmaas_agents.learned.residual import Residual, feature_sizes, plan_of, residual_of
 from lmaas_train.evaluation.rollout import rollout
 from lmaas_train.networks import ACTIVATIONS
-from lmaas_train.runs import CHECKPOINTS, CONFIG
+from lmaas_train.runs import CHECKPOINTS, CONFIG, MODEL
 from lmaas_train.sb3 import snapshots
 from lmaas_train.sb3.config import SB3Config
 from lmaas_train.sb3.export import export
@@ -313,7 +313,7 @@ class Run(BaseCallback):
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=TEMPORARY) as temporary:
             new = Path(temporary) / "new"
             save_policy(new, self.seller())
-            self.model.save(new / "model.zip")
+            self.model.save(new / MODEL)
             normaliser = self.model.get_vec_normalize_env()
             if normaliser is not None:
                 normaliser.save(str(new / "vecnormalize.pkl"))

@@ -23,9 +23,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lmaas_agents.learned.policy_file import SPEC, WEIGHTS, load_policy
+from lmaas_train.evaluation.adapters import load_zip
 from lmaas_train.evaluation.rollout import sell
 from lmaas_train.evaluation.sellers import NamedSeller, seller_of
-from lmaas_train.runs import CONFIG, CUSTOMERS, EVALUATIONS, ORIGIN, check_versions, versions
+from lmaas_train.runs import CONFIG, CUSTOMERS, EVALUATIONS, MODEL, ORIGIN, check_versions, versions
 from rich.console import Console
 
 from lmaas_env import Market, lined_yaml
@@ -34,7 +35,7 @@ from lmaas_env.scenario import Scenario
 from lmaas_env.seeds import held_out_seeds, tuning_seeds
 
 SCENARIO, HYPER_PARAMETERS = "scenario.yaml", "settings.yaml"
-KEPT = (SPEC, WEIGHTS, CONFIG, EVALUATIONS, ORIGIN)  # of a training run's folder
+KEPT = (SPEC, WEIGHTS, MODEL, CONFIG, EVALUATIONS, ORIGIN)  # of a training run's folder
 
 
 class Trainer(NamedTuple):
@@ -52,6 +53,10 @@ TRAINERS = {
     "sb3": Trainer("train sb3", "lmaas_train.sb3.training", "TrainSB3", "lmaas_train.sb3.config", "SB3Config"),
     "in-context": Trainer(
         "train in-context", "lmaas_train.cli.in_context", "TrainInContext", "lmaas_train.in_context", "InContextConfig"
+    ),
+    "baseline": Trainer(
+        *("train baseline", "lmaas_train.cli.baseline", "TrainBaseline"),
+        *("lmaas_train.baselines.config", "BaselineConfig"),
     ),
 }
 """The training commands by the name that sweep files give them."""
@@ -124,7 +129,7 @@ def run_cell(cell: Cell, wanted: Mapping[str, str]) -> Result:
         market = Market(scenario, seed=cell.population_seed)
         files = _train(cell) if cell.train else {}
         trained = time.perf_counter()
-        seller = load_policy("run") if cell.train else seller_of(cell.seller, market)
+        seller = _trained() if cell.train else seller_of(cell.seller, market)
         tuning = _sold(market, seller, tuning_seeds(cell.tuning_days))
         held_out = _sold(market, seller, held_out_seeds(cell.days))
     record = {
@@ -152,6 +157,11 @@ def write_scenario(cell: Cell) -> Scenario:
 
 def _sold(market: Market, seller: NamedSeller, seeds: range) -> Any:
     return sell(market, {"seller": seller}, seeds, Console(file=io.StringIO()))["seller"]
+
+
+def _trained() -> NamedSeller:
+    """Return the seller that the folder ``run`` holds: a policy, or a model of SB3, which this process has written."""
+    return load_policy("run") if Path("run", SPEC).exists() else load_zip(Path("run", MODEL))
 
 
 def _train(cell: Cell) -> dict[str, bytes]:

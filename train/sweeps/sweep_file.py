@@ -111,7 +111,7 @@ def _add_algorithm(
     if train not in tuple(TRAINERS):
         raise _FaultError(f"{key}.train", f"{key}.train = {shown(train)} must be one of {', '.join(TRAINERS)}")
     trainer = TRAINERS[train]
-    require("torch", *(("stable_baselines3",) if train == "sb3" else ()))
+    require("torch", *(("stable_baselines3",) if train in ("sb3", "baseline") else ()))
     fields = {it.name: it for it in dataclasses.fields(attribute(trainer.module, trainer.options))}
     options = {it: fields[it].default for it in OPTIONS if it in fields}
     for it in OPTIONS:

@@ -8,15 +8,20 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from lmaas_train.evaluation.certified_bounds import certified_bounds
 from lmaas_train.evaluation.days import REFERENCE
-from lmaas_train.evaluation.statistics import Estimate, mean_estimate, seeds_and_days
+from lmaas_train.evaluation.shares import LEAST_ROOM
+from lmaas_train.evaluation.statistics import Estimate, iqm, mean_estimate, normalised_score, seeds_and_days
 from lmaas_train.evaluation.tables import Column, days, dollars, table, with_interval
 from lmaas_train.sweeps.folder import Entry, State, SweepFolder
 from rich.console import Console, Group
 
+from lmaas_env import Market, Scenario
 from lmaas_env.files import write_whole
+from lmaas_env.seeds import held_out_seeds
 
 TABLE, SUMMARY = "table.parquet", "summary.csv"
+BOUNDED_DAYS = 40  # held-out days whose certified bound is known
 UNKNOWN = Estimate(np.nan, np.nan, np.nan)
 
 
@@ -24,6 +29,8 @@ class Way(NamedTuple):
     """A way to sell in a scenario, over its training seeds and all held-out days; money in $ a day.
 
     Intervals are as in `lmaas_train.evaluation.scores.Score`; ``tuning_profit`` is what settings are chosen on.
+    ``profit_iqm`` is the interquartile mean over seeds and days. ``score`` is 0 for IMP and 1 for the certified bound,
+    on the first `BOUNDED_DAYS` held-out days, NaN where no bound is known or IMP is within 2 % of it.
     """
 
     scenario: str
@@ -33,21 +40,26 @@ class Way(NamedTuple):
     cells: int
     tuning_profit: float
     profit: Estimate
+    profit_iqm: float
     minus_imp: Estimate
-    share_of_imp: float
+    share_of_imp: Estimate
+    score: Estimate
     customer_profit: float
     training_seconds: float
 
     @property
     def cells_of_table(self) -> list[Any]:
         """The cells of the columns `HEADINGS`."""
-        return [*self[:6], *self.profit, *self.minus_imp, *self[8:]]
+        return [
+            *(*self[:6], *self.profit, self.profit_iqm, *self.minus_imp, *self.share_of_imp, *self.score),
+            *(self.customer_profit, self.training_seconds),
+        ]
 
 
 HEADINGS = (
     *("scenario", "population_seed", "way", "settings", "cells", "tuning_profit", "profit", "profit_low"),
-    *("profit_high", "minus_imp", "minus_imp_low", "minus_imp_high", "share_of_imp", "customer_profit"),
-    "training_seconds",
+    *("profit_high", "profit_iqm", "minus_imp", "minus_imp_low", "minus_imp_high", "share_of_imp", "share_of_imp_low"),
+    *("share_of_imp_high", "score", "score_low", "score_high", "customer_profit", "training_seconds"),
 )
 
 
@@ -102,13 +114,18 @@ def ways(folder: SweepFolder, state: State) -> list[Way]:
     for (scenario, population_seed, way), cells in by_way.items():
         records = [record for it in cells if (record := folder.record(it.key)) is not None]
         profit, imp = np.array([it["profit"] for it in records]), _imp(folder, state.planned, cells[0])
+        minus = UNKNOWN if imp is None else seeds_and_days(profit - imp["profit"])
+        of_imp = np.nan if imp is None else float(np.mean(imp["profit"]))
         found.append(
             Way(
                 *(scenario, population_seed, way, json.dumps(cells[0].varied), len(cells)),
                 tuning_profit=float(np.mean([it["tuning_profit"] for it in records])),
                 profit=seeds_and_days(profit),
-                minus_imp=UNKNOWN if imp is None else seeds_and_days(profit - imp["profit"]),
-                share_of_imp=np.nan if imp is None else float(profit.mean() / np.mean(imp["profit"])),
+                profit_iqm=float(iqm(profit)),
+                minus_imp=minus,
+                # A ratio of means: its interval is that of the difference, on the same days.
+                share_of_imp=Estimate(*(1.0 + it / of_imp for it in minus)),
+                score=UNKNOWN if imp is None else _score(records[0], profit, np.array(imp["profit"])),
                 customer_profit=float(np.mean([it["customer_profit"] for it in records])),
                 training_seconds=float(np.mean([it["training_seconds"] for it in records])),
             )
@@ -142,7 +159,7 @@ def printed(found: Sequence[Way], held_out: int, console: Console) -> Group:
             Column("tuning", [dollars(it.tuning_profit) for it in found], drop=2, note="tuning: on tuning days"),
             Column("profit", [with_interval(it.profit, "z,.0f") for it in found]),
             Column("minus IMP", minus, note="minus IMP: over seeds and days, paired by day"),
-            Column("/ IMP", [f"{it.share_of_imp:.3f}" for it in found], drop=3),
+            Column("/ IMP", [f"{it.share_of_imp.mean:.3f}" for it in found], drop=3),
         ],
         title=f"{title}seller's profit in $ per day, {days(held_out)}",
     )
@@ -150,6 +167,18 @@ def printed(found: Sequence[Way], held_out: int, console: Console) -> Group:
 
 def _place(way: Way) -> str:
     return f"{way.scenario}-{way.population_seed}" if way.population_seed else way.scenario
+
+
+def _score(record: dict[str, Any], profit: np.ndarray, imp: np.ndarray) -> Estimate:
+    """Return the score of a way's profits (seeds, days) between IMP's and the certified bound, where that is known."""
+    cell, days = record["cell"], min(profit.shape[1], BOUNDED_DAYS)
+    if cell["scenario"].get("customers_file"):
+        return UNKNOWN
+    market = Market(Scenario(**cell["scenario"]), seed=cell["population_seed"])
+    bounds = certified_bounds(market, held_out_seeds(days))
+    if bounds is None or (bounds.mean() - imp[:days].mean()) < LEAST_ROOM * imp[:days].mean():
+        return UNKNOWN
+    return normalised_score(profit[:, :days].mean(axis=0), imp[:days], bounds)
 
 
 def _columns(name: str, estimate: Estimate) -> dict[str, float]:

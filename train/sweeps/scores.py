@@ -1,0 +1,111 @@
+"""Normalised scores of a sweep over all its scenarios, as Agarwal et al. (2021) advise: 0 is random, 1 look-ahead IMP.
+
+Only ways to sell that ran in every scenario, each with the same number of training seeds, have such a score.
+"""
+
+# matplotlib's stubs leave keyword arguments untyped
+# pyright: reportUnknownMemberType=false
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from lmaas_train.evaluation.statistics import Estimate, iqm, performance_profile, stratified
+from lmaas_train.runs import csv_text
+from lmaas_train.sweeps.folder import Entry, State, SweepFolder
+
+from lmaas_env.files import write_whole
+from lmaas_env.render import drawing
+from lmaas_env.types import FloatArray
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SCORES, PROFILES, PICTURE = "scores.csv", "profiles.csv", "scores.png"
+ZERO, ONE = "random", "lookahead"  # sellers that score 0 and 1
+PUBLIC_ONE = "public-lookahead"  # stands for the latter where the observation is public
+LEVELS = np.linspace(0.0, 1.05, 106)
+
+
+class WayScore(NamedTuple):
+    """A way to sell over all scenarios: training seeds, interquartile mean and mean of its score, and its profile.
+
+    Intervals are over training seeds, with the scenarios fixed. ``profile`` is (T, 3): the share of runs that score
+    more than each of `LEVELS`, with its interval.
+    """
+
+    way: str
+    seeds: int
+    iqm: Estimate
+    mean: Estimate
+    profile: FloatArray
+
+
+def scores(folder: SweepFolder, state: State) -> list[WayScore]:
+    """Return the scores of a sweep, the best first; none unless random prices and look-ahead IMP sell everywhere."""
+    runs: dict[str, dict[tuple[str, int], list[float]]] = {}
+    for it in state.planned:
+        record = folder.record(it.key)
+        if record is not None:
+            place = it.scenario, it.population_seed
+            runs.setdefault(_name(it), {}).setdefault(place, []).append(float(np.mean(record["profit"])))
+    places = list(dict.fromkeys((it.scenario, it.population_seed) for it in state.planned))
+    if len(places) < 2 or any(set(runs.get(name, ())) != set(places) for name in (ZERO, ONE)):
+        return []
+    low, high = (np.array([runs[name][place][0] for place in places]) for name in (ZERO, ONE))
+    found: list[WayScore] = []
+    for name, earned in runs.items():
+        counts = {len(earned.get(place, ())) for place in places}
+        if len(counts) > 1 or 0 in counts or not (high > low).all():
+            continue
+        score = (np.array([earned[place] for place in places]).T - low) / (high - low)
+        estimates = stratified(score, iqm), stratified(score, np.mean)
+        found.append(WayScore(name, len(score), *estimates, performance_profile(score, LEVELS)))
+    return sorted(found, key=lambda it: -it.iqm.mean)
+
+
+def _name(entry: Entry) -> str:
+    return ONE if entry.way == PUBLIC_ONE else entry.way
+
+
+def write_scores(folder: SweepFolder, found: list[WayScore]) -> None:
+    """Write scores.csv, profiles.csv and scores.png; nothing without scores."""
+    if not found:
+        return
+    heads = ["way", "seeds", *("iqm", "iqm_low", "iqm_high"), *("mean", "mean_low", "mean_high")]
+    write_whole(folder.path / SCORES, csv_text(heads, [[it.way, it.seeds, *it.iqm, *it.mean] for it in found]))
+    rows = [[it.way, level, *share] for it in found for level, share in zip(LEVELS, it.profile.tolist(), strict=True)]
+    write_whole(folder.path / PROFILES, csv_text(["way", "score", "above", "above_low", "above_high"], rows))
+    drawing.save_both(figure(found), folder.path / PICTURE)
+
+
+def figure(found: list[WayScore]) -> Figure:
+    """Draw the interquartile means with their intervals, and the performance profiles of trained sellers."""
+    drawn = drawing.new_figure(11.0, 0.32 * len(found) + 1.9, dpi=150)
+    drawn.set_layout_engine("constrained", w_pad=0.08, h_pad=0.06)
+    means, above = drawn.subplots(1, 2, width_ratios=[1.0, 1.1])
+    styles = drawing.seller_styles([it.way for it in found])
+    trained = [it for it in found if it.seeds > 1]
+    for row, it in enumerate(reversed(found)):
+        colour = styles[it.way].colour
+        means.plot(it.iqm.mean, row, "o", color=colour, ms=5)
+        if it.seeds > 1:
+            means.plot([it.iqm.low, it.iqm.high], [row, row], color=colour, lw=2.5)
+    means.set_yticks(range(len(found)), [drawing.seller_label(it.way) for it in reversed(found)], size=drawing.SMALL)
+    means.set_xlabel("score, interquartile mean: 0 random prices, 1 look-ahead IMP", size=drawing.SMALL)
+    for it in trained:
+        line = styles[it.way]
+        above.plot(LEVELS, 100.0 * it.profile[:, 0], line.line, color=line.colour, lw=1.8, label=it.way)
+        above.fill_between(LEVELS, *(100.0 * it.profile[:, 1:].T), color=line.colour, alpha=0.2, lw=0.0)
+    above.set_xlabel("score", size=drawing.SMALL)
+    above.set_ylabel("runs that score more, %", size=drawing.SMALL)
+    if trained:
+        above.set_xlim(max(0.0, min(float(LEVELS[(it.profile[:, 0] < 1.0).argmax()]) for it in trained) - 0.05), 1.05)
+        above.legend(fontsize=drawing.SMALL, frameon=False)
+    title = f"(a) {trained[0].way} scores {trained[0].iqm.mean:.2f}" if trained else "(a) No trained seller"
+    for axes, text in ((means, title), (above, "(b) Training seeds and scenarios")):
+        axes.grid(color=drawing.GRID)
+        axes.set_axisbelow(True)
+        drawing.style(axes, text, bold=True)
+    return drawn
