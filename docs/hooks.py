@@ -48,7 +48,7 @@ HEADLINE = (  # row of the main table: label, kind, seller by scenario
         "guided RL",
         ("day-guided", "scarce-guided", "abundant-guided", "public-guided"),
     ),
-    ("`day-ppo`, `scarce-ppo`", "RL from scratch", ("day-ppo", "scarce-ppo", "", "")),
+    ("`day-ppo`, `scarce-ppo`, …", "RL from scratch", ("day-ppo", "scarce-ppo", "abundant-ppo", "public-ppo")),
     ("`imp`", "optimised hour by hour", ("imp",) * 4),
     ("`fixed`", "tuned constant prices", ("fixed",) * 4),
     ("`cost-plus`", "tuned markup", ("cost-plus",) * 4),
@@ -72,6 +72,19 @@ SCRATCH = (  # policy trained from scratch: label, table, its row
 ENCODERS = {  # scenarios of benchmarks/learned/encoders-*: the seller there that looks ahead
     **dict.fromkeys(("day", "scarce", "abundant", "population"), "lookahead"),
     "public": "public-lookahead",
+}
+ZOO = {  # way to sell of benchmarks/sweeps/zoo.yaml: what it is
+    "perceptron": "PPO, perceptron",
+    "set": "PPO, set of customers",
+    "attention": "PPO, attention",
+    "reinforce": "REINFORCE with a baseline",
+    "recurrent-ppo": "recurrent PPO",
+    "sac": "SAC",
+    "tqc": "TQC",
+    "crossq": "CrossQ",
+    "cma-es": "CMA-ES, linear",
+    "cloning": "behaviour cloning",
+    "iql": "IQL",
 }
 SCRATCH_ABLATION = {  # row of benchmarks/learned/scratch-ablation: what it is
     "short": "`lmaas train --steps 600000`",
@@ -388,6 +401,25 @@ def encoders() -> str:
     return table(headings, rows)
 
 
+def zoo() -> str:
+    """Return what each algorithm of the zoo earns by scenario, and its score over all of them, the best first."""
+    found = {(row["scenario"], row["way"]): row for row in _csv("zoo/summary.csv")}
+    scenarios = list(dict.fromkeys(name for name, _ in found))
+    rows: list[list[str]] = []
+    for row in _csv("zoo/scores.csv"):
+        cells: list[str] = []
+        for name in scenarios:
+            own = found[name, row["way"]]
+            cells += [_interval(own, "share_of_imp", "{:.3f}"), f"{float(own['score']):.2f}" if own["score"] else ""]
+        trained = int(row["seeds"]) > 1
+        minutes = [float(found[name, row["way"]]["training_seconds"]) for name in scenarios]
+        took = f"{sum(minutes) / len(minutes):.0f}" if trained else ""
+        over = _interval(row, "iqm", "{:.2f}") if trained else f"{float(row['iqm']):.2f}"
+        rows.append([ZOO.get(row["way"], f"`{row['way']}`"), row["seeds"] if trained else "", *cells, over, took])
+    heads = [head for name in scenarios for head in (f"`{name}`: / IMP", "score")]
+    return table(("seller", "seeds", *heads, "IQM of both", "seconds"), rows)
+
+
 def scratch_ablation() -> str:
     """Return what the choices of PPO from scratch contribute."""
     found = _sellers("learned/scratch-ablation/table.csv")
@@ -524,6 +556,7 @@ GENERATED: Mapping[str, Callable[..., str]] = {
     "ablation": ablation,
     "from_scratch": from_scratch,
     "encoders": encoders,
+    "zoo": zoo,
     "scratch_ablation": scratch_ablation,
     "leaderboard": leaderboard,
     "ppo_settings": ppo_settings,
