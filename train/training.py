@@ -223,7 +223,11 @@ def finish(
     if complete:
         mark_complete(folder)
     own = isinstance(seller, LearnedSeller)
-    named = f"{folder} (load_policy, or: lmaas compare --sellers {folder})" if own else f"{folder / MODEL} (of SB3)"
+    named = (
+        f"{folder} (load_policy, or: lmaas compare --sellers {folder})"
+        if own
+        else f"{folder / MODEL} (lmaas compare --trust --sellers {folder / MODEL})"
+    )
     print(
         f"policy  {named}\n"
         f"report  {folder / 'report.html'}\n"

@@ -1,0 +1,23 @@
+"""`benchmarks/menus.py`: without a change its days are those of `day-ppo`."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+
+import numpy as np
+from lmaas_agents import load_policy
+from lmaas_train.evaluation.rollout import rollout
+
+from lmaas_env import Market
+from lmaas_env.seeds import tuning_seeds
+
+SCRIPT = Path(__file__).parent.parent / "benchmarks" / "menus.py"
+
+
+def test_opening_a_model_changes_the_days_of_the_policy_and_nothing_else_does() -> None:
+    sold, market = runpy.run_path(str(SCRIPT))["sold"], Market("day")
+    before = sold(market)
+    np.testing.assert_allclose(before, rollout(market, load_policy("day-ppo"), tuning_seeds(200)).day_profit, rtol=1e-6)
+    np.testing.assert_array_equal(sold(market, "xlarge", 100.0), before)
+    assert sold(market, "large", 1.0).mean() < before.mean() - 20.0
