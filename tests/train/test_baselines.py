@@ -55,9 +55,7 @@ def test_candidates_earn_what_their_policies_earn() -> None:
     market, seeds = Market("static"), training_seeds(1, 3)
     size, models = 75, 4
     weights = np.random.default_rng(0).normal(0.0, 0.1, (2, size + 1, models)).astype(np.float32)
-    env = LMaaSVectorEnv(6, market=market)
-    assert env.single_observation_space.shape == (size,)
-    env.reset(seed=[*seeds, *seeds])
+    env = evolution._lanes(market, BaselineConfig(algorithm="cma-es", candidates=2, lanes=3), 1)
     found = evolution._profits(env, weights, market.scenario.periods)  # on the days after the first
     again = LMaaSVectorEnv(3, market=market)
     again.reset(seed=list(seeds))
@@ -71,6 +69,14 @@ def test_candidates_earn_what_their_policies_earn() -> None:
         assert total.mean() == pytest.approx(profit, rel=1e-5)
 
 
+def test_all_candidates_sell_the_same_days() -> None:
+    market = Market("day")
+    env = evolution._lanes(market, BaselineConfig(algorithm="cma-es", candidates=2, lanes=3), 1)
+    weights = np.random.default_rng(0).normal(0.0, 0.1, (1, 76, 4)).astype(np.float32).repeat(2, axis=0)
+    days = [evolution._profits(env, weights, market.scenario.periods) for _ in range(2)]
+    assert days[0][0] == days[0][1] != days[1][0] == days[1][1]
+
+
 def test_a_clone_posts_the_prices_of_its_teacher() -> None:
     market = Market("static")
     config = BaselineConfig(algorithm="bc", behaviour="fixed", logged_days=2, batch=24, learning_rate=0.01)
@@ -81,6 +87,17 @@ def test_a_clone_posts_the_prices_of_its_teacher() -> None:
     seen, _ = clone.predict(logged.seen.numpy())
     assert np.abs(seen - logged.actions.numpy()).max() < 0.05
     assert taught.shape == (4,)
+
+
+def test_logged_steps_lead_to_the_next_and_end_with_the_day() -> None:
+    market = Market("day")
+    logged = offline._Steps.of(market, BaselineConfig(algorithm="iql", behaviour="fixed", logged_days=2), 1)
+    hours = market.scenario.periods
+    assert logged.goes_on.ravel().tolist() == 2 * [*(hours - 1) * [1.0], 0.0]
+    on = logged.goes_on[:-1, 0] > 0.0
+    assert torch.equal(logged.later[:-1][on], logged.seen[1:][on])
+    assert not torch.equal(logged.later[hours - 1], logged.seen[hours])
+    assert logged.rewards.std(correction=0).item() == pytest.approx(1.0)
 
 
 def test_without_weights_of_advantages_iql_is_behaviour_cloning() -> None:

@@ -262,7 +262,7 @@ def test_scores_lie_between_imp_and_the_bound_and_between_random_and_lookahead(t
     assert (both["ppo,batches=2"].seeds, both["ppo,batches=2"].iqm.low, both["ppo,batches=2"].iqm.high) == (2, 0.5, 1.0)
     profile = {
         level: above
-        for level, (above, _, _) in zip(LEVELS.round(2).tolist(), both["ppo,batches=2"].profile, strict=True)
+        for level, (above, _, _) in zip(LEVELS.round(3).tolist(), both["ppo,batches=2"].profile, strict=True)
     }
     assert (profile[0.4], profile[0.6], profile[1.02]) == (1.0, 0.5, 0.0)
     assert {path.name for path in tmp_path.iterdir()} >= {"scores.csv", "profiles.csv", "scores.png", "scores-dark.png"}

@@ -33,8 +33,7 @@ def learn(
     first = np.zeros((sizes[0] + 1) * sizes[1])  # the middle of the range of prices, whatever is seen
     options: Any = {"popsize": config.candidates, "seed": seed, "CMA_diagonal": True, "verbose": -9}
     search: Any = cma.CMAEvolutionStrategy(first, config.spread, options)
-    env = LMaaSVectorEnv(config.candidates * config.lanes, market=market)
-    env.reset(seed=np.tile(training_seeds(seed, config.lanes), config.candidates).tolist())
+    env = _lanes(market, config, seed)
     done, periods = 0, market.scenario.periods
     mean = first
     while done < steps:
@@ -44,6 +43,13 @@ def learn(
         done, mean = done + env.num_envs * periods, search.result.xfavorite
         report(done, functools.partial(_seller, mean, market, done, seed))
     return _seller(mean, market, done, seed)
+
+
+def _lanes(market: Market, config: BaselineConfig, seed: int) -> LMaaSVectorEnv:
+    """Return the lanes of all candidates, candidate after candidate; each reset starts new days, the same for all."""
+    env = LMaaSVectorEnv(config.candidates * config.lanes, market=market)
+    env.reset(seed=np.tile(training_seeds(seed, config.lanes), config.candidates).tolist())
+    return env
 
 
 def _profits(env: LMaaSVectorEnv, weights: Float32Array, periods: int) -> FloatArray:

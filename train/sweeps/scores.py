@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SCORES, PROFILES, PICTURE = "scores.csv", "profiles.csv", "scores.png"
 ZERO, ONE = "random", "lookahead"  # sellers that score 0 and 1
 PUBLIC_ONE = "public-lookahead"  # stands for the latter where the observation is public
-LEVELS = np.linspace(0.0, 1.05, 106)
+LEVELS = np.linspace(0.0, 1.05, 211)
 
 
 class WayScore(NamedTuple):
@@ -101,10 +101,16 @@ def figure(found: list[WayScore]) -> Figure:
     above.set_xlabel("score", size=drawing.SMALL)
     above.set_ylabel("runs that score more, %", size=drawing.SMALL)
     if trained:
-        above.set_xlim(max(0.0, min(float(LEVELS[(it.profile[:, 0] < 1.0).argmax()]) for it in trained) - 0.05), 1.05)
+        inside = LEVELS[np.any([(it.profile[:, 0] > 0.0) & (it.profile[:, 0] < 1.0) for it in trained], axis=0)]
+        if len(inside):
+            above.set_xlim(max(0.0, inside[0] - 0.02), inside[-1] + 0.02)
         above.legend(fontsize=drawing.SMALL, frameon=False)
-    title = f"(a) {trained[0].way} scores {trained[0].iqm.mean:.2f}" if trained else "(a) No trained seller"
-    for axes, text in ((means, title), (above, "(b) Training seeds and scenarios")):
+    title = (
+        f"(a) {drawing.short(trained[0].way, 20)} scores {trained[0].iqm.mean:.2f}"
+        if trained
+        else "(a) No trained seller"
+    )
+    for axes, text in ((means, title), (above, "(b) The runs of every training seed and scenario")):
         axes.grid(color=drawing.GRID)
         axes.set_axisbelow(True)
         drawing.style(axes, text, bold=True)
