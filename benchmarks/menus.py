@@ -20,7 +20,7 @@ from lmaas_env.seeds import tuning_seeds
 from lmaas_env.spaces import action_from_prices, prices_from_action
 from lmaas_env.vector_env import LMaaSVectorEnv
 
-FOLDER, DAYS, FIRST_HOUR, BASE = Path(__file__).parent / "menus", 200, 15, 1
+FOLDER, DAYS, FIRST_HOUR, BASE = Path(__file__).parent / "menus", 200, 15, "base"
 FACTORS = (0.9, 1.0, 1.05, 1.1, 1.2, 1.3, 1.5)
 
 
@@ -32,8 +32,8 @@ def sold(market: Market, opened: str = "", factor: float = 1.0) -> np.ndarray:
     for hour in range(market.scenario.periods):
         prices = prices_from_action(market, policy.predict(observation)[0])
         if opened and hour >= FIRST_HOUR:
-            model = market.catalogue.names.index(opened)
-            prices[:, model] = np.minimum(prices[:, model], factor * prices[:, BASE])
+            model, base = (market.catalogue.names.index(name) for name in (opened, BASE))
+            prices[:, model] = np.minimum(prices[:, model], factor * prices[:, base])
         observation, _, _, _, info = env.step(action_from_prices(market, prices).astype(np.float32))
         total += info["profit"]
     return total
@@ -43,8 +43,8 @@ def main() -> None:
     """Write the table."""
     market = Market("day")
     before = sold(market)
-    rows = [["", "", before.mean(), *mean_estimate(np.zeros(DAYS))]]
-    for model in market.catalogue.names[BASE + 1 :]:
+    rows: list[list[object]] = [["", "", before.mean(), 0.0, 0.0, 0.0]]
+    for model in market.catalogue.names[market.catalogue.names.index(BASE) + 1 :]:
         for factor in FACTORS:
             rows.append([model, factor, before.mean(), *mean_estimate(sold(market, model, factor) - before)])
     FOLDER.mkdir(exist_ok=True)

@@ -402,18 +402,18 @@ def encoders() -> str:
 
 
 def zoo() -> str:
-    """Return what each algorithm of the zoo earns by scenario, and its score over all of them, the best first."""
+    """Return what each algorithm of the zoo earns by scenario and over all of them, the best first."""
     found = {(row["scenario"], row["way"]): row for row in _csv("zoo/summary.csv")}
     scenarios = list(dict.fromkeys(name for name, _ in found))
     rows: list[list[str]] = []
-    for row in _csv("zoo/scores.csv"):
+    for row in _csv("zoo/normalised.csv"):
         cells: list[str] = []
         for name in scenarios:
             own = found[name, row["way"]]
             cells += [_interval(own, "share_of_imp", "{:.3f}"), f"{float(own['score']):.2f}" if own["score"] else ""]
         trained = int(row["seeds"]) > 1
-        minutes = [float(found[name, row["way"]]["training_seconds"]) for name in scenarios]
-        took = f"{sum(minutes) / len(minutes):.0f}" if trained else ""
+        seconds = [float(found[name, row["way"]]["training_seconds"]) for name in scenarios]
+        took = f"{sum(seconds) / len(seconds):.0f}" if trained else ""
         over = _interval(row, "iqm", "{:.2f}") if trained else f"{float(row['iqm']):.2f}"
         rows.append([ZOO.get(row["way"], f"`{row['way']}`"), row["seeds"] if trained else "", *cells, over, took])
     heads = [head for name in scenarios for head in (f"`{name}`: / IMP", "score")]

@@ -8,6 +8,7 @@ EXTRAS = {
     "cli": ("matplotlib", "plotly", "rich", "tyro"),
     "train": ("stable_baselines3", "tensorboard", "torch", "tqdm"),
     "datasets": ("minari", "h5py"),
+    "baselines": ("cma", "sb3_contrib"),
     "search": ("optuna",),
     "wandb": ("wandb",),
     "sweep": ("pyarrow",),

@@ -51,7 +51,7 @@ EVALUATIONS = "evaluations.csv"  # the learning curve of a training run
 CHECKPOINTS = "checkpoints"  # its folder of policies on the way
 UNFINISHED, SETTINGS, ORIGIN = "unfinished", "settings.json", "origin.json"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what spreadsheets take for the start of a formula
-_PACKAGES = ("lmaas", "numpy", "scipy", "numba", "gymnasium", "stable-baselines3", "torch")
+_PACKAGES = ("lmaas", "numpy", "scipy", "numba", "gymnasium", "stable-baselines3", "sb3-contrib", "cma", "torch")
 
 
 def default_folder(name: str) -> Path:

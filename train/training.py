@@ -80,9 +80,10 @@ def run_folder(args: Any, name: str, write: Callable[[Path], None], logs: bool =
 
     The folder is a new one, which ``write`` gets first, unless the command goes on with a run.
     """
-    folder = args.out if args.resume is not None else new_folder(args.out, name)
+    goes_on = getattr(args, "resume", None) is not None  # not every command can
+    folder = args.out if goes_on else new_folder(args.out, name)
     with in_use(folder):
-        if args.resume is None:
+        if not goes_on:
             write(folder)
         print(f"training in {folder}" + (f"\n  tensorboard --logdir {folder / LOGS}" if logs else ""), flush=True)
         yield folder

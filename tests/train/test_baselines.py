@@ -129,6 +129,8 @@ def test_the_value_of_a_state_is_an_expectile_of_the_values_of_logged_actions() 
     [
         ("algorithm: ddpg", "algorithm = 'ddpg' must be one of sac, tqc"),
         ("algorithm: iql\nexpectile: 2", "expectile = 2 must be"),
+        ("algorithm: bc\nbehaviour: lookahaed", "seller 'lookahaed' is unknown, did you mean 'lookahead'?"),
+        ("algorithm: recurrent-ppo\nlanes: 1\nbatch: 23", "batch = 23 must not leave a single one of the 24 steps"),
         ("algorithm: cma-es\nlanes: 65536", "lanes = 65536 times candidates = 32 must be at most 65536"),
     ],
 )
@@ -150,3 +152,11 @@ def test_baselines_are_algorithms_of_sweeps(tmp_path: Path) -> None:
     )
     (cell,) = [it.cell for it in read_plan(tmp_path / "sweep.yaml").grid if it.cell.train]
     assert (cell.train, cell.settings["algorithm"]) == ("baseline", "bc")
+
+
+def test_a_seed_out_of_range_is_refused_before_anything_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "baseline", "--seed", "500", "--out", str(tmp_path / "out")]) == 2
+    assert "training seed = 500 must be in 1..499" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

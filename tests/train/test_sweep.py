@@ -26,9 +26,9 @@ from lmaas_train.sweeps import cell as cells
 from lmaas_train.sweeps.cell import Cell, Result, run_cell
 from lmaas_train.sweeps.engines import LocalEngine, Outcome
 from lmaas_train.sweeps.folder import CELLS, RESULT, SweepFolder
+from lmaas_train.sweeps.normalised import LEVELS, normalised
 from lmaas_train.sweeps.plan import Plan
 from lmaas_train.sweeps.run import run_plan
-from lmaas_train.sweeps.scores import LEVELS, scores
 from lmaas_train.sweeps.sweep_file import read_plan
 from lmaas_train.sweeps.table import cell_rows, ways
 
@@ -256,7 +256,7 @@ def test_scores_lie_between_imp_and_the_bound_and_between_random_and_lookahead(t
     # The helper's records say that every cell is of the preset `day`.
     assert by_way["day", "random"].score.mean == pytest.approx(-1.0)
     assert by_way["day", "ppo,batches=2"].profit_iqm == pytest.approx(150.0, abs=1.0)
-    both = {it.way: it for it in scores(folder, state)}
+    both = {it.way: it for it in normalised(folder, state)}
     means = [both[name].mean.mean for name in ("random", "lookahead", "ppo,batches=2")]
     assert means == pytest.approx([0.0, 1.0, 0.75])
     assert (both["ppo,batches=2"].seeds, both["ppo,batches=2"].iqm.low, both["ppo,batches=2"].iqm.high) == (2, 0.5, 1.0)
@@ -265,7 +265,12 @@ def test_scores_lie_between_imp_and_the_bound_and_between_random_and_lookahead(t
         for level, (above, _, _) in zip(LEVELS.round(3).tolist(), both["ppo,batches=2"].profile, strict=True)
     }
     assert (profile[0.4], profile[0.6], profile[1.02]) == (1.0, 0.5, 0.0)
-    assert {path.name for path in tmp_path.iterdir()} >= {"scores.csv", "profiles.csv", "scores.png", "scores-dark.png"}
+    assert {path.name for path in tmp_path.iterdir()} >= {
+        "normalised.csv",
+        "profiles.csv",
+        "normalised.png",
+        "normalised-dark.png",
+    }
 
 
 def test_the_parquet_table_holds_every_cell_once(tmp_path: Path) -> None:

@@ -1,4 +1,7 @@
-"""CMA-ES (Hansen, 2016; its diagonal form, of pycma) on the weights of a linear policy, by the profit of whole days."""
+"""CMA-ES with a diagonal covariance (Ros and Hansen, 2008; of pycma) on the weights of a linear policy.
+
+A candidate is judged by the profit of whole days.
+"""
 
 from __future__ import annotations
 

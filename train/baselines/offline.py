@@ -64,17 +64,18 @@ def learn(
     """Return a policy after so many gradient steps; ``report`` gets those so far and a function that makes a seller."""
     generator = torch.Generator().manual_seed(seed)
     logged, widths = _Steps.of(market, config, seed), (observation_size(market), *config.hidden, market.catalogue.size)
-    actor = perceptron([*widths], "relu", 0.01, generator)
+    shape = PPOConfig(hidden=config.hidden)
+    actor = perceptron([*widths], shape.activation, 0.01, generator)
     optimiser = torch.optim.AdamW(actor.parameters(), lr=config.learning_rate, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.01, steps)
     critic = _Critic(market, config, seed) if config.algorithm == "iql" else None
 
     def seller(step: int = steps) -> LearnedSeller:
-        return as_seller(actor, market, PPOConfig(), NAMES[config.algorithm], step, seed, {})
+        return as_seller(actor, market, shape, NAMES[config.algorithm], step, seed, {})
 
     for step, batch in enumerate(itertools.islice(logged.batches(config.batch, generator), steps), start=1):
         weight = torch.ones(1) if critic is None else critic.learn(batch)
-        loss = (weight * (actor(batch.seen).clamp(-1.0, 1.0) - batch.actions).square()).mean()
+        loss = (weight * (actor(batch.seen) - batch.actions).square()).mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

@@ -22,6 +22,7 @@ CLASSES = {
     "crossq": ("sb3_contrib", "CrossQ"),
     "recurrent-ppo": ("sb3_contrib", "RecurrentPPO"),
 }
+LARGEST_BUFFER = 1_000_000  # steps that an off-policy algorithm replays
 FIRST_STEPS = 2400  # at random prices, before an off-policy algorithm learns
 
 
@@ -40,7 +41,10 @@ def learn(
         settings |= {"batch_size": min(config.batch, periods * config.lanes)}
     else:
         policy = "MlpPolicy"
-        settings |= {"buffer_size": max(steps, config.lanes), "learning_starts": min(FIRST_STEPS, steps // 2)}
+        settings |= {
+            "buffer_size": max(config.lanes, min(steps, LARGEST_BUFFER)),
+            "learning_starts": min(FIRST_STEPS, steps // 2),
+        }
         settings |= {"train_freq": 1, "gradient_steps": config.updates, "batch_size": config.batch}
     kind = getattr(importlib.import_module(package), name)
     model: BaseAlgorithm = kind(policy, environments, policy_kwargs=network, device="cpu", **settings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import io
 import time
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,10 @@ from lmaas_train.training import check_options, finish, run_folder, score_of, wr
 from rich.console import Console
 from tqdm import tqdm
 
+from lmaas_env.files import write_whole
 from lmaas_env.market import Market
 from lmaas_env.scenario import Scenario
-from lmaas_env.seeds import tuning_seeds
+from lmaas_env.seeds import training_seeds, tuning_seeds
 
 
 @dataclasses.dataclass
@@ -45,7 +47,7 @@ class TrainBaseline:
     population_seed: int = 0
     """Which customers; 0 reads those that ship with the package."""
     steps: int = 40_000
-    """Periods to train on, in all lanes together; of bc and iql, which learn from logged days: gradient steps."""
+    """Periods to train on, in all lanes together (rounded up to whole updates); of bc and iql: gradient steps."""
     seed: int = 1
     """Training seed, 1 to 499: its days are no other training seed's."""
     config: Path | None = None
@@ -61,8 +63,6 @@ class TrainBaseline:
     progress: bool = True
     """Show a progress bar when the output is a terminal."""
 
-    resume = None  # a baseline starts again
-
     def main(self) -> Path:
         """Train and return the run folder."""
         return train(self)
@@ -73,21 +73,24 @@ def train(args: TrainBaseline) -> Path:
     torch.set_num_threads(1)
     check_options(args)
     config = BaselineConfig() if args.config is None else from_yaml(BaselineConfig, args.config, "baseline")
+    training_seeds(args.seed, 1)
     market = Market(Scenario.load(args.scenario), seed=args.population_seed)
+    config.check(market)
     part = "online" if config.algorithm in ONLINE else "offline" if config.algorithm in OFFLINE else "evolution"
     name = f"{market.scenario.name}-{config.algorithm}-seed{args.seed}"
     with run_folder(args, name, lambda new: write_settings(new, args, market, baseline=config), logs=False) as folder:
         learn = importlib.import_module(f"lmaas_train.baselines.{part}").learn
         with _Curve(args, market, folder) as curve:
             policy = learn(market, config, args.steps, args.seed, curve.report)
-            curve.evaluate(args.steps, policy)
+            curve.evaluate(policy)
 
         def save(score: dict[str, Any]) -> None:
             if isinstance(policy, LearnedSeller):
-                scores = {"tuning": curve.score, "held_out": score}
-                save_policy(folder, LearnedSeller(policy.weights, dataclasses.replace(policy.spec, scores=scores)))
+                known = {"scores": {**curve.scores, "held_out": score}, "population_seed": args.population_seed}
+                save_policy(folder, LearnedSeller(policy.weights, dataclasses.replace(policy.spec, **known)))
             else:
-                policy.save(folder / MODEL)
+                policy.save(model := io.BytesIO())
+                write_whole(folder / MODEL, model.getvalue())
 
         finish(folder, policy, market, args.eval_days, save, complete=True)
     return folder
@@ -98,7 +101,7 @@ class _Curve(tqdm):
 
     def __init__(self, args: TrainBaseline, market: Market, folder: Path) -> None:
         super().__init__(total=args.steps, unit="step", unit_scale=True, disable=None if args.progress else True)
-        self.score: dict[str, Any] = {}
+        self.scores: dict[str, Any] = {}
         self._args, self._market, self._folder, self._next = args, market, folder, args.eval_every
         self._tuning, self._began, self._step = tuning_seeds(args.tuning_days), time.perf_counter(), 0
         sold = sell(market, sellers_of(REFERENCE, market), self._tuning, Console(stderr=True))
@@ -106,14 +109,16 @@ class _Curve(tqdm):
 
     def report(self, step: int, policy: Any) -> None:
         """Take note of the steps so far and evaluate the policy, a model or what makes a seller, where it is time."""
-        self.update(min(step, self._args.steps) - self._step)
-        self._step = min(step, self._args.steps)
+        self.total = max(self.total, step)
+        self.update(step - self._step)
+        self._step = step
         if self._next <= step < self._args.steps:
             self._next += self._args.eval_every
-            self.evaluate(step, policy if hasattr(policy, "predict") else policy())
+            self.evaluate(policy if hasattr(policy, "predict") else policy())
 
-    def evaluate(self, step: int, policy: Any) -> None:
-        """Add a point to the learning curve."""
-        self.score = score_of(rollout(self._market, policy, self._tuning))
-        write_evaluation(self._folder, step, time.perf_counter() - self._began, self.score, self._imp)
-        self.set_postfix_str(f"{self.score['mean_day_profit'] / self._imp:.3f} of IMP")
+    def evaluate(self, policy: Any) -> None:
+        """Add a point to the learning curve, at the steps so far."""
+        score = score_of(rollout(self._market, policy, self._tuning))
+        self.scores["tuning"] = {"first_day_seed": self._tuning[0], "step": self._step, **score}
+        write_evaluation(self._folder, self._step, time.perf_counter() - self._began, score, self._imp)
+        self.set_postfix_str(f"{score['mean_day_profit'] / self._imp:.3f} of IMP")

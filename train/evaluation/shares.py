@@ -43,10 +43,18 @@ def seller_row(name: str, profit: FloatArray, imp: FloatArray, rows: Sequence[Da
     """Return a seller's row, from its profits and IMP's by day, (K,) $; no score where the bound leaves IMP no room."""
     above = np.array([row.bound for row in rows])
     share = normalised_score(profit, np.zeros(len(rows)), above)
-    score = Estimate(np.nan, np.nan, np.nan)
-    if name != REFERENCE and above.mean() - imp.mean() >= LEAST_ROOM * imp.mean():
-        score = normalised_score(profit, imp, above)
+    score = bound_score(profit, imp, above) if name != REFERENCE else Estimate(np.nan, np.nan, np.nan)
     return SellerRow(name, float(profit.mean()), *share, *score)
+
+
+def bound_score(profit: FloatArray, imp: FloatArray, bound: FloatArray) -> Estimate:
+    """Return a seller's score by its profits, IMP's and the bounds of the same days, (K,) $; NaN without room for it.
+
+    The interval is over days.
+    """
+    if bound.mean() - imp.mean() < LEAST_ROOM * imp.mean():
+        return Estimate(np.nan, np.nan, np.nan)
+    return normalised_score(profit, imp, bound)
 
 
 def summary(

@@ -187,7 +187,10 @@ def _train(cell: Cell) -> dict[str, bytes]:
     run = Path("run")
     if not json.loads(read_text(run / ORIGIN))["complete"]:
         raise ValueError("the training was stopped before its end")
-    return {name: read_bytes(run / name) for name in KEPT if (run / name).exists()}
+    kept = [name for name in KEPT if (run / name).exists()]
+    if SPEC in kept and MODEL in kept:  # the policy is the model's
+        kept.remove(MODEL)
+    return {name: read_bytes(run / name) for name in kept}
 
 
 @contextlib.contextmanager

@@ -10,8 +10,8 @@ from lmaas_train.runs import csv_text, versions
 from lmaas_train.sweeps.cell import run_cell
 from lmaas_train.sweeps.engines import Engine
 from lmaas_train.sweeps.folder import Entry, Progress, State, SweepFolder
+from lmaas_train.sweeps.normalised import normalised, write_normalised
 from lmaas_train.sweeps.plan import Plan, Planned
-from lmaas_train.sweeps.scores import scores, write_scores
 from lmaas_train.sweeps.search import Search
 from lmaas_train.sweeps.table import HEADINGS, SUMMARY, Way, cell_rows, ways, write_table
 
@@ -82,10 +82,10 @@ def _asked(searches: Sequence[Search]) -> list[Planned]:
 
 
 def write_tables(folder: SweepFolder, state: State) -> list[Way]:
-    """Write table.parquet, summary.csv, scores and the folder ``runs``; return the rows of the summary."""
+    """Write table.parquet, summary.csv, normalised profits and the folder ``runs``; return the rows of the summary."""
     found = ways(folder, state)
     write_table(folder, cell_rows(folder, state))
     write_whole(folder.path / SUMMARY, csv_text(HEADINGS, [it.cells_of_table for it in found]))
-    write_scores(folder, scores(folder, state))
+    write_normalised(folder, normalised(folder, state))
     folder.link_runs(state.planned)
     return found

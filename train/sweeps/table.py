@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from lmaas_train.evaluation.certified_bounds import certified_bounds
 from lmaas_train.evaluation.days import REFERENCE
-from lmaas_train.evaluation.shares import LEAST_ROOM
-from lmaas_train.evaluation.statistics import Estimate, iqm, mean_estimate, normalised_score, seeds_and_days
+from lmaas_train.evaluation.shares import bound_score
+from lmaas_train.evaluation.statistics import Estimate, iqm, mean_estimate, seeds_and_days
 from lmaas_train.evaluation.tables import Column, days, dollars, table, with_interval
 from lmaas_train.sweeps.folder import Entry, State, SweepFolder
 from rich.console import Console, Group
@@ -30,7 +30,8 @@ class Way(NamedTuple):
 
     Intervals are as in `lmaas_train.evaluation.scores.Score`; ``tuning_profit`` is what settings are chosen on.
     ``profit_iqm`` is the interquartile mean over seeds and days. ``score`` is 0 for IMP and 1 for the certified bound,
-    on the first `BOUNDED_DAYS` held-out days, NaN where no bound is known or IMP is within 2 % of it.
+    on the first `BOUNDED_DAYS` held-out days, NaN where no bound is known or IMP is within 2 % of it; its interval is
+    over days alone.
     """
 
     scenario: str
@@ -125,7 +126,9 @@ def ways(folder: SweepFolder, state: State) -> list[Way]:
                 minus_imp=minus,
                 # A ratio of means: its interval is that of the difference, on the same days.
                 share_of_imp=Estimate(*(1.0 + it / of_imp for it in minus)),
-                score=UNKNOWN if imp is None else _score(records[0], profit, np.array(imp["profit"])),
+                score=UNKNOWN
+                if imp is None or way == REFERENCE
+                else _score(records[0], profit, np.array(imp["profit"])),
                 customer_profit=float(np.mean([it["customer_profit"] for it in records])),
                 training_seconds=float(np.mean([it["training_seconds"] for it in records])),
             )
@@ -176,9 +179,7 @@ def _score(record: dict[str, Any], profit: np.ndarray, imp: np.ndarray) -> Estim
         return UNKNOWN
     market = Market(Scenario(**cell["scenario"]), seed=cell["population_seed"])
     bounds = certified_bounds(market, held_out_seeds(days))
-    if bounds is None or (bounds.mean() - imp[:days].mean()) < LEAST_ROOM * imp[:days].mean():
-        return UNKNOWN
-    return normalised_score(profit[:, :days].mean(axis=0), imp[:days], bounds)
+    return UNKNOWN if bounds is None else bound_score(profit[:, :days].mean(axis=0), imp[:days], bounds)
 
 
 def _columns(name: str, estimate: Estimate) -> dict[str, float]:
