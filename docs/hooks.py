@@ -75,15 +75,15 @@ ENCODERS = {  # scenarios of benchmarks/learned/encoders-*: the seller there tha
 }
 ZOO = {  # way to sell of benchmarks/sweeps/zoo.yaml: what it is
     "perceptron": "PPO, perceptron",
-    "set": "PPO, set of customers",
+    "set": "PPO, set",
     "attention": "PPO, attention",
-    "reinforce": "REINFORCE with a baseline",
+    "reinforce": "REINFORCE",
     "recurrent-ppo": "recurrent PPO",
     "sac": "SAC",
     "tqc": "TQC",
     "crossq": "CrossQ",
-    "cma-es": "CMA-ES, linear",
-    "cloning": "behaviour cloning",
+    "cma-es": "CMA-ES",
+    "cloning": "cloning",
     "iql": "IQL",
 }
 SCRATCH_ABLATION = {  # row of benchmarks/learned/scratch-ablation: what it is
@@ -410,14 +410,15 @@ def zoo() -> str:
         cells: list[str] = []
         for name in scenarios:
             own = found[name, row["way"]]
-            cells += [_interval(own, "share_of_imp", "{:.3f}"), f"{float(own['score']):.2f}" if own["score"] else ""]
+            ratio = _interval(own, "share_of_imp", "{:.3f}") if row["way"] != "imp" else "1"
+            cells += [ratio, f"{float(own['score']):.2f}" if own["score"] else ""]
         trained = int(row["seeds"]) > 1
         seconds = [float(found[name, row["way"]]["training_seconds"]) for name in scenarios]
         took = f"{sum(seconds) / len(seconds):.0f}" if trained else ""
         over = _interval(row, "iqm", "{:.2f}") if trained else f"{float(row['iqm']):.2f}"
-        rows.append([ZOO.get(row["way"], f"`{row['way']}`"), row["seeds"] if trained else "", *cells, over, took])
-    heads = [head for name in scenarios for head in (f"`{name}`: / IMP", "score")]
-    return table(("seller", "seeds", *heads, "IQM of both", "seconds"), rows)
+        rows.append([ZOO.get(row["way"], f"`{row['way']}`"), *cells, over, took])
+    heads = [head for name in scenarios for head in (f"`{name}` / IMP", "score")]
+    return table(("seller", *heads, "IQM", "s"), rows)
 
 
 def scratch_ablation() -> str:

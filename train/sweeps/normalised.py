@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 NORMALISED, PROFILES, PICTURE = "normalised.csv", "profiles.csv", "normalised.png"
 ZERO, ONE = "random", "lookahead"  # sellers at 0 and 1
 PUBLIC_ONE = "public-lookahead"  # stands for the latter where the observation is public
+MOST_BANDS = 4  # profiles that are drawn with their intervals; more would hide each other
 LEVELS = np.linspace(0.0, 1.05, 211)
 
 
@@ -89,7 +90,7 @@ def write_normalised(folder: SweepFolder, found: list[WayNormalised]) -> None:
 
 def figure(found: list[WayNormalised]) -> Figure:
     """Draw the interquartile means with their intervals, and the performance profiles of trained sellers."""
-    drawn = drawing.new_figure(11.0, 0.32 * len(found) + 1.9, dpi=150)
+    drawn = drawing.new_figure(11.0, 0.27 * len(found) + 1.7, dpi=150)
     drawn.set_layout_engine("constrained", w_pad=0.08, h_pad=0.06)
     means, above = drawn.subplots(1, 2, width_ratios=[1.0, 1.1])
     styles = drawing.seller_styles([it.way for it in found])
@@ -104,7 +105,8 @@ def figure(found: list[WayNormalised]) -> Figure:
     for it in trained:
         line = styles[it.way]
         above.plot(LEVELS, 100.0 * it.profile[:, 0], line.line, color=line.colour, lw=1.8, label=it.way)
-        above.fill_between(LEVELS, *(100.0 * it.profile[:, 1:].T), color=line.colour, alpha=0.2, lw=0.0)
+        if len(trained) <= MOST_BANDS:
+            above.fill_between(LEVELS, *(100.0 * it.profile[:, 1:].T), color=line.colour, alpha=0.2, lw=0.0)
     above.set_xlabel("normalised profit", size=drawing.SMALL)
     above.set_ylabel("runs above it, %", size=drawing.SMALL)
     if trained:
@@ -113,7 +115,7 @@ def figure(found: list[WayNormalised]) -> Figure:
             above.set_xlim(max(0.0, inside[0] - 0.02), inside[-1] + 0.02)
         above.legend(fontsize=drawing.SMALL, frameon=False)
     title = (
-        f"(a) {drawing.short(trained[0].way, 20)} reaches {trained[0].iqm.mean:.2f}"
+        f"(a) The best trained seller, {drawing.short(trained[0].way, 20)}, reaches {trained[0].iqm.mean:.2f}"
         if trained
         else "(a) No trained seller"
     )
