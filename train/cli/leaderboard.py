@@ -23,7 +23,7 @@ from lmaas_env.files import inside, read_text, write_whole
 from lmaas_env.scenario import Scenario
 
 ENTRY, SCORE = "entry.yaml", "score.json"
-KINDS = ("from scratch", "guided", "planned", "optimised hour by hour", "tuned", "none")
+KINDS = ("from scratch", "from logged days", "guided", "planned", "optimised hour by hour", "tuned", "none")
 NUMBERS = (
     "profit", "profit_low", "profit_high", "minus_imp", "minus_imp_low", "minus_imp_high",
     "share_of_imp", "customer_profit", "milliseconds_per_decision",
