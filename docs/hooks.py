@@ -293,7 +293,9 @@ def bounded() -> str:
         bound = _bound(folder.name)
         shown = f"{bound:,.0f}" if bound >= 1000.0 else f"{bound:.1f}"
         mean = f"{sum(personalised) / len(personalised):,.0f}" if personalised else ""
-        rows.append([f"`{folder.name}`", str(len(days)), shown, *shares, mean])
+        name, _, seed = folder.name.partition("-population-")
+        label = f"`{name}`, population {seed}" if seed else f"`{name}`"
+        rows.append([label, str(len(days)), shown, *shares, mean])
     headings = ("scenario", "days", "bound, $ a day", "look-ahead IMP", "IMP", "fixed", "personalised bound")
     return table(headings, rows)
 
