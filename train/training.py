@@ -17,10 +17,13 @@ from lmaas_agents.seller import Seller
 from lmaas_train.evaluation.days import REFERENCE, Days
 from lmaas_train.evaluation.evaluate import evaluate
 from lmaas_train.evaluation.results import write_results
+from lmaas_train.evaluation.rollout import sell
+from lmaas_train.evaluation.sellers import sellers_of
 from lmaas_train.runs import CONFIG, CUSTOMERS, EVALUATIONS, MODEL, in_use, mark_complete, new_folder, write_origin
 from lmaas_train.settings import MOST_STEPS, mapping_of
 from lmaas_train.snapshots import FILE, load_snapshot
 from lmaas_train.tracking import LOGS
+from rich.console import Console
 
 from lmaas_env import lined_yaml
 from lmaas_env.fields import one_line, shown
@@ -144,6 +147,12 @@ def _check_types(options: Any) -> None:
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+def imp_profit(market: Market, seeds: Sequence[int]) -> float:
+    """Return IMP's mean profit of some days, $ a day, which learning curves are compared with; shows a progress bar."""
+    sold = sell(market, sellers_of(REFERENCE, market), seeds, Console(stderr=True))
+    return float(sold[REFERENCE].day_profit.mean())
 
 
 def score_of(days: Days) -> dict[str, Any]:

@@ -13,13 +13,18 @@ import torch
 from lmaas_agents.learned.policy import LearnedSeller
 from lmaas_agents.learned.policy_file import save_policy
 from lmaas_train.baselines.config import OFFLINE, ONLINE, BaselineConfig
-from lmaas_train.evaluation.days import REFERENCE
-from lmaas_train.evaluation.rollout import rollout, sell
-from lmaas_train.evaluation.sellers import sellers_of
+from lmaas_train.evaluation.rollout import rollout
 from lmaas_train.runs import MODEL
 from lmaas_train.settings import from_yaml
-from lmaas_train.training import check_options, finish, run_folder, score_of, write_evaluation, write_settings
-from rich.console import Console
+from lmaas_train.training import (
+    check_options,
+    finish,
+    imp_profit,
+    run_folder,
+    score_of,
+    write_evaluation,
+    write_settings,
+)
 from tqdm import tqdm
 
 from lmaas_env.files import write_whole
@@ -104,8 +109,7 @@ class _Curve(tqdm):
         self.scores: dict[str, Any] = {}
         self._args, self._market, self._folder, self._next = args, market, folder, args.eval_every
         self._tuning, self._began, self._step = tuning_seeds(args.tuning_days), time.perf_counter(), 0
-        sold = sell(market, sellers_of(REFERENCE, market), self._tuning, Console(stderr=True))
-        self._imp = float(sold[REFERENCE].day_profit.mean())
+        self._imp = imp_profit(market, self._tuning)
 
     def report(self, step: int, policy: Any) -> None:
         """Take note of the steps so far and evaluate the policy, a model or what makes a seller, where it is time."""

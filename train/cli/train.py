@@ -11,9 +11,7 @@ from typing import Any, Literal
 import torch
 from lmaas_agents.learned.policy import LearnedSeller
 from lmaas_agents.learned.policy_file import save_policy
-from lmaas_train.evaluation.days import REFERENCE
-from lmaas_train.evaluation.rollout import rollout, sell
-from lmaas_train.evaluation.sellers import sellers_of
+from lmaas_train.evaluation.rollout import rollout
 from lmaas_train.ppo import PPO
 from lmaas_train.ppo_config import PPOConfig
 from lmaas_train.runs import CONFIG
@@ -25,13 +23,13 @@ from lmaas_train.training import (
     ctrl_c,
     finish,
     forget_evaluations,
+    imp_profit,
     interrupted,
     run_folder,
     score_of,
     write_evaluation,
     write_settings,
 )
-from rich.console import Console
 from tqdm import tqdm
 
 from lmaas_env.market import Market
@@ -127,8 +125,7 @@ class _Run:
         self.stopped = False
         self._seconds, self._next_evaluation, self._next_snapshot = 0.0, 0, 0  # the first snapshot comes at once
         self._tuning = tuning_seeds(args.tuning_days)
-        sold = sell(learner.market, sellers_of(REFERENCE, learner.market), self._tuning, Console(stderr=True))
-        self._imp = float(sold[REFERENCE].day_profit.mean())
+        self._imp = imp_profit(learner.market, self._tuning)
 
     def resume(self, snapshot: dict[str, Any] | None) -> None:
         """Go on from a snapshot, or from the start if there is none; evaluations after it are made again."""
