@@ -57,7 +57,6 @@ class BaselineConfig:
         if self.algorithm in OFFLINE and self.behaviour != MIXED:
             seller_of(self.behaviour, market)
         steps = self.lanes * market.scenario.periods
-        if (
-            self.algorithm == "recurrent-ppo" and steps % min(self.batch, steps) == 1
-        ):  # advantages of one step have no spread
+        left = steps % min(self.batch, steps)  # in the last batch of a pass
+        if self.algorithm == "recurrent-ppo" and left == 1:  # advantages of one step have no spread
             raise ValueError(f"batch = {self.batch} must not leave a single one of the {steps} steps of an update")

@@ -28,7 +28,7 @@ from lmaas_env.vector_env import LMaaSVectorEnv
 def learn(
     market: Market, config: BaselineConfig, steps: int, seed: int, report: Callable[[int, Any], None]
 ) -> LearnedSeller:
-    """Return the mean of the last generation; ``report`` gets the steps so far and a seller of the mean.
+    """Return the mean of the last generation; ``report`` gets the steps so far and what makes its seller.
 
     All candidates of a generation sell the same days, each generation new ones.
     """

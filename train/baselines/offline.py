@@ -26,7 +26,10 @@ TARGET_RATE = 0.005  # with which the networks of targets follow
 
 
 class _Steps(NamedTuple):
-    """Logged steps as rows: what was seen (R, D), done (R, M), earned (R, 1), seen next; 0 after a day's last hour."""
+    """Logged steps as rows: observations (R, D), actions (R, M), rewards (R, 1), and the next observations (R, D).
+
+    ``goes_on`` (R, 1) is 0 in a day's last hour, else 1.
+    """
 
     seen: torch.Tensor
     actions: torch.Tensor
@@ -61,7 +64,7 @@ class _Steps(NamedTuple):
 def learn(
     market: Market, config: BaselineConfig, steps: int, seed: int, report: Callable[[int, Any], None]
 ) -> LearnedSeller:
-    """Return a policy after so many gradient steps; ``report`` gets those so far and a function that makes a seller."""
+    """Return a policy after so many gradient steps; ``report`` gets those so far and what makes its seller."""
     generator = torch.Generator().manual_seed(seed)
     logged, widths = _Steps.of(market, config, seed), (observation_size(market), *config.hidden, market.catalogue.size)
     shape = PPOConfig(hidden=config.hidden)
