@@ -57,15 +57,16 @@ def observation_space(market: Market) -> spaces.Box:
 def observation_size(market: Market) -> int:
     """Return the length D of an observation."""
     if market.scenario.observation == "public":
-        return 3 + sale_size(market)
+        return 3 + sale_size(market.scenario)
     shown = _constants_shown(market.scenario) if market.scenario.resample_population == "episode" else 0
-    return (2 + market.scenario.sellers + shown) * market.population.size + 3 + sale_size(market)
+    return (2 + market.scenario.sellers + shown) * market.population.size + 3 + sale_size(market.scenario)
 
 
-def sale_size(market: Market) -> int:
+def sale_size(scenario: Scenario) -> int:
     """Return the size Q of what a seller remembers of a period (`first_sale`)."""
-    posted = market.offers if market.scenario.sellers > 1 or market.scenario.observation == "public" else 0
-    return posted + (2 * market.catalogue.size + 1 if market.scenario.observation == "public" else 0)
+    models, is_public = len(scenario.models), scenario.observation == "public"
+    posted = scenario.sellers * models if scenario.sellers > 1 or is_public else 0
+    return posted + (2 * models + 1 if is_public else 0)
 
 
 def _constants_shown(scenario: Scenario) -> int:
@@ -73,19 +74,18 @@ def _constants_shown(scenario: Scenario) -> int:
     return len(CONSTANTS) + scenario.sellers - 1 + scenario.slots
 
 
-def customer_columns(market: Market, size: int) -> tuple[IntArray, IntArray]:
+def customer_columns(scenario: Scenario, size: int) -> tuple[IntArray, IntArray]:
     """Return where an observation of so many numbers shows each of its customers, (N, F), and all else, (G,).
 
     Raises
     ------
     ValueError
-        If the market's observations show no customers, or no number of customers makes them so long.
+        If the scenario's observations show no customers, or no number of customers makes them so long.
     """
-    scenario = market.scenario
     if scenario.observation == "public":
         raise ValueError("observation = 'public' shows no customers")
     constants = _constants_shown(scenario) if scenario.resample_population == "episode" else 0
-    state, common = 2 + scenario.sellers, 3 + sale_size(market)
+    state, common = 2 + scenario.sellers, 3 + sale_size(scenario)
     customers, rest = divmod(size - common, state + constants)
     if rest or customers < 1:
         raise ValueError(
@@ -197,7 +197,7 @@ def first_sale(market: Market, lanes: int) -> FloatArray:
     its own sales; and in that case hours and customers of its models and its profit, over N. All are 0 before the first
     sale, but the actions of rivals' markets are 1, the cap.
     """
-    sale = np.zeros((lanes, sale_size(market)))
+    sale = np.zeros((lanes, sale_size(market.scenario)))
     if market.scenario.sellers > 1:
         sale[:, : market.offers] = 1.0
     return sale
@@ -247,7 +247,7 @@ def observed(market: Market, observation: ArrayLike) -> tuple[Market, State]:
     if market.scenario.resample_population == "never" or market.scenario.observation == "public":
         return market, state_from_observation(market, observation)
     seen, sellers = clipped_observation(observation), market.scenario.sellers
-    customers, rest = customer_columns(market, seen.shape[-1])
+    customers, rest = customer_columns(market.scenario, seen.shape[-1])
     scenario = dataclasses.replace(market.scenario, customers=len(customers))
     population = population_from_constants(seen[..., rest[-1] + 1 :], scenario.slots, sellers)
     found = Market(scenario, population=population)
@@ -319,7 +319,7 @@ def posted_from_observation(market: Market, observation: ArrayLike, seller: int 
         If the observation has another shape or is not finite, or shows no prices: those of a market of one seller that
         sees the state.
     """
-    if not sale_size(market):
+    if not sale_size(market.scenario):
         raise ValueError(f"sellers = {market.scenario.sellers}: the observation shows no posted prices")
     seen = clipped_observation(observation, observation_size(market))
     is_public = market.scenario.observation == "public"

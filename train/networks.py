@@ -64,18 +64,30 @@ class CustomerSet(nn.Module):
         return torch.cat([self.activation(self.encoder(hidden)).mean(dim=1), hour], dim=1)
 
 
+class CustomerMean(nn.Module):
+    """The mean over customers of what an observation shows of each, and the hour: nothing to be learned."""
+
+    def forward(self, customers: torch.Tensor, hour: torch.Tensor) -> torch.Tensor:
+        """Return (K, F + C) of customers (K, N, F) and the hour (K, C)."""
+        return torch.cat([customers.mean(dim=1), hour], dim=1)
+
+
 class SetNetwork(nn.Module):
-    """A `CustomerSet` as wide as the first hidden layer, of what an observation shows, and a perceptron of its mean."""
+    """A perceptron after a `CustomerMean`, or after a `CustomerSet` as wide as the first hidden layer."""
 
     def __init__(
         self, market: Market, config: PPOConfig, outputs: int, gain: float, generator: torch.Generator
     ) -> None:
         super().__init__()
-        columns = customer_columns(market, observation_size(market))
+        columns = customer_columns(market.scenario, observation_size(market))
         customers, hour = self._columns = torch.from_numpy(columns[0]), torch.from_numpy(columns[1])
-        known = len(customers) if market.scenario.resample_population == "never" else 0
-        width, activation, attention = config.hidden[0], ACTIVATIONS[config.activation], config.encoder == "attention"
-        self.encoder = CustomerSet(customers.shape[1], len(hour), width, activation, known, attention)
+        if config.encoder == "mean":
+            self.encoder, width = CustomerMean(), customers.shape[1]
+        else:
+            known = len(customers) if market.scenario.resample_population == "never" else 0
+            width, activation = config.hidden[0], ACTIVATIONS[config.activation]
+            attention = config.encoder == "attention"
+            self.encoder = CustomerSet(customers.shape[1], len(hour), width, activation, known, attention)
         for name, weights in self.encoder.named_parameters():
             if name.endswith("weight"):
                 nn.init.orthogonal_(weights, math.sqrt(2.0), generator=generator)

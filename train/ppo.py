@@ -11,10 +11,11 @@ make it fast on this market:
 
 Beside rivals a third one matters: the policy may withdraw for an hour (`lmaas_train.exploration`).
 
-Every customer may be seen by the same network, whose answers are averaged, or by one with attention between customers
-(``encoder``; Zaheer et al., 2017; Vaswani et al., 2017). Where customers change, such a policy prices for any number.
-Where the seller has to learn who its customers are, it needs a memory: the last observations (``stack``) or a gated
-recurrent unit (``gru``; Cho et al., 2014), trained on whole episodes from many regions.
+A policy may see no more of the customers than their mean (``encoder: mean``), which is enough where there are many.
+Or every customer is seen by the same network, whose answers are averaged (``set``; Zaheer et al., 2017), also with
+attention between customers (``attention``; Vaswani et al., 2017). A policy that does not tell customers apart prices
+for any number of them. Where the seller has to learn who its customers are, it needs a memory: the last observations
+(``stack``) or a gated recurrent unit (``gru``; Cho et al., 2014), trained on whole episodes from many regions.
 """
 
 from __future__ import annotations

@@ -37,9 +37,10 @@ from lmaas_env.spaces import (
 from lmaas_env.state import State
 from lmaas_env.types import FloatArray
 
-POLICIES = ("flat", "set", "attention", "stack", "gru")
-CUSTOMER_ENCODERS = ("set", "attention")
+POLICIES = ("flat", "mean", "set", "attention", "stack", "gru")
+CUSTOMER_ENCODERS = ("mean", "set", "attention")
 HEADS = 4  # of the attention between customers
+SHOWN = ("observation", "resample_population", "sellers", "slots")  # of a scenario: what is shown of a customer
 LARGEST_SCALE = 10.0
 LARGEST_SEARCHES = 1024
 ACTIVATIONS: dict[str, Callable[[FloatArray], FloatArray]] = {"tanh": np.tanh, "relu": lambda x: np.maximum(x, 0.0)}
@@ -56,9 +57,9 @@ class PolicySpec:
     observation_size, action_size : lengths D and M of what it sees and does
     activation : ``tanh`` or ``relu``, after every layer but the last
     observation_clip : normalised observations are clipped to plus or minus this
-    policy : ``flat`` (a perceptron of the observation), ``set`` (customer by customer), ``attention`` (the same, where
-        customers see each other), ``stack`` (of the last observations) or ``gru`` (of the state of a gated recurrent
-        unit)
+    policy : ``flat`` (a perceptron of the observation), ``mean`` (of the mean over customers), ``set`` (customer by
+        customer), ``attention`` (the same, where customers see each other), ``stack`` (of the last observations) or
+        ``gru`` (of the state of a gated recurrent unit)
     residual_scale, snap_radius, searches : of residual pricing, a scale of 0 where the policy prices without a plan
         (`lmaas_agents.learned.residual.Residual`)
     algorithm, steps, training_seed : how it was trained
@@ -131,7 +132,7 @@ class LearnedSeller:
         ``layer<i>.weight`` (out, in) and ``layer<i>.bias`` (out,) from the first layer on, and ``log_std`` (M,). Of a
         flat policy, or one with a memory, also ``observation_mean`` and ``observation_variance`` (D,); with a GRU
         ``gru.input.weight`` (3 E, D), ``gru.hidden.weight`` (3 E, E), ``gru.input.bias`` and ``gru.hidden.bias``
-        (3 E,), as torch orders them; the first layer of a stack sees as many observations as fit; of one over customers
+        (3 E,), as torch orders them; the first layer of a stack sees as many observations as fit; of a set
         ``customer.weight`` (E, F), ``clock.weight`` (E, C), ``customer.bias`` (E,), or (N, E) where it sees the
         observation of customers that stay, ``encoder.weight`` (E, E) and ``encoder.bias`` (E,), and with attention
         ``attention.weight`` (3 E, E), of queries, keys and values, and ``attended.weight`` (E, E). Of a residual one
@@ -223,8 +224,8 @@ class LearnedSeller:
     def check(self, market: Market) -> None:
         """Raise ValueError unless the policy sees and prices what this market shows and sells."""
         size, models = observation_size(market), market.catalogue.size
-        scenario = market.scenario
-        any_size = self._any_size and scenario.resample_population == "episode" and not scenario.hides_customers
+        shows_same = all(getattr(market.scenario, name) == getattr(self.scenario, name) for name in SHOWN)
+        any_size = self._any_size and shows_same
         if (self.spec.observation_size != size and not any_size) or self.spec.action_size != models:
             raise ValueError(
                 f"{self!r} sees {self.spec.observation_size} numbers and prices {self.spec.action_size} models; "
@@ -239,8 +240,9 @@ class LearnedSeller:
 
     @property
     def _any_size(self) -> bool:
-        """Whether it prices for any number of customers."""
-        return self.spec.policy in CUSTOMER_ENCODERS and self.scenario.resample_population == "episode"
+        """Whether it prices for any number of customers, as it does not tell them apart."""
+        is_same = self.scenario.resample_population == "never"
+        return self.spec.policy == "mean" or (self.spec.policy in CUSTOMER_ENCODERS and not is_same)
 
     @functools.cached_property
     def _market(self) -> Market:
@@ -272,11 +274,13 @@ class LearnedSeller:
         """Return what the encoder sees of every customer (K, N, F), and of the hour (K, C)."""
         if self.residual is not None and shown is not None:
             return customer_features(shown[0], self.residual, shown[1])
-        customers, rest = customer_columns(self._market, seen.shape[-1])
+        customers, rest = customer_columns(self.scenario, seen.shape[-1])
         return seen[:, customers], seen[:, rest]
 
     def _encoded(self, customers: FloatArray, clock: FloatArray) -> FloatArray:
-        """Return the mean of what is made of the customers, and the hour, (K, E + C)."""
+        """Return the mean of what is seen or made of the customers, and the hour, (K, F + C) or (K, E + C)."""
+        if self.spec.policy == "mean":
+            return np.concatenate([customers.mean(axis=1), clock], axis=1)
         activation = ACTIVATIONS[self.spec.activation]
         by_customer, by_clock, bias, second, second_bias = self._encoder
         hidden = activation(customers @ by_customer.T + (clock @ by_clock.T)[:, None] + bias)
@@ -329,9 +333,11 @@ class LearnedSeller:
         """Keep the arrays of the encoder of customers; return how many numbers the perceptron after it sees."""
         own, clock, each = CUSTOMER_FEATURES + 3 * self.spec.action_size, CLOCK_FEATURES, ()
         if self.spec.residual_scale == 0.0:
-            customers, rest = customer_columns(self._market, self.spec.observation_size)
+            customers, rest = customer_columns(self.scenario, self.spec.observation_size)
             own, clock = customers.shape[1], len(rest)
             each = (len(customers),) if self.scenario.resample_population == "never" else ()
+        if self.spec.policy == "mean":
+            return own + clock
         bias = used.array("customer.bias", (*each, None))
         width = bias.shape[-1]
         self._encoder = (

@@ -94,25 +94,33 @@ def test_the_exported_policy_acts_as_the_network(scenario: str, encoder: str) ->
     assert float(seller.weights["log_std"][0]) == pytest.approx(np.log(np.sqrt(0.37 * 0.02)))
 
 
-@pytest.mark.parametrize("encoder", ["set", "attention"])
-def test_prices_for_strangers_depend_neither_on_their_order_nor_on_their_number(encoder: str) -> None:
-    market = Market("population")
+@pytest.mark.parametrize(
+    ("encoder", "scenario", "shown"),
+    [("mean", "population", 15), ("set", "population", 15), ("attention", "population", 15), ("mean", "day", 3)],
+)
+def test_prices_for_strangers_depend_neither_on_their_order_nor_on_their_number(
+    encoder: str, scenario: str, shown: int
+) -> None:
+    market = Market(scenario)
     learner = PPO(market, PPOConfig(**QUICK, encoder=encoder), seed=2)
     learner.update(0.5)
     seller, rng = learner.seller(0, {}), np.random.default_rng(0)
     seen = observation_from_state(market, market.days([rng])[0])[0]
-    columns, _ = customer_columns(market, len(seen))
+    columns, _ = customer_columns(market.scenario, len(seen))
     other = seen.copy()
     other[columns] = seen[columns[rng.permutation(len(columns))]]
     assert np.abs(seller.predict(seen)[0] - seller.predict(other)[0]).max() < 1e-6
     twice = Market(dataclasses.replace(market.scenario, customers=2 * len(columns)))
     seller.check(twice)
     doubled = np.zeros(observation_size(twice), dtype=np.float32)
-    wide, rest = customer_columns(twice, len(doubled))
-    doubled[wide], doubled[rest] = np.tile(seen[columns], (2, 1)), seen[customer_columns(market, len(seen))[1]]
+    wide, rest = customer_columns(twice.scenario, len(doubled))
+    doubled[wide], doubled[rest] = np.tile(seen[columns], (2, 1)), seen[customer_columns(market.scenario, len(seen))[1]]
     assert np.abs(seller.predict(seen)[0] - seller.predict(doubled)[0]).max() < 1e-6
-    with pytest.raises(ValueError, match=r"their number must be 3 \+ customers \* 15"):
+    with pytest.raises(ValueError, match=rf"their number must be 3 \+ customers \* {shown}"):
         seller.predict(seen[:-1])
+    for other_view in ("public", "rivals", "day" if scenario == "population" else "population"):
+        with pytest.raises(ValueError, match="this market"):
+            seller.check(Market(other_view))
 
 
 def test_copies_of_a_day_meet_the_same_market_and_other_days_another() -> None:
