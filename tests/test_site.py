@@ -182,31 +182,34 @@ def test_the_picture_of_the_readme_shows_when_ppo_passes_imp() -> None:
     assert [len(axes.lines) for axes in figure.axes] == [3, 3]
 
 
-def test_generated_tables_hold_every_number_and_command() -> None:
+def test_generated_tables_hold_every_number_and_command(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("mkdocs", reason="the site's tools are not installed (make docs)")
-    hooks = runpy.run_path(str(DOCS / "hooks.py"))
-    table = hooks["scenario_numbers"]()
+    monkeypatch.syspath_prepend(str(DOCS))
+    generated = importlib.import_module("page_tables").GENERATED
+    table = generated["scenario_numbers"]()
     assert all(f"`{name}`" in table for name in Scenario.__dataclass_fields__)
     assert "| `harvest` | `0.04` | of capacity per h | 0 to 10 | mean harvested energy |" in table
     assert "| `bit_rate` | `400000`, `250000`, `160000`, `100000` | bit/s | 1 to 1e12 | semantic bit rate D |" in table
-    commands = hooks["commands"]()
+    commands = generated["commands"]()
     assert "## lmaas compare" in commands
     assert "| `--days` | `40` | Number of held-out days. |" in commands
-    assert "```pycon\n>>> import gymnasium as gym" in hooks["environment"]()
-    assert "| `train` | training with PPO" in hooks["extras"]()
+    assert "```pycon\n>>> import gymnasium as gym" in generated["environment"]()
+    assert "| `train` | training with PPO" in generated["extras"]()
     imp = sellers_in("day/table.csv")["imp"]["profit"]
-    assert f"| `imp` | optimised hour by hour | {imp:.0f}\u00a0(1.000) |" in hooks["headline"]()
+    assert f"| `imp` | optimised hour by hour | {imp:.0f}\u00a0(1.000) |" in generated["headline"]()
     assert (
-        f"| `day` | {sellers_in('day/table.csv')['random']['profit'] / 24:.1f} | {imp / 24:.1f} |" in hooks["returns"]()
+        f"| `day` | {sellers_in('day/table.csv')['random']['profit'] / 24:.1f} | {imp / 24:.1f} |"
+        in generated["returns"]()
     )
     for name in ("ablation", "from_scratch", "scratch_ablation", "welfare", "energy_value", "speed"):
-        head, _, *rows = hooks[name]().splitlines()
+        head, _, *rows = generated[name]().splitlines()
         assert len(rows) >= 3
         assert {row.count("|") for row in rows} == {head.count("|")}
 
 
-def test_formulas_become_mathml_and_a_wrong_one_is_refused() -> None:
+def test_formulas_become_mathml_and_a_wrong_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("math_core", reason="the site's tools are not installed (make docs)")
+    monkeypatch.syspath_prepend(str(DOCS))
     hooks = runpy.run_path(str(DOCS / "hooks.py"))
 
     class Page:
