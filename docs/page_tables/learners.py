@@ -12,7 +12,7 @@ ABLATION = {  # row of benchmarks/learned/ablation: what it is
     "no-shaping": "shipped recipe without the energy value in the reward",
     "no-critic-first": "shipped recipe, actor and critic start together",
     "no-snapping": "shipped recipe without snapping to thresholds",
-    "flat": "no plan, no imitation: PPO from scratch",
+    "flat": "neither plan nor imitation (SB3's PPO, `ppo-flat`)",
 }
 SCRATCH = (  # policy trained from scratch: label, table, its row
     ("PPO, 2,000,000 steps (`lmaas train`)", "learned/scratch-day/table.csv", "ppo"),
@@ -57,7 +57,7 @@ def evaluated(names: str) -> str:
     rows = [
         [
             f"`{name}`",
-            row["seller"],
+            row["seller"].replace("ppo", "PPO from scratch" if name.startswith("scratch-") else "guided"),
             row["seeds"],
             f"{float(row['profit']):.{0 if float(row['profit']) > 100.0 else 1}f}",
             "" if row["seller"] == "imp" else interval(row, "share_of_imp", "{:.3f}"),

@@ -21,10 +21,11 @@ from page_tables.common import ROOT, table
 EXTRAS = {  # optional dependencies: what they are for
     "cli": "the `lmaas` command without training",
     "train": "training with PPO, and the `lmaas` command",
+    "baselines": "other learning algorithms (`lmaas train baseline`)",
     "datasets": "logged days as Minari datasets (`lmaas dataset`)",
     "search": "the search for settings with Optuna (tutorial 8)",
     "wandb": "learning curves in Weights & Biases (`lmaas train --track wandb`)",
-    "sweep": "many trainings and scores in one table (`lmaas sweep`)",
+    "sweep": "many training runs in one table (`lmaas sweep`)",
     "ray": "the same on a Ray cluster (`lmaas sweep --engine ray`)",
     "rivals": "the base class of the PettingZoo environment (`lmaas_env.parallel_env`)",
     "view": "windows and the interactive page (`lmaas watch --window`, `lmaas explore`)",

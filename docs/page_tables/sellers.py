@@ -131,7 +131,7 @@ def suite() -> str:
 
 def _closed(row: Mapping[str, str]) -> str:
     """Return which adaptive seller closes how much of the gap, `none` where it earns less than without adapting."""
-    closed = float(row["gap_closed"])
+    closed = float(row["gap_closed"] or 0.0)
     return f"`{row['adaptive_seller']}` {closed:.2f}" if closed > 0.0 else "none"
 
 

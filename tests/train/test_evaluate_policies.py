@@ -405,6 +405,8 @@ def test_a_score_needs_anchors_that_differ_clearly() -> None:
     low = rng.normal(10.0, 1.0, 20)
     assert normalised_score(low + 1.0, low, low + 2.0) == pytest.approx((0.5, 0.5, 0.5))
     assert np.isnan(normalised_score(low + 1.0, low, low)).all()
+    assert normalised_score(low, low, 1.021 * low).mean == 0.0
+    assert np.isnan(normalised_score(low, low, 1.019 * low)).all()
     assert np.isnan(normalised_score(low + 1.0, low, low + rng.normal(0.0, 1.0, 20) - 0.2)).all()
     one = normalised_score(np.array([3.0]), np.array([1.0]), np.array([5.0]))
     assert one.mean == 0.5

@@ -12,8 +12,6 @@ from lmaas_train.markdown import markdown_table
 
 from lmaas_env.types import FloatArray
 
-LEAST_ROOM = 0.02  # of IMP's profit that the bound must leave above it for a normalised score
-
 
 class DayRow(NamedTuple):
     """One day's bounds, $, and their time in seconds of a core."""
@@ -43,18 +41,8 @@ def seller_row(name: str, profit: FloatArray, imp: FloatArray, rows: Sequence[Da
     """Return a seller's row, from its profits and IMP's by day, (K,) $; no score where the bound leaves IMP no room."""
     above = np.array([row.bound for row in rows])
     share = normalised_score(profit, np.zeros(len(rows)), above)
-    score = bound_score(profit, imp, above) if name != REFERENCE else Estimate(np.nan, np.nan, np.nan)
+    score = normalised_score(profit, imp, above) if name != REFERENCE else Estimate(np.nan, np.nan, np.nan)
     return SellerRow(name, float(profit.mean()), *share, *score)
-
-
-def bound_score(profit: FloatArray, imp: FloatArray, bound: FloatArray) -> Estimate:
-    """Return a seller's score by its profits, IMP's and the bounds of the same days, (K,) $; NaN without room for it.
-
-    The interval is over days.
-    """
-    if bound.mean() - imp.mean() < LEAST_ROOM * imp.mean():
-        return Estimate(np.nan, np.nan, np.nan)
-    return normalised_score(profit, imp, bound)
 
 
 def summary(

@@ -15,6 +15,7 @@ from scipy.stats import bootstrap, trim_mean
 RESAMPLES = 9999
 # Entries that a block of replicates may hold: with their indices and a sorted copy about 50 MB.
 BLOCK = 2**21
+LEAST_ROOM = 0.02  # of the weaker reference's profit, by which the stronger one must exceed it for a score
 
 Statistic = Callable[..., Any]
 """A reduction with the keyword `axis`, as `np.mean` and `iqm` are."""
@@ -53,11 +54,11 @@ def normalised_score(profit: np.ndarray, low: np.ndarray, high: np.ndarray) -> E
     -------
     Estimate
         The ratio of the mean differences to ``low``, resampled by day; NaN unless ``high`` is clearly above ``low``,
-        for a small denominator makes any ratio.
+        and by at least 2 %, for a small denominator makes any ratio.
     """
     ours, theirs = _checked("profit", profit - low, "(days,)"), _checked("high", high - low, "(days,)")
     gap = mean_estimate(theirs)
-    if not (gap.mean if np.isnan(gap.low) else gap.low) > 0.0:
+    if not (gap.mean if np.isnan(gap.low) else gap.low) > 0.0 or gap.mean < LEAST_ROOM * low.mean():
         return Estimate(np.nan, np.nan, np.nan)
     score = float(ours.mean() / theirs.mean())
     if ours.size == 1:

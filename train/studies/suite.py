@@ -96,8 +96,8 @@ class SuiteCheck(EngineOptions):
     """Check what each environment leaves to learning and to planning, and print one table.
 
     `learning`: the best seller that sees the clock only earns at most 85 % of one that knows the customers, and an
-    adaptive seller closes at least half of that gap. `planning`: otherwise, if the best seller earns at least 5 % more
-    than IMP, which optimises hour by hour. `control`: neither. Writes table.csv.
+    adaptive seller closes at least half of that gap. `planning`: otherwise, if the better of these two sellers earns at
+    least 5 % more than IMP, which optimises hour by hour. `control`: neither. Writes table.csv.
 
     Examples
     --------

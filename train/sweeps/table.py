@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from lmaas_train.evaluation.certified_bounds import certified_bounds
 from lmaas_train.evaluation.days import REFERENCE
-from lmaas_train.evaluation.shares import bound_score
-from lmaas_train.evaluation.statistics import Estimate, iqm, mean_estimate, seeds_and_days
+from lmaas_train.evaluation.statistics import Estimate, iqm, mean_estimate, normalised_score, seeds_and_days
 from lmaas_train.evaluation.tables import Column, days, dollars, table, with_interval
 from lmaas_train.sweeps.folder import Entry, State, SweepFolder
 from rich.console import Console, Group
@@ -179,7 +178,7 @@ def _score(record: dict[str, Any], profit: np.ndarray, imp: np.ndarray) -> Estim
         return UNKNOWN
     market = Market(Scenario(**cell["scenario"]), seed=cell["population_seed"])
     bounds = certified_bounds(market, held_out_seeds(days))
-    return UNKNOWN if bounds is None else bound_score(profit[:, :days].mean(axis=0), imp[:days], bounds)
+    return UNKNOWN if bounds is None else normalised_score(profit[:, :days].mean(axis=0), imp[:days], bounds)
 
 
 def _columns(name: str, estimate: Estimate) -> dict[str, float]:
