@@ -91,7 +91,7 @@ def one_lane(market: Market) -> Market:
         return market
     population = Population._make(np.concatenate(column) for column in market.population)
     scenario = dataclasses.replace(market.scenario.with_same_customers(), customers=population.size)
-    return Market(scenario, population=population)
+    return market.with_scenario(scenario, population)
 
 
 def profit_per_customer(market: Market, settlement: Settlement, seller: int = 0) -> FloatArray:

@@ -71,5 +71,5 @@ def check_range(
 
 def check_seller(seller: int, sellers: int) -> None:
     """Raise a ValueError unless a seller is one of 0, ..., S - 1."""
-    if not 0 <= seller < sellers:
+    if np.asarray(seller).dtype.kind not in "iu" or not 0 <= seller < sellers:
         raise ValueError(f"seller = {seller} must be in [0, {sellers - 1}]")

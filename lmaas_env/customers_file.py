@@ -100,6 +100,6 @@ def _parsed(entry: str, name: str, where: str) -> int | float:
     unit, low, high = LIMITS[name]
     kind = int if name == "fade_budget" else float
     try:
-        return in_range(where, float(entry), kind, low, high, unit)
+        return in_range(where, float(entry.replace("_", "?")), kind, low, high, unit)  # Python reads 1_00 as 100
     except ValueError:
         return in_range(where, entry, kind, low, high, unit)  # the message shows the text of the file

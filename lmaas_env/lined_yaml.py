@@ -24,7 +24,9 @@ DEEPEST = 20  # levels of nesting
 LONGEST_NUMBER = 400  # characters: any finite float fits
 LARGEST = 2**20  # bytes
 _INT = re.compile(r"^[-+]?(?:0|[1-9][0-9_]*)$")
-_FLOAT = re.compile(r"^[-+]?(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9][0-9_]*)(?:[eE][-+]?[0-9]+)?$|^[-+]?\.inf$|^\.nan$", re.I)
+_FLOAT = re.compile(
+    r"^[-+]?(?:(?:0|[1-9][0-9_]*)(?:\.[0-9_]*)?|\.[0-9][0-9_]*)(?:e[-+]?[0-9]+)?$|^[-+]?\.inf$|^\.nan$", re.I
+)
 _TAG = "tag:yaml.org,2002:"
 
 

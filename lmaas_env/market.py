@@ -62,6 +62,7 @@ class Market:
 
     Attributes
     ----------
+    strategy : the name of how customers select and rent
     constants : the market's constants as kernels take them
 
     Raises
@@ -78,6 +79,7 @@ class Market:
         customers: str = "rsr",
     ) -> None:
         self.scenario = Scenario.load(scenario)
+        self.strategy = customers
         self.customers = strategy(customers, self.scenario.fade_probability)
         own = Population.for_scenario(self.scenario, seed) if population is None else population
         self.population = own.with_sites(self.scenario, seed)
@@ -91,9 +93,14 @@ class Market:
 
     def with_population(self, population: Population) -> Market:
         """Return the same market with other customers."""
+        return self.with_scenario(self.scenario, population)
+
+    def with_scenario(self, scenario: Scenario, population: Population | None = None) -> Market:
+        """Return the same market with other numbers than those of models and fades, and other customers if given."""
         market = copy.copy(self)
-        market.population = population.with_sites(self.scenario)
-        market.constants = _constants(self.scenario, market.population, self.catalogue)
+        market.scenario = scenario
+        market.population = (self.population if population is None else population).with_sites(scenario)
+        market.constants = _constants(scenario, market.population, self.catalogue)
         return market
 
     def of_some(self, which: slice) -> Market:
@@ -106,10 +113,8 @@ class Market:
         """
         if self.population.capacity.ndim > 1:
             raise ValueError("market: its lanes have customers of their own, which cannot be taken from all of them")
-        market = copy.copy(self)
         population = Population._make(np.ascontiguousarray(column[which]) for column in self.population)
-        market.scenario = dataclasses.replace(self.scenario, customers=population.size)
-        return market.with_population(population)
+        return self.with_scenario(dataclasses.replace(self.scenario, customers=population.size), population)
 
     @property
     def offers(self) -> int:

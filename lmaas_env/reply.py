@@ -71,7 +71,7 @@ def best_reply(
     """
     check_seller(seller, market.scenario.sellers)
     batch, rows = _checked(market, state, prices)
-    found = replies(market, batch, seller, rows, fade_scenarios(market, REPLY_SCENARIOS) if faded is None else faded)
+    found = replies(market, batch, seller, rows, _patterns(market, faded, REPLY_SCENARIOS))
     return found if np.ndim(state.charge) > 1 else found[0]
 
 
@@ -106,7 +106,7 @@ def anticipated_profits(market: Market, state: State, prices: ArrayLike, faded: 
     if np.ndim(prices) == 2 and np.ndim(state.charge) == 1:
         state = state.repeated(len(np.asarray(prices)))
     batch, rows = _checked(market, state, prices)
-    patterns = fade_scenarios(market, SCENARIOS) if faded is None else faded
+    patterns = _patterns(market, faded, SCENARIOS)
     found = np.empty((len(rows), market.scenario.sellers))
 
     def expect_some(first: int, last: int) -> None:
@@ -114,6 +114,18 @@ def anticipated_profits(market: Market, state: State, prices: ArrayLike, faded: 
 
     in_threads(expect_some, len(rows), LEAST_LANES)
     return found if np.ndim(prices) > 1 else found[0]
+
+
+def _patterns(market: Market, faded: BoolArray | None, count: int) -> BoolArray:
+    """Return fade patterns (P, L, N or K * N), checked, or so many of `fade_scenarios`."""
+    usual = fade_scenarios(market, count)
+    if faded is None:
+        return usual
+    given = np.asarray(faded)
+    if given.ndim != 3 or given.dtype != np.bool_ or given.shape[1:] != usual.shape[1:] or not len(given):
+        expected = ("P", *usual.shape[1:])
+        raise ValueError(f"faded has shape {given.shape} of {given.dtype}, it must be {expected} booleans, P >= 1")
+    return np.ascontiguousarray(given)
 
 
 def _checked(market: Market, state: State, prices: ArrayLike) -> tuple[State, FloatArray]:

@@ -419,7 +419,7 @@ def _with_new_names(numbers: Mapping[Any, Any]) -> dict[Any, Any]:
     renamed = dict(numbers)
     if "turnover" in renamed and "resample_population" not in renamed:
         old = renamed.pop("turnover")
-        new = {"none": "never", "daily": "episode"}.get(old, old)
+        new = {"none": "never", "daily": "episode"}.get(old, old) if isinstance(old, str) else old
         warnings.warn(
             f"scenario key 'turnover' is now 'resample_population': {old!r} reads {new!r}", FutureWarning, stacklevel=3
         )

@@ -84,4 +84,4 @@ def of_one_day(market: Market) -> Market:
     """Return the market of a single lane's customers, as `open_days` opens it, in which they stay the same."""
     if market.scenario.resample_population == "never":
         return market
-    return Market(market.scenario.with_same_customers(), population=market.population.lane(0))
+    return market.with_scenario(market.scenario.with_same_customers(), market.population.lane(0))

@@ -12,7 +12,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import ArrayLike
 
-from lmaas_env.checks import array_in
+from lmaas_env.checks import array_in, check_seller
 from lmaas_env.customers_file import LIMITS
 from lmaas_env.engine.observation import (
     CLIP,
@@ -205,6 +205,7 @@ def first_sale(market: Market, lanes: int) -> FloatArray:
 
 def sale_of(market: Market, prices: FloatArray, record: Record, seller: int = 0) -> FloatArray:
     """Return what a seller remembers (K, Q) of a period of K lanes at prices (K, S * M), $/h."""
+    check_seller(seller, market.scenario.sellers)
     sale = first_sale(market, len(prices))
     if sale.size:
         fill_sale(market.constants, prices, record, seller, 0, len(prices), sale)
@@ -250,7 +251,7 @@ def observed(market: Market, observation: ArrayLike) -> tuple[Market, State]:
     customers, rest = customer_columns(market.scenario, seen.shape[-1])
     scenario = dataclasses.replace(market.scenario, customers=len(customers))
     population = population_from_constants(seen[..., rest[-1] + 1 :], scenario.slots, sellers)
-    found = Market(scenario, population=population)
+    found = market.with_scenario(scenario, population)
     return found, _shown_state(found, seen)
 
 
@@ -272,8 +273,9 @@ def observation_from_state(
     Raises
     ------
     ValueError
-        If the state does not fit the market, or the sale has another shape or is not finite.
+        If the state does not fit the market, the seller does not exist, or the sale has another shape or is not finite.
     """
+    check_seller(seller, market.scenario.sellers)
     batch = market.as_batch(state)
     nothing = first_sale(market, len(batch.hour))
     known = nothing if sale is None else array_in("sale", sale, nothing.shape)
@@ -300,8 +302,10 @@ def state_from_observation(market: Market, observation: ArrayLike, seller: int =
     Raises
     ------
     ValueError
-        If the observation has another shape, is not finite or shows other customers than the market's.
+        If the observation has another shape, is not finite or shows other customers than the market's, or the seller
+        does not exist.
     """
+    check_seller(seller, market.scenario.sellers)
     seen = clipped_observation(observation, observation_size(market))
     known = shown_constants(market, seller)
     if known.shape[-1] and not np.allclose(seen[..., -known.shape[-1] :], known, rtol=0.0, atol=1e-4):
@@ -317,8 +321,9 @@ def posted_from_observation(market: Market, observation: ArrayLike, seller: int 
     ------
     ValueError
         If the observation has another shape or is not finite, or shows no prices: those of a market of one seller that
-        sees the state.
+        sees the state; or if the seller does not exist.
     """
+    check_seller(seller, market.scenario.sellers)
     if not sale_size(market.scenario):
         raise ValueError(f"sellers = {market.scenario.sellers}: the observation shows no posted prices")
     seen = clipped_observation(observation, observation_size(market))

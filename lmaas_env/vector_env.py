@@ -116,7 +116,7 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
                 raise ValueError(f"reset_mask must hold {self.num_envs} booleans, at least one of them true")
             if self.state is None and not lanes.all():
                 raise gym.error.ResetNeeded("Call reset() without a reset_mask first")
-        seeds = [seed + i for i in range(self.num_envs)] if isinstance(seed, int) else seed
+        seeds = [seed + i for i in range(self.num_envs)] if isinstance(seed, int | np.integer) else seed
         if seeds is not None:
             if len(seeds) != self.num_envs:
                 raise ValueError(f"seed must be one number or {self.num_envs}, it has {len(seeds)}")

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from lmaas_agents.adaptive.plan_library import hypotheses, load_library
+from lmaas_agents.adaptive.plan_library import SEED, hypotheses, load_library
 from lmaas_agents.learned.policy import LearnedSeller
 from lmaas_train.networks import act, inputs_of, network
 from lmaas_train.ppo import as_seller
@@ -83,7 +83,7 @@ class InContext:
     Raises
     ------
     ValueError
-        If customers are seen, do not differ or change during an episode.
+        If customers are seen, do not differ or change during an episode, or the seed is that of the hypotheses.
     """
 
     def __init__(self, market: Market, config: InContextConfig, seed: int) -> None:
@@ -93,6 +93,8 @@ class InContext:
                 f"scenario {scenario.name!r}: customers must be hidden, differ between episodes and stay during one"
             )
         self.market, self.config, self.seed, self.steps = market, config, seed, 0
+        if seed == SEED:
+            raise ValueError(f"seed = {seed} must be in [1, {SEED - 1}]: {SEED} draws the customers that may be")
         library, drawn = load_library(scenario), hypotheses(market)
         self._possible, self.lanes = drawn.market, len(drawn.region)
         self._seeds = training_seeds(seed, config.rounds * self.lanes)

@@ -219,6 +219,7 @@ class PPO:
             "critic": self.critic.state_dict(),
             "optimiser": self._optimiser.state_dict(),
             "steps": self.steps,
+            "std": self.std,
             "reward_scale": self._reward_scale,
             "torch": self._generator.get_state(),
             "numpy": json.dumps([rng.bit_generator.state for rng in self._rngs]),  # integers of 128 bits
@@ -229,7 +230,7 @@ class PPO:
         self.actor.load_state_dict(snapshot["actor"])
         self.critic.load_state_dict(snapshot["critic"])
         self._optimiser.load_state_dict(snapshot["optimiser"])
-        self.steps, self._reward_scale = snapshot["steps"], snapshot["reward_scale"]
+        self.steps, self._reward_scale, self.std = snapshot["steps"], snapshot["reward_scale"], snapshot["std"]
         self._generator.set_state(snapshot["torch"])
         for rng, state in zip(self._rngs, json.loads(snapshot["numpy"]), strict=True):
             rng.bit_generator.state = state

@@ -181,10 +181,7 @@ def results_folder(
                 again = f" with --out {folder}" if is_named else ""
                 print(f"finished parts are in {folder}: the same command{again} goes on", file=sys.stderr)
             elif not goes_on:
-                with contextlib.suppress(OSError):
-                    shutil.rmtree(folder / UNFINISHED)
-                    (folder / ORIGIN).unlink()
-                    folder.rmdir()
+                shutil.rmtree(folder, ignore_errors=True)  # it was empty before, and is locked
             raise
         mark_complete(folder)
 
@@ -238,7 +235,8 @@ def market_settings(market: Market) -> dict[str, Any]:
     digest = hashlib.sha256()
     for array in market.population:
         digest.update(np.ascontiguousarray(array).tobytes())
-    return {"scenario": market.scenario.to_dict(), "customers_sha256": digest.hexdigest()}
+    customers = {"customers_sha256": digest.hexdigest(), "strategy": market.strategy}
+    return {"scenario": market.scenario.to_dict(), **customers}
 
 
 def write_market(path: Path, market: Market) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -42,7 +43,8 @@ def from_yaml(kind: type[Settings], path: Path, section: str) -> Settings:
         try:
             return kind(**content)
         except (TypeError, ValueError) as error:
-            found.append((next((lines[f"{prefix}{it}"] for it in content if str(error).startswith(it)), 0), str(error)))
+            at_fault = (it for it in content if re.match(rf"{re.escape(it)}\b", str(error)))
+            found.append((next((lines[f"{prefix}{it}"] for it in at_fault), 0), str(error)))
     raise ValueError(lined_yaml.report("config", path, found))
 
 

@@ -63,7 +63,7 @@ def hypotheses(market: Market, count: int | None = None) -> Episode:
 def still(market: Market) -> Market:
     """Return the market without drift and with at most three days, in which plans are made."""
     scenario = _still(market.scenario)
-    return Market(scenario, population=market.population) if scenario != market.scenario else market
+    return market.with_scenario(scenario) if scenario != market.scenario else market
 
 
 def _still(scenario: Scenario) -> Scenario:
@@ -185,7 +185,7 @@ def own_plan(market: Market, start: FloatArray | None = None, rounds: int | None
 
 def _plan_of(market: Market, population: Population) -> FloatArray:
     scenario = dataclasses.replace(market.scenario, resample_population="never")
-    return own_plan(Market(scenario, population=population))
+    return own_plan(market.with_scenario(scenario, population))
 
 
 def _payoff(drawn: Episode, plan: FloatArray, turn: int) -> FloatArray:

@@ -25,6 +25,7 @@ from lmaas_agents.bounds.responses import Responses, responses
 from lmaas_agents.energy import SHARES
 from lmaas_agents.planning import plan_day
 
+from lmaas_env.checks import array_in
 from lmaas_env.customers.strategies import RSR
 from lmaas_env.market import Market
 from lmaas_env.seeds import draw_days, tuning_seeds
@@ -114,6 +115,8 @@ def dynamic_bound(
     """
     work = effort or Effort()
     check_effort(market, work)
+    if start is not None:
+        start = array_in("start", start, (None, market.population.size, SHARES.size), unit="$")
     began = time.process_time()
     day, costs = known_day(market, state, draws, work.charges), _costs(market)
     training = float(market.scenario.periods * market.catalogue.training_cost.sum())

@@ -196,7 +196,10 @@ class IMP(PricingSeller):
         return self._search(problem, start)._replace(bound=float(personalised_bound(problem)))
 
     def solve_terms(self, terms: RentalTerms, start: FloatArray | None = None) -> SearchResult:
-        """As `solve`, for rental terms of the market's customers, without the bound; other sizes are refused."""
+        """As `solve`, for rental terms of the market's customers, without the bound; other sizes are refused.
+
+        Terms say nothing of the hours to come, so a seller that looks ahead prices them without its charge on energy.
+        """
         return self._search(self.problem(terms), start)
 
     def profit(self, terms: RentalTerms, prices: FloatArray) -> float:
@@ -212,7 +215,7 @@ class IMP(PricingSeller):
         return float(personalised_bound(problem))
 
     def problem(self, terms: RentalTerms) -> Problem:
-        """Return the pricing problem of one period, as the searches take it.
+        """Return the pricing problem of one period by itself, as the searches take it.
 
         Raises
         ------
@@ -284,12 +287,12 @@ class PublicIMP(IMP):
         """Return the prices for the hour of the state, (M,) $/h."""
         hour = int(state.hour)
         if hour not in self._by_hour:
-            self._by_hour[hour] = super().prices(assumed_state(self.market, hour))
+            self._by_hour[hour] = super().prices(state)
         return self._by_hour[hour].copy()
 
-    def reply(self, state: State, posted: ArrayLike, start: FloatArray | None = None) -> SearchResult:
-        """As `IMP.reply`, in the state that is assumed at the hour of the state."""
-        return super().reply(assumed_state(self.market, int(state.hour)), posted, start)
+    def _period(self, state: State, posted: FloatArray | None = None) -> tuple[RentalTerms, SellerConstants]:
+        """As `IMP._period`, in the state that is assumed at the hour of the state."""
+        return super()._period(assumed_state(self.market, int(state.hour)), posted)
 
 
 def common_scenarios(customers: int, slots: int, fade_probability: float, count: int = SCENARIOS) -> Anticipation:

@@ -26,12 +26,15 @@ def in_threads(work: Callable[[int, int], Result], size: int, least: int) -> lis
         return [work(0, size)]
     more = least // 4
     ends = [0, *(more + (size - more) * part // parts for part in range(1, parts + 1))]
-    tasks, done = _tasks(os.getpid(), parts - 1), SimpleQueue[tuple[Any, BaseException | None]]()
+    tasks, done = _tasks(os.getpid(), thread_count() - 1), SimpleQueue[tuple[Any, BaseException | None]]()
     for first, last in itertools.pairwise(ends[1:]):
         tasks.put((work, first, last, done))
-    results = [work(0, ends[1])]
-    for _ in range(1, parts):
-        result, error = done.get()
+    results: list[Result] = []
+    try:
+        results.append(work(0, ends[1]))
+    finally:
+        others = [done.get() for _ in range(1, parts)]  # until all have ended, they write into the caller's arrays
+    for result, error in others:
         if error is not None:
             raise error
         results.append(result)

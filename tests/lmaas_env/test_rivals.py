@@ -367,3 +367,23 @@ class TestParallelEnv:
         if mode == "ansi":
             assert "1 xlarge" in str(after)
             assert "sellers' profits" in str(after)
+
+
+def test_sellers_and_fade_patterns_that_do_not_exist_are_refused() -> None:
+    market = Market("rivals")
+    state, prices = draw_days(market, [3])[0].lane(0), np.full(market.offers, 9.0)
+    seen = observation_from_state(market, state)
+    for seller in (2, -1, 0.5):
+        for look in (
+            lambda it: observation_from_state(market, state, seller=it),
+            lambda it: state_from_observation(market, seen, it),
+            lambda it: posted_from_observation(market, seen, it),
+        ):
+            with pytest.raises(ValueError, match=r"seller = .* must be in \[0, 1\]"):
+                look(seller)
+    faded = fade_scenarios(market, 4)
+    for wrong in (faded.swapaxes(1, 2), faded[0], faded.astype(float), faded[:0], faded[:, :, :-1]):
+        with pytest.raises(ValueError, match="faded has shape"):
+            best_reply(market, state, 0, prices, wrong)
+        with pytest.raises(ValueError, match="faded has shape"):
+            anticipated_profits(market, state, prices, wrong)

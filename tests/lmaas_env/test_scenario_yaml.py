@@ -148,3 +148,23 @@ def test_sizes_that_differ_from_the_customers_file_are_refused(market_file: Path
     market_file.write_text(MARKET.replace("mine.csv", "none.csv"))
     with pytest.raises(ValueError, match=r"customers file '.*none\.csv' cannot be read"):
         Scenario.from_yaml(market_file)
+
+
+@pytest.mark.filterwarnings("ignore:scenario key 'turnover'")
+@pytest.mark.parametrize("text", ["harvest: 010\n", "harvest: 01.5\n", "turnover: [daily]\n"])
+def test_numbers_of_base_8_and_lists_are_no_values(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"line 1: .* must be"):
+        Scenario.from_yaml(file)
+
+
+def test_a_customer_has_no_numbers_with_underscores(tmp_path: Path) -> None:
+    file = tmp_path / "customers.csv"
+    Market(dataclasses.replace(Scenario(), customers=2), seed=1).population.to_csv(file)
+    head, first, *rest = file.read_text(encoding="utf-8").splitlines()
+    cells = first.split(",")
+    cells[1] = f"{cells[1][0]}_0"
+    file.write_text("\n".join([head, ",".join(cells), *rest]) + "\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=f"{cells[1]!r} must be"):
+        Population.from_csv(file)

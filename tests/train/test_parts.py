@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import multiprocessing
 import operator
 from collections.abc import Generator, Mapping
 from pathlib import Path
@@ -93,3 +94,12 @@ def test_a_study_gives_the_same_rows_in_processes_of_its_own(tmp_path: Path, mon
     monkeypatch.setattr(ahead, "plan_day", None)  # nothing is planned in this process
     assert StudyAhead(**sizes, out=tmp_path / "apart", jobs=2).main() == rows
     assert (tmp_path / "here/days.csv").read_bytes() == (tmp_path / "apart/days.csv").read_bytes()
+
+
+def test_a_worker_that_dies_while_it_waits_is_replaced() -> None:
+    outcomes = LocalEngine(1).run(operator.neg, {"a": (1,), "b": (2,), "c": (3,)})
+    found = [next(outcomes)]
+    for child in multiprocessing.active_children():
+        child.kill()
+        child.join()
+    assert [it.value for it in [*found, *outcomes]] == [-1, -2, -3]

@@ -90,6 +90,15 @@ class TestPublicIMP:
         np.testing.assert_array_equal(found.prices, IMP(market).reply(assumed, posted).prices)
         assert not np.allclose(found.prices, best_reply(market, state, 0, posted))
 
+    def test_it_solves_the_assumed_state_as_well(self) -> None:
+        seller, states = (
+            PublicIMP(Market("day")),
+            [Market("day").initial_state(np.random.default_rng(i)) for i in (3, 4)],
+        )
+        first, second = (seller.solve(state) for state in states)
+        np.testing.assert_array_equal(first.prices, second.prices)
+        np.testing.assert_array_equal(first.prices, seller.prices(states[0]))
+
 
 class TestSellers:
     def test_predictive_imp_replies_to_what_the_rival_will_post(self) -> None:

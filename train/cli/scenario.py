@@ -29,15 +29,21 @@ class ScenarioInit:
     scenario: Annotated[str, tyro.conf.arg(aliases=["--preset"])] = "day"
     """Preset or YAML file to start from."""
     customers_file: str = ""
-    """New CSV file beside it with the customers, which the market then reads; by default they are drawn."""
+    """New CSV file beside it with the customers, which the market then reads; needed where the market to start from has
+    a file of its own, whose customers are copied. By default they are drawn."""
     population_seed: int = 0
-    """Seed of the customers in the CSV file; 0 selects those that ship with the package."""
+    """Seed of the customers in the CSV file; 0 selects the default ones."""
 
     def main(self) -> dict[str, Any]:
         """Write the files, neither over one that is there."""
-        scenario = dataclasses.replace(Scenario.load(self.scenario), name=self.file.stem)
+        base = Scenario.load(self.scenario)
+        scenario = dataclasses.replace(base, name=self.file.stem)
         if self.file.suffix not in (".yaml", ".yml"):
             raise ValueError(f"file = {str(self.file)!r} must end in .yaml or .yml")
+        if base.customers_file and not self.customers_file:
+            raise ValueError(
+                f"customers_file = '': market {self.scenario!r} has its own customers; name a file for them"
+            )
         files = [self.file]
         if self.customers_file:
             scenario = dataclasses.replace(scenario, customers_file=self.customers_file)
@@ -48,8 +54,7 @@ class ScenarioInit:
             if not file.parent.is_dir():
                 raise ValueError(f"folder {str(file.parent)!r} does not exist; nothing was written")
         if self.customers_file:
-            drawn = dataclasses.replace(scenario, customers_file="")
-            Population.for_scenario(drawn, self.population_seed).to_csv(files[1])
+            Population.for_scenario(base, self.population_seed).to_csv(files[1])
         scenario.to_yaml(self.file)
         for file in files:
             print(f"wrote {file}")

@@ -21,8 +21,8 @@ FILE = Path(__file__).with_name("certified_bounds.csv")  # the columns day_seed 
 def certified_bounds(market: Market, seeds: Sequence[int]) -> FloatArray | None:
     """Return the certified bound on any seller's profit of each day, (K,) $, or None where one of them is not known.
 
-    Known are the first held-out days of ``day``, ``scarce`` and ``abundant`` with the customers that ship. A bound
-    holds whatever sellers see, so ``public`` has that of ``day``.
+    Known are the first held-out days of ``day``, ``scarce`` and ``abundant`` with the default customers, who decide by
+    RSR. A bound holds whatever sellers see, so ``public`` has that of ``day``.
     """
     for name, bounds in _known().items():
         if _is_preset(market, name) and all(seed in bounds for seed in seeds):
@@ -32,7 +32,8 @@ def certified_bounds(market: Market, seeds: Sequence[int]) -> FloatArray | None:
 
 def _is_preset(market: Market, name: str) -> bool:
     preset = Scenario.preset(name)
-    if dataclasses.replace(market.scenario, name=name, observation=preset.observation) != preset:
+    seen = dataclasses.replace(market.scenario, name=name, observation=preset.observation)
+    if market.strategy != "rsr" or seen != preset:
         return False
     shipped = _shipped(name).population
     return all(np.array_equal(ours, theirs) for ours, theirs in zip(market.population, shipped, strict=True))

@@ -283,8 +283,9 @@ def evaluate(
     keys = identities(policies, sellers, beside)
     settings = {**market_settings(market), "days": days}
     if rival is not None:
-        keys["rival"] = settings["rival"] = rival_identity(rival, beside_them)
-    with results_folder(Path(out), "", settings if all(keys.values()) else None) as results:
+        settings["rival"] = rival_identity(rival, beside_them)
+    is_known = all(keys.values()) and settings.get("rival", "") is not None
+    with results_folder(Path(out), "", settings if is_known else None) as results:
         evaluation = evaluated(functools.partial(kept_days, results, keys))
         evaluation.write(results.folder)
     return evaluation

@@ -132,9 +132,10 @@ def read_results(folder: Path) -> tuple[Market, dict[str, Days]]:
             str(name): _days({field: stored[f"days/{i}/{field}"] for field in Days._fields if _has(stored, i, field)})
             for i, name in enumerate(stored["sellers"])
         }
+        strategy = str(stored["strategy"][0]) if "strategy" in stored else "rsr"  # older records lack it
+        return Market(scenario, population=population, customers=strategy), days
     except (OSError, EOFError, KeyError, RuntimeError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"file {str(folder / RECORDS)!r} cannot be read: {one_line(str(error))}") from error
-    return Market(scenario, population=population), days
 
 
 def kept_days(results: Results, keys: Mapping[str, str | None], name: str, sell: Callable[[], Days]) -> Days:
@@ -192,7 +193,7 @@ def _arrays(data: bytes) -> dict[str, NDArray[Any]]:
 
 def _packed(market: Market, days: Mapping[str, Days]) -> bytes:
     """Return the customers and the records of every day as an archive of arrays."""
-    arrays: dict[str, Any] = {"sellers": np.array(list(days))}
+    arrays: dict[str, Any] = {"sellers": np.array(list(days)), "strategy": np.array([market.strategy])}
     arrays |= {f"population/{name}": array for name, array in market.population._asdict().items()}
     for i, sold in enumerate(days.values()):
         arrays |= {f"days/{i}/{name}": array for name, array in _fields(sold).items()}

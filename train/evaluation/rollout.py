@@ -137,7 +137,7 @@ def on_day(seller: NamedSeller, episode: Episode) -> tuple[Episode, Seller]:
     if not is_informed(seller):
         return episode._replace(market=own), constructed(seller, own)
     scenario = dataclasses.replace(own.scenario, observation="full")
-    seen = episode._replace(market=Market(scenario, population=own.population))
+    seen = episode._replace(market=own.with_scenario(scenario))
     return seen, cast("Callable[[Episode], Seller]", seller)(seen)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import importlib.util
 import inspect
 import json
 import os
@@ -214,11 +215,24 @@ def identity(policy: Any, seller: NamedSeller) -> str | None:
         for key, array in sorted(seller.weights.items()):
             digest.update(key.encode() + array.tobytes())
         return digest.hexdigest()
-    source = Path(name.rpartition(":")[0] if _is_code(name) and name not in SELLERS else name)
+    source = Path(name)
+    if _is_code(name) and name not in SELLERS:
+        found = _file_of(name.rpartition(":")[0])
+        if found is None:
+            return None
+        source = found
     for file in (source, source.parent / NORMALISER):
         if source.suffix in (".py", ".zip") and file.exists():
             digest.update(read_bytes(file))
     return f"{name} {digest.hexdigest()}"
+
+
+def _file_of(code: str) -> Path | None:
+    """Return the file of Python code, a path or the name of a module; None for a module that is not one file."""
+    if code.endswith(".py"):
+        return Path(code)
+    found = importlib.util.find_spec(code)
+    return Path(found.origin) if found and found.origin and found.has_location else None
 
 
 def name_of(policy: Policy) -> str:

@@ -38,7 +38,8 @@ def mean_estimate(sample: np.ndarray) -> Estimate:
     if values.size == 1:
         return Estimate(float(values[0]), np.nan, np.nan)
     rng = np.random.default_rng(0)
-    interval = bootstrap((values,), np.mean, n_resamples=RESAMPLES, method="percentile", rng=rng).confidence_interval
+    options: Any = {"n_resamples": RESAMPLES, "method": "percentile", "rng": rng, "batch": _batch(values)}
+    interval = bootstrap((values,), np.mean, **options).confidence_interval
     return Estimate(float(values.mean()), float(interval.low), float(interval.high))
 
 
@@ -68,7 +69,7 @@ def normalised_score(profit: np.ndarray, low: np.ndarray, high: np.ndarray) -> E
         return ours.mean(axis=axis) / theirs.mean(axis=axis)
 
     rng = np.random.default_rng(0)
-    options: Any = {"n_resamples": RESAMPLES, "method": "percentile", "rng": rng}
+    options: Any = {"n_resamples": RESAMPLES, "method": "percentile", "rng": rng, "batch": _batch(ours)}
     interval = bootstrap((ours, theirs), ratio, paired=True, vectorized=True, **options).confidence_interval
     return Estimate(score, float(interval.low), float(interval.high))
 
@@ -175,6 +176,11 @@ def performance_profile(
         return np.stack([(sample > level).mean(axis=axis) for level in levels], axis=-1)
 
     return _stratified(values, shares, resamples, seed).T
+
+
+def _batch(values: np.ndarray) -> int:
+    """Return how many replicates of a sample are held at once."""
+    return max(1, BLOCK // values.size)
 
 
 def _checked(name: str, values: np.ndarray, layout: str = "") -> np.ndarray:

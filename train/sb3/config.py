@@ -7,13 +7,14 @@ import math
 from pathlib import Path
 from typing import Any
 
-from lmaas_agents.learned.policy import ACTIVATIONS, POLICIES
+from lmaas_agents.learned.policy import ACTIVATIONS
 from lmaas_train.settings import from_yaml
 
 from lmaas_env.fields import close_match, shown
 from lmaas_env.scenario import Scenario
 
 CONFIGS = Path(__file__).parents[1] / "configs"
+POLICIES = ("flat", "set")
 MANY = 200  # customers, beyond which imitating look-ahead IMP takes longer than the training that it spares
 
 
@@ -91,7 +92,7 @@ class SB3Config:
                 object.__setattr__(self, field.name, widths)
         if self.activation not in tuple(ACTIVATIONS):
             raise ValueError(f"activation = {shown(self.activation)} must be one of {', '.join(ACTIVATIONS)}")
-        if self.policy not in tuple(POLICIES):
+        if self.policy not in POLICIES:
             raise ValueError(f"policy = {shown(self.policy)} must be one of {', '.join(POLICIES)}")
         needs_plan = self.policy == "set" or self.snap_radius > 0.0 or self.shaping or self.imitated_days > 0
         if self.residual_scale == 0.0 and needs_plan:

@@ -20,6 +20,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple, Protocol
 
+from lmaas_env.engine.parallel import thread_count
 from lmaas_env.fields import one_line
 
 ATTEMPTS = 3
@@ -92,7 +93,7 @@ class LocalEngine:
     def run(self, work: Callable[..., Any], tasks: Mapping[str, tuple[Any, ...]]) -> Generator[Outcome]:
         """Run tasks as `Engine.run` says; workers end with this process, however it ends."""
         waiting = deque((key, 1) for key in tasks)
-        threads = max(1, (os.cpu_count() or 1) // self.slots)
+        threads = max(1, thread_count() // self.slots)
         idle = [_Worker(threads) for _ in range(min(self.slots, len(tasks)))]
         running: dict[Future[Any], tuple[str, int, _Worker]] = {}
         try:
@@ -100,7 +101,14 @@ class LocalEngine:
                 while waiting and idle:
                     key, attempt = waiting.popleft()
                     worker = idle.pop()
-                    running[worker.submit(work, tasks[key])] = key, attempt, worker
+                    try:
+                        future = worker.submit(work, tasks[key])
+                    except BrokenProcessPool:  # it died while it had nothing to do
+                        worker.kill()
+                        idle.append(_Worker(threads))
+                        waiting.appendleft((key, attempt))
+                        continue
+                    running[future] = key, attempt, worker
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     key, attempt, worker = running[future]
                     try:

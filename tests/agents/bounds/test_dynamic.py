@@ -103,6 +103,8 @@ def test_the_bound_is_close_to_the_optimum_of_100_mini_markets() -> None:
 def test_what_the_bound_does_not_hold_for_is_refused() -> None:
     market = small("day")
     state, draws = one_day(market, 1)
+    with pytest.raises(ValueError, match=r"start\[0, 0, 0\] = nan must be finite"):
+        dynamic_bound(market, state, draws, start=np.full((25, market.population.size, SHARES.size), np.nan))
     with pytest.raises(ValueError, match=r"customers = Nominal: the bound holds for those that select by RSR"):
         dynamic_bound(Market(market.scenario, population=market.population, customers="nominal"), state, draws)
     for change, message in (

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import pytest
 
@@ -46,3 +48,19 @@ def test_callers_in_several_threads_get_their_own_results(monkeypatch: pytest.Mo
 
     with ThreadPoolExecutor(4) as callers:
         assert list(callers.map(of_caller, range(4))) == [{0}, {1}, {2}, {3}]
+
+
+def test_all_parts_have_ended_before_a_fault_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lmaas_env.engine.parallel.thread_count", lambda: 3)
+    ended = Event()
+
+    def work(first: int, last: int) -> None:
+        if first == 0:
+            raise RuntimeError("first part")
+        if last == 30:
+            time.sleep(0.05)
+            ended.set()
+
+    with pytest.raises(RuntimeError, match="first part"):
+        in_threads(work, 30, 8)
+    assert ended.is_set()
