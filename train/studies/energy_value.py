@@ -69,7 +69,7 @@ SPREAD = 0.1  # of the logarithms of factors at the start of the search
 class StudyEnergyValue(EngineOptions):
     """Compare look-ahead IMP with sellers that estimate the value of energy better.
 
-    Writes ways.csv. Takes half an hour on an idle machine.
+    Writes ways.csv. Takes an hour of a core.
 
     Examples
     --------
@@ -79,7 +79,7 @@ class StudyEnergyValue(EngineOptions):
 
     scenarios: tuple[str, ...] = ("day", "scarce")
     """Presets or YAML files."""
-    days: int = 100
+    days: int = 200
     """Held-out days."""
     sold_days: int = 100
     """Training days per round, over which the energy value is estimated."""
