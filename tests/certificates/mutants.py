@@ -200,7 +200,7 @@ GROUPS: dict[str, list[Mutant]] = {
                 "models.serving_cost[m] * rented + models.adaptation_cost[m]",
                 "models.serving_cost[m] * rented + models.adaptation_cost[m] / customers",
             ),
-            ("training is free", "revenue[:], cost[:] = 0.0, training", "revenue[:], cost[:] = 0.0, 0.0"),
+            ("training is free", "of_lane[:, lane] = 0.0, training, 0.0", "of_lane[:, lane] = 0.0, 0.0, 0.0"),
             (
                 "revenue is that of the first lane's prices",
                 "+= prices[lane, m] * rented",
@@ -592,8 +592,8 @@ GROUPS: dict[str, list[Mutant]] = {
             ),
             (
                 "the energy value ignores adaptation",
-                "settlement.hours.sum(axis=-1) - market.catalogue.adaptation_cost[model]",
-                "settlement.hours.sum(axis=-1)",
+                "earned - market.catalogue.adaptation_cost[model]",
+                "earned",
             ),
             ("the value is interpolated in the wrong cell", "SHARES[k + 1] <= share", "SHARES[k] <= share"),
         ),
