@@ -96,9 +96,9 @@ class Planner(MemorylessSeller):
     """Look two hours ahead against rivals that reply best to the last prices.
 
     Of three price vectors it posts the one that earns most in this hour and the next, in which it replies best to what
-    the rivals will then post: its best reply to their next prices; the cap, at which nobody buys; and its best reply if
-    all others posted the cap, a monopolist's prices. The next hour is the expected one: no innovations, mean harvests.
-    The last hour of a day is the best reply.
+    the rivals will then post: its best reply to their next prices; the cap, at which hardly anybody buys; and its best
+    reply if all others posted the cap, a monopolist's prices. The next hour is the expected one: no innovations, mean
+    harvests. The last hour of a day is the best reply.
 
     Rivals cycle: it undercuts them once or twice, and then withdraws for an hour, which lets them raise their prices.
 

@@ -100,7 +100,7 @@ def write_whole(path: str | os.PathLike[str], content: str | bytes) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Delete what writers that were killed have left in a folder; those that are still at work hold a lock."""
+    """Delete what writers that were killed have left in a folder, whose lock the caller holds; locked folders stay."""
     for left in [*folder.glob(f"{TEMPORARY}*")]:
         if not left.is_dir():
             left.unlink(missing_ok=True)

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -50,8 +52,8 @@ class Market:
 
     Parameters
     ----------
-    scenario : Scenario or str
-        A scenario, a preset's name or a YAML file.
+    scenario : Scenario, mapping, str or path
+        A scenario, its numbers, a preset's name or a YAML file.
     seed : int
         The population's seed; 0 reads the customers that ship with the package.
     population : Population, optional
@@ -73,7 +75,7 @@ class Market:
 
     def __init__(
         self,
-        scenario: Scenario | str = "day",
+        scenario: Scenario | Mapping[str, Any] | str | os.PathLike[str] = "day",
         seed: int = 0,
         population: Population | None = None,
         customers: str = "rsr",

@@ -20,7 +20,7 @@ class KnownDay(NamedTuple):
     Attributes
     ----------
     terms : list of H Terms
-        Their energy is that of customers that have rented nothing.
+        Their energy is that of customers who face the cap all day; responses are computed at the nodes instead.
     faded : list of H arrays (N, L) bool
     harvest : list of H arrays (N,), Wh
     nodes : list of H + 1 arrays (N, K + 1), Wh
