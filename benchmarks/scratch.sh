@@ -18,3 +18,5 @@ for scenario in population scarce day abundant; do
 done
 $lmaas sweep benchmarks/sweeps/scratch-public.yaml --jobs 2 --out "$work/public"
 $lmaas evaluate --scenario public --runs "$work/public/runs/public/perceptron" --sellers public-lookahead --out "$results/encoders-public"
+$lmaas sweep benchmarks/sweeps/scratch-city.yaml --out "$work/city"
+mkdir -p "$results/scratch-city" && cp "$work"/city/{summary.csv,origin.json} "$results/scratch-city"

@@ -25,6 +25,7 @@ ENCODERS = {  # scenarios of benchmarks/learned/encoders-*: the seller there tha
 }
 ZOO = {  # way to sell of benchmarks/sweeps/zoo.yaml: what it is
     "perceptron": "PPO, perceptron",
+    "mean": "PPO, mean",
     "set": "PPO, set",
     "attention": "PPO, attention",
     "reinforce": "REINFORCE",
@@ -45,10 +46,12 @@ SCRATCH_ABLATION = {  # row of benchmarks/learned/scratch-ablation: what it is
 WAYS = {  # row of benchmarks/energy-value/ways.csv: how the energy value is estimated
     "exact": "exact cost of the energy that a sale drains, in expectation",
     "bound": "energy values that prove the certified bound, mean of three days",
+    "searched": "the plan's, times factors for every four hours that CMA-ES finds on training days",
     "own days, round 1": "estimated on look-ahead IMP's own days",
     "own days, round 2": "estimated again on the days sold with that estimate",
     "own days, by state, round 1": "by shadowing and demand as well",
     "own days, by state, round 2": "by shadowing and demand, estimated again",
+    "rollouts": "none: one step of policy improvement by rollouts over 64 days",
 }
 
 
@@ -144,6 +147,20 @@ def zoo() -> str:
         rows.append([ZOO.get(row["way"], f"`{row['way']}`"), *cells, over, took])
     heads = [head for name in scenarios for head in (f"`{name}` / IMP", "score")]
     return table(("seller", *heads, "IQM", "s"), rows)
+
+
+def limits() -> str:
+    """Return what keeps PPO from scratch below look-ahead IMP: look-ahead IMP with fewer models, or less precise."""
+    rows = [
+        [
+            f"`{row['seller']}`" if row["seller"] == "day-ppo" else row["seller"],
+            f"{float(row['profit']):.0f}",
+            interval(row, "change", "{:+.0f}") if float(row["change"]) else "",
+            f"{float(row['share_of_lookahead']):.3f}",
+        ]
+        for row in rows_of("menus/limits.csv")
+    ]
+    return table(("`day`", "profit, $ a day", "minus look-ahead IMP", "/ look-ahead IMP"), rows)
 
 
 def scratch_ablation() -> str:
