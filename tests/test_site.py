@@ -114,7 +114,8 @@ def test_the_citation_is_the_same_everywhere() -> None:
 def sellers_in(path: str) -> dict[str, dict[str, float]]:
     """Return the numbers of a committed table by seller."""
     with (ROOT / "benchmarks" / path).open(encoding="utf-8", newline="") as file:
-        return {row.pop("seller"): {key: float(value or "nan") for key, value in row.items()} for row in csv.DictReader(file)}
+        rows = list(csv.DictReader(file))
+    return {row.pop("seller"): {key: float(value or "nan") for key, value in row.items()} for row in rows}
 
 
 def test_statements_about_sellers_agree_with_the_committed_results() -> None:
