@@ -98,7 +98,7 @@ class Market:
         return self.with_scenario(self.scenario, population)
 
     def with_scenario(self, scenario: Scenario, population: Population | None = None) -> Market:
-        """Return the same market with other numbers than those of models and fades, and other customers if given."""
+        """Return this market under a scenario of the same models and fades, with other customers if given."""
         market = copy.copy(self)
         market.scenario = scenario
         market.population = (self.population if population is None else population).with_sites(scenario)

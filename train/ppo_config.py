@@ -34,7 +34,7 @@ class PPOConfig:
     max_grad_norm: float = number(0.5, "", 1e-6, 1e6, "of the gradient")
     hidden: tuple[int, ...] = number((64, 64), "", 1, 8192, "widths of the hidden layers of actor and critic")
     activation: str = option("relu", tuple(ACTIVATIONS), "of the hidden layers")
-    encoder: str = option("none", ENCODERS, "of customers: their mean, or that of a network of each; with attention")
+    encoder: str = option("none", ENCODERS, "of customers: their mean, or each encoded, also with attention")
     memory: str = option("none", ("none", "stack", "gru"), "of actor and critic")
     stack: int = number(8, "", 1, 1000, "observations that the memory `stack` holds, the last included")
     first_price: float = number(16.0, "$/h", 1e-6, 1e6, "of every model before learning, without a plan")

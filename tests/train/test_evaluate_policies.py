@@ -27,7 +27,7 @@ from lmaas_train.evaluation.adapters import algorithm
 from lmaas_train.evaluation.certified_bounds import certified_bounds
 from lmaas_train.evaluation.evaluate import default_anchors
 from lmaas_train.evaluation.results import DAYS, TABLE
-from lmaas_train.evaluation.sellers import sellers_of
+from lmaas_train.evaluation.sellers import identity, sellers_of
 from lmaas_train.evaluation.statistics import mean_estimate, normalised_score
 
 from lmaas_env import Market, Scenario
@@ -520,3 +520,15 @@ def test_the_certified_bound_scores_one_and_needs_no_seller() -> None:
 
 def test_a_seller_given_by_name_and_by_class_is_one() -> None:
     assert list(sellers_of([IMP, "imp"], MARKET, beside=["imp"])) == ["imp"]
+
+
+def test_what_a_policy_is_changes_with_its_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = tmp_path / "own_module.py"
+    module.write_text("class Policy: ...\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    first = identity("own_module:Policy", object())
+    module.write_text("class Policy: pass\n", encoding="utf-8")
+    assert first is not None
+    assert identity("own_module:Policy", object()) != first
+    assert identity("builtins:len", object()) is None
+    assert identity("__main__:Policy", object()) is None

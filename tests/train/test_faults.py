@@ -433,3 +433,14 @@ def test_commands_run_for_a_user_without_home(arguments: list[str], tmp_path: Pa
     ended = as_nobody(["-m", "lmaas_train", *arguments], tmp_path, NUMBA_DISABLE_JIT="1")
     assert ended.returncode == 0, ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_a_command_that_fails_after_its_files_leaves_no_folder(tmp_path: Path) -> None:
+    def fail() -> None:
+        with results_folder(tmp_path / "out", "") as results:
+            (results.folder / "table.csv").write_text("half", encoding="utf-8")
+            raise RuntimeError("late")
+
+    with pytest.raises(RuntimeError, match="late"):
+        fail()
+    assert not (tmp_path / "out").exists()

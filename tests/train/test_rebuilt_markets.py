@@ -11,8 +11,7 @@ from lmaas_agents.adaptive.plan_library import still
 from lmaas_agents.energy import one_lane
 from lmaas_train.evaluation.certified_bounds import certified_bounds
 from lmaas_train.evaluation.evaluate import Evaluation, evaluate
-from lmaas_train.evaluation.sellers import identity
-from lmaas_train.runs import market_settings, results_folder
+from lmaas_train.runs import market_settings
 
 from lmaas_env import Market, Scenario
 from lmaas_env.seeds import held_out_seeds, of_one_day, open_days
@@ -43,28 +42,6 @@ def test_results_know_the_strategy(tmp_path: Path) -> None:
     market = Market(scenario, seed=1, customers="nominal")
     evaluate("fixed", market, days=2, sell_anchors=False, out=tmp_path / "out", progress=False)
     assert Evaluation.load(tmp_path / "out").market.strategy == "nominal"
-
-
-def test_what_a_policy_is_changes_with_its_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = tmp_path / "own_module.py"
-    module.write_text("class Policy: ...\n", encoding="utf-8")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    first = identity("own_module:Policy", object())
-    module.write_text("class Policy: pass\n", encoding="utf-8")
-    assert first is not None
-    assert identity("own_module:Policy", object()) != first
-    assert identity("builtins:len", object()) is None
-
-
-def test_a_command_that_fails_after_its_files_leaves_no_folder(tmp_path: Path) -> None:
-    def fail() -> None:
-        with results_folder(tmp_path / "out", "") as results:
-            (results.folder / "table.csv").write_text("half", encoding="utf-8")
-            raise RuntimeError("late")
-
-    with pytest.raises(RuntimeError, match="late"):
-        fail()
-    assert not (tmp_path / "out").exists()
 
 
 def test_lanes_of_a_strategy_settle_as_one_market_does() -> None:

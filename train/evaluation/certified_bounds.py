@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lmaas_env.customers.strategies import RSR
 from lmaas_env.market import Market
 from lmaas_env.scenario import Scenario
 from lmaas_env.types import FloatArray
@@ -33,7 +34,7 @@ def certified_bounds(market: Market, seeds: Sequence[int]) -> FloatArray | None:
 def _is_preset(market: Market, name: str) -> bool:
     preset = Scenario.preset(name)
     seen = dataclasses.replace(market.scenario, name=name, observation=preset.observation)
-    if market.strategy != "rsr" or seen != preset:
+    if not isinstance(market.customers, RSR) or seen != preset:
         return False
     shipped = _shipped(name).population
     return all(np.array_equal(ours, theirs) for ours, theirs in zip(market.population, shipped, strict=True))

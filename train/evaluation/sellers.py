@@ -231,7 +231,10 @@ def _file_of(code: str) -> Path | None:
     """Return the file of Python code, a path or the name of a module; None for a module that is not one file."""
     if code.endswith(".py"):
         return Path(code)
-    found = importlib.util.find_spec(code)
+    try:
+        found = importlib.util.find_spec(code)
+    except (ImportError, ValueError):  # such as __main__
+        return None
     return Path(found.origin) if found and found.origin and found.has_location else None
 
 

@@ -69,7 +69,7 @@ SPREAD = 0.1  # of the logarithms of factors at the start of the search
 class StudyEnergyValue(EngineOptions):
     """Compare look-ahead IMP with sellers that estimate the value of energy better.
 
-    Writes ways.csv. Takes an hour of a core.
+    Writes ways.csv. Takes an hour and a quarter on one core.
 
     Examples
     --------
