@@ -65,7 +65,7 @@ def limits(market: Market, days: int = DAYS) -> list[list[object]]:
         seller = LookaheadIMP(with_models(market, count))
         untrained = lookahead.constants.training_cost - seller.constants.training_cost  # $/h that sellers do pay
         profit = rollout(seller.market, seller, seeds).day_profit - market.scenario.periods * untrained
-        earned[f"look-ahead IMP, {', '.join(models[:count])}"] = profit
+        earned[f"look-ahead IMP, only {', '.join(models[:count])}"] = profit
     for error in ERRORS:
         earned[f"look-ahead IMP, prices {error:.0%} off"] = rollout(market, Imprecise(market, error), seeds).day_profit
     return [
