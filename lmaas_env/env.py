@@ -11,21 +11,13 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lmaas_env.episode import Drift, open_episodes
+from lmaas_env.lanes import Lanes
 from lmaas_env.market import Market
-from lmaas_env.rivals import Rival, Rivals
+from lmaas_env.rivals import Rival
 from lmaas_env.scenario import Scenario
-from lmaas_env.spaces import (
-    Float32Array,
-    action_space,
-    checked_action,
-    first_sale,
-    observation_of_batch,
-    observation_space,
-    shown_constants,
-)
+from lmaas_env.spaces import Float32Array, action_space, checked_action, observation_space
 from lmaas_env.state import Settlement, State
-from lmaas_env.transition import StepResult, info_of, transition, with_new_customers
+from lmaas_env.transition import info_of
 
 if TYPE_CHECKING:
     from lmaas_env.render.window import Window
@@ -154,32 +146,21 @@ class LMaaSEnv(gym.Env[Any, Any]):
     ) -> None:
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise ValueError(f"render_mode = {render_mode!r} must be one of {', '.join(self.metadata['render_modes'])}")
-        self.market = market_of(scenario, population_seed, observation, customers)
-        self.observation_space = observation_space(self.market)
-        self.action_space = action_space(self.market)
+        market = market_of(scenario, population_seed, observation, customers)
+        self.observation_space = observation_space(market)
+        self.action_space = action_space(market)
         self.render_mode = render_mode
         self._window: Window | None = None
-        self._rivals = Rivals(self.market, rival, lanes=1)
-        self._shown = shown_constants(self.market)
-        self._state: State | None = None  # with a leading lane axis, as all that a step takes and returns
-        self._drift: Drift | None = None
-        self._last: StepResult | None = None
+        self._lanes = Lanes(market, 1, rival)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Float32Array, dict[str, Any]]:
         """Start a day; options are not used."""
         super().reset(seed=seed)
-        episode = open_episodes(self.market, [self.np_random])
-        if episode.market is not self.market:
-            self.market = self.market.with_population(episode.market.population.lane(0))
-            self._shown = shown_constants(self.market)
-        self._state, self._day, self._drift = episode.state, episode.draws, episode.drift
-        self._last = None
-        self._rivals.start(self.market, np.ones(1, dtype=np.bool_))
+        info = self._lanes.open_one(self.np_random)
         self._show()
-        seen = observation_of_batch(self.market, self._shown, self._state, first_sale(self.market, 1))[0]
-        return seen, {"region": episode.region[0]} if episode.region.size else {}
+        return self._lanes.observe()[0], info
 
     def step(self, action: ArrayLike) -> tuple[Float32Array, float, bool, bool, dict[str, Any]]:
         """Post prices for one period.
@@ -191,28 +172,29 @@ class LMaaSEnv(gym.Env[Any, Any]):
         gymnasium.error.ResetNeeded
             Before the first reset and after the last period.
         """
+        lanes, scenario = self._lanes, self.market.scenario
         checked = checked_action(action, (self.market.catalogue.size,))
-        scenario = self.market.scenario
-        if self._state is None or (hour := int(self._state.hour[0])) >= scenario.periods:
+        if lanes.state is None or lanes.state.hour[0] >= scenario.periods:
             raise gym.error.ResetNeeded("Call reset() before step(): no day has started, or it is over")
-        actions = self._rivals.joint_actions(self.market, self._state, checked[None])
-        result = transition(self.market, self._shown, actions, self._state, self._day.at(hour))
-        self._rivals.remember(self.market, result)
-        self.market, self._shown, result = with_new_customers(self.market, self._shown, result, self._drift)
-        self._last, self._state = result, result.state
+        result = lanes.step(checked[None])
         self._show()
-        info = info_of(result, 0)
-        return result.observation[0], info["profit"] / scenario.customers, hour + 1 >= scenario.periods, False, info
+        info, is_over = info_of(result, 0), bool(result.state.hour[0] >= scenario.periods)
+        return result.observation[0], info["profit"] / scenario.customers, is_over, False, info
+
+    @property
+    def market(self) -> Market:
+        """The market, with the customers of the day."""
+        return self._lanes.market
 
     @property
     def state(self) -> State | None:
         """The market's state, None before the first reset."""
-        return None if self._state is None else self._state.lane(0)
+        return None if self._lanes.state is None else self._lanes.state.lane(0)
 
     @property
     def settlement(self) -> Settlement | None:
         """What the last period brought, None at the start of a day."""
-        return None if self._last is None else self._last.settlement.lane(0)
+        return None if self._lanes.last is None else self._lanes.last.settlement.lane(0)
 
     def render(self) -> str | NDArray[np.uint8] | None:  # pyright: ignore
         """Return a table (``ansi``) or a picture (``rgb_array``, (H, W, 3) uint8) of the last period.

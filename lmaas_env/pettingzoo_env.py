@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lmaas_env.env import market_of
-from lmaas_env.episode import Drift, open_episodes
+from lmaas_env.lanes import Lanes
 from lmaas_env.market import Market
 from lmaas_env.scenario import Scenario
 from lmaas_env.spaces import (
@@ -28,7 +28,7 @@ from lmaas_env.spaces import (
     shown_constants,
 )
 from lmaas_env.state import Settlement, State
-from lmaas_env.transition import StepResult, info_of, transition, with_new_customers
+from lmaas_env.transition import info_of
 from lmaas_env.types import FloatArray
 
 if TYPE_CHECKING:
@@ -84,16 +84,18 @@ class LMaaSParallelEnv(Base):
     ) -> None:
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise ValueError(f"render_mode = {render_mode!r} must be one of {', '.join(self.metadata['render_modes'])}")
-        self.market: Market = market_of(scenario, population_seed, observation, customers)
+        self._lanes = Lanes(market_of(scenario, population_seed, observation, customers), 1)
         self.render_mode = render_mode
         self.possible_agents = [f"seller_{s}" for s in range(self.market.scenario.sellers)]
         self.agents: list[str] = []
         self.observation_spaces = {agent: observation_space(self.market) for agent in self.possible_agents}
         self.action_spaces = {agent: action_space(self.market) for agent in self.possible_agents}
         self._rng = np.random.default_rng()
-        self._state: State | None = None  # with a leading axis of one lane
-        self._drift: Drift | None = None
-        self._last: StepResult | None = None
+
+    @property
+    def market(self) -> Market:
+        """The market, with the customers of the day."""
+        return self._lanes.market
 
     def observation_space(self, agent: str) -> gym.spaces.Box:
         """Return the space of an agent's observations."""
@@ -109,13 +111,8 @@ class LMaaSParallelEnv(Base):
         """Start a day; without a seed the stream of the day before goes on. Options are not used."""
         if seed is not None:
             self._rng = np.random.default_rng(seed)
-        episode = open_episodes(self.market, [self._rng])
-        if episode.market is not self.market:
-            self.market = self.market.with_population(episode.market.population.lane(0))
-        self._state, self._day, self._drift = episode.state, episode.draws, episode.drift
-        self._last = None
+        info = self._lanes.open_one(self._rng)
         self.agents = self.possible_agents[:]
-        info = {"region": episode.region[0]} if episode.region.size else {}
         sales = [first_sale(self.market, 1)] * len(self.agents)
         return self._observations(sales), {agent: dict(info) for agent in self.agents}
 
@@ -131,39 +128,38 @@ class LMaaSParallelEnv(Base):
         gymnasium.error.ResetNeeded
             Before the first reset and after the last period.
         """
-        if self._state is None or not self.agents:
+        if not self.agents:
             raise gym.error.ResetNeeded("Call reset() before step(): no day has started, or it is over")
         if set(actions) != set(self.agents):
             raise ValueError(f"actions are of {sorted(actions)}, they must be of {', '.join(self.agents)}")
-        size, periods, hour = (self.market.catalogue.size,), self.market.scenario.periods, int(self._state.hour[0])
+        size = (self.market.catalogue.size,)
         joint = np.concatenate([checked_action(actions[agent], size) for agent in self.agents])[None]
-        result = transition(self.market, shown_constants(self.market), joint, self._state, self._day.at(hour))
+        result = self._lanes.post(joint)
         sales = [sale_of(self.market, result.prices, result.record, s) for s in range(len(self.agents))]
-        self.market, _, result = with_new_customers(self.market, shown_constants(self.market), result, self._drift)
-        self._last, self._state = result, result.state
         seen, agents = self._observations(sales), self.agents
         infos = {agent: info_of(result, 0, s) for s, agent in enumerate(agents)}
         rewards = {agent: info["profit"] / self.market.population.size for agent, info in infos.items()}
-        is_over = hour + 1 >= periods
+        is_over = bool(result.state.hour[0] >= self.market.scenario.periods)
         self.agents = [] if is_over else agents
         return seen, rewards, dict.fromkeys(agents, is_over), dict.fromkeys(agents, False), infos
 
     def _observations(self, sales: list[FloatArray]) -> dict[str, Float32Array]:
-        assert self._state is not None
+        state = self._lanes.state
+        assert state is not None
         return {
-            agent: observation_of_batch(self.market, shown_constants(self.market, s), self._state, sales[s], s)[0]
+            agent: observation_of_batch(self.market, shown_constants(self.market, s), state, sales[s], s)[0]
             for s, agent in enumerate(self.agents)
         }
 
     @property
     def market_state(self) -> State | None:
         """The market's state, None before the first reset."""
-        return None if self._state is None else self._state.lane(0)
+        return None if self._lanes.state is None else self._lanes.state.lane(0)
 
     @property
     def settlement(self) -> Settlement | None:
         """What the last period brought, None at the start of a day."""
-        return None if self._last is None else self._last.settlement.lane(0)
+        return None if self._lanes.last is None else self._lanes.last.settlement.lane(0)
 
     @property
     def num_agents(self) -> int:

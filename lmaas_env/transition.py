@@ -13,9 +13,8 @@ from lmaas_env.engine import period
 from lmaas_env.engine.observation import fill_sale, observe, post_actions, step_lanes
 from lmaas_env.engine.parallel import in_threads
 from lmaas_env.engine.period import Record
-from lmaas_env.episode import Drift, start_day, starts_day
 from lmaas_env.market import LEAST_LANES, Market, settlement_of
-from lmaas_env.spaces import Float32Array, first_sale, observation_of_batch, observation_size, shown_constants
+from lmaas_env.spaces import Float32Array, first_sale, observation_size
 from lmaas_env.state import Draws, Settlement, State
 from lmaas_env.types import BoolArray, FloatArray
 
@@ -87,25 +86,6 @@ def transition(market: Market, shown: Float32Array, actions: FloatArray, state: 
             fill_sale(constants, prices, record, 0, 0, lanes, sale)
         observe(constants, shown, after, sale, 0, 0, lanes, observation)
     return StepResult(prices, draws.faded, record, after, sale, observation)
-
-
-def with_new_customers(
-    market: Market, shown: Float32Array, result: StepResult, drift: Drift | None
-) -> tuple[Market, Float32Array, StepResult]:
-    """Return the market, what is shown of it and the step's result once customers have left and come overnight.
-
-    Nothing changes where customers stay (no drift), or while no lane starts a day.
-    """
-    if drift is None:
-        return market, shown, result
-    lanes = starts_day(market, result.state)
-    if not lanes.any():
-        nothing = np.zeros(len(lanes))
-        return market, shown, result._replace(removed=nothing, added=nothing)
-    day = start_day(market, result.state, drift, lanes)
-    shown = shown_constants(day.market)
-    seen = observation_of_batch(day.market, shown, day.state, result.sale)
-    return day.market, shown, result._replace(state=day.state, observation=seen, removed=day.removed, added=day.added)
 
 
 def info_of(result: StepResult, lanes: int | slice = slice(None), seller: int = 0) -> dict[str, Any]:

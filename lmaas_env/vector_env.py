@@ -13,21 +13,13 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike, NDArray
 
 from lmaas_env.env import market_of
-from lmaas_env.episode import Drift, open_episodes
+from lmaas_env.lanes import Lanes
 from lmaas_env.market import Market
-from lmaas_env.rivals import Rival, Rivals
+from lmaas_env.rivals import Rival
 from lmaas_env.scenario import Scenario
-from lmaas_env.spaces import (
-    Float32Array,
-    action_space,
-    checked_action,
-    first_sale,
-    observation_of_batch,
-    observation_space,
-    shown_constants,
-)
-from lmaas_env.state import Draws, State
-from lmaas_env.transition import info_of, transition, with_new_customers
+from lmaas_env.spaces import Float32Array, action_space, checked_action, observation_space
+from lmaas_env.state import State
+from lmaas_env.transition import info_of
 from lmaas_env.types import BoolArray, FloatArray
 
 
@@ -50,11 +42,6 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
         A market that exists, instead of the one that these arguments describe.
     max_episode_steps : int, optional
         Passed by Gymnasium; at least the periods of a day, as days are not cut short.
-
-    Attributes
-    ----------
-    state : State or None
-        Of all lanes, None before the first reset; to be read, not set.
 
     Raises
     ------
@@ -82,7 +69,8 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
         mode = modes.get(autoreset_mode if isinstance(autoreset_mode, str) else autoreset_mode.value)
         if mode is None:
             raise ValueError(f"autoreset_mode = {autoreset_mode!r} must be one of {', '.join(modes)}")
-        self.market = market_of(scenario, population_seed, observation, customers) if market is None else market
+        given = market_of(scenario, population_seed, observation, customers) if market is None else market
+        self._lanes = Lanes(given, num_envs, rival)
         periods = self.market.scenario.periods
         if max_episode_steps is not None and max_episode_steps < periods:
             raise ValueError(f"max_episode_steps = {max_episode_steps} must be at least the {periods} periods of a day")
@@ -94,13 +82,17 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.render_mode = None
-        self._shown = shown_constants(self.market)
-        self._rivals = Rivals(self.market, rival, num_envs)
-        self.state: State | None = None
-        self._day: Draws
-        self._drift: Drift | None = None
-        self._sale = first_sale(self.market, num_envs)
         self.rngs = [np.random.default_rng() for _ in range(num_envs)]
+
+    @property
+    def market(self) -> Market:
+        """The market, with the customers of each lane's day."""
+        return self._lanes.market
+
+    @property
+    def state(self) -> State | None:
+        """The state of all lanes, None before the first reset."""
+        return self._lanes.state
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
@@ -124,7 +116,7 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
                 if own is not None and lanes[lane]:
                     self.rngs[lane] = np.random.default_rng(own)
         info = self._start_days(lanes)
-        return self._observe(), info
+        return self._lanes.observe(), info
 
     def step(
         self, actions: ArrayLike
@@ -146,18 +138,14 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
         if over.all():
             info = self._start_days(over)
             nothing = np.zeros(self.num_envs, dtype=np.bool_)
-            return self._observe(), np.zeros(self.num_envs), nothing, nothing.copy(), info
-        joint = self._rivals.joint_actions(self.market, self.state, checked)
-        result = transition(self.market, self._shown, joint, self.state, self._draws())
-        self._rivals.remember(self.market, result)
-        self.market, self._shown, result = with_new_customers(self.market, self._shown, result, self._drift)
-        self.state, self._sale = result.state, result.sale
+            return self._lanes.observe(), np.zeros(self.num_envs), nothing, nothing.copy(), info
+        result = self._lanes.step(checked)
         seen, entries = result.observation, info_of(result)
         reward, started = entries["profit"] / self.market.population.size, {}
         if over.any():
             reward = np.where(over, 0.0, reward)
             started = self._start_days(over)
-            seen = self._observe()
+            seen = self._lanes.observe()
         terminated = self.state.hour >= periods
         if self.autoreset_mode is AutoresetMode.SAME_STEP and terminated.any():
             final = {
@@ -166,63 +154,20 @@ class LMaaSVectorEnv(VectorEnv[Any, Any, Any]):
             }
             info = _with_masks(entries, ~terminated) | _with_masks(final, terminated)
             info |= self._start_days(terminated)
-            seen = self._observe()
+            seen = self._lanes.observe()
         else:
             info = _with_masks(entries, ~over) | started
         return seen, reward, terminated, np.zeros(self.num_envs, dtype=np.bool_), info
 
-    def _observe(self) -> Float32Array:
-        assert self.state is not None
-        return observation_of_batch(self.market, self._shown, self.state, self._sale)
-
-    def _draws(self) -> Draws:
-        """Return this period's draws: a view where all lanes are at one hour, else a copy."""
-        assert self.state is not None
-        hours = np.minimum(self.state.hour, self.market.scenario.periods - 1)
-        if (hours == hours[0]).all():
-            return self._day.at(hours[0])
-        return self._day.at((hours, np.arange(self.num_envs)))
-
     def _start_days(self, lanes: BoolArray) -> dict[str, Any]:
         """Draw a new day for some lanes and return its info; the others keep theirs."""
         rngs = [self.rngs[lane] for lane in np.flatnonzero(lanes)]
-        opened, state, day, region, drift = open_episodes(self.market, rngs)
-        sale = first_sale(opened, len(rngs))
-        if lanes.all():
-            self.market, self.state, self._day, self._sale, self._drift = opened, state, day, sale, drift
-        else:
-            assert self.state is not None
-            if opened is not self.market:
-                population = self.market.population.with_rows(opened.population, np.flatnonzero(lanes))
-                self.market = self.market.with_population(population)
-            _set_lanes(self._day, day, lanes)
-            _set_lanes(self._drift, drift, lanes)
-            self.state = State(*(_with_lanes(own, new, lanes) for own, new in zip(self.state, state, strict=True)))
-            self._sale = _with_lanes(self._sale, sale, lanes)
-        self._shown = shown_constants(self.market)
-        self._rivals.start(self.market, lanes)
+        region = self._lanes.open(rngs, lanes)
         if not region.size:
             return {}
         regions = np.zeros((self.num_envs, *region.shape[1:]))
         regions[lanes] = region
         return _with_masks({"region": regions}, lanes)
-
-
-def _with_lanes(values: ArrayLike, new: ArrayLike, lanes: BoolArray) -> NDArray[Any]:
-    """Return a copy of values (K, ...) with others in some lanes."""
-    copy = np.array(values)
-    copy[lanes] = new
-    return copy
-
-
-def _set_lanes(values: Any, new: Any, lanes: BoolArray) -> None:
-    """Set some lanes of an array (H, K, ...), or of arrays in named tuples, in place; nothing where there is None."""
-    if isinstance(values, tuple):
-        columns: Any = zip(values, new, strict=True)  # pyright: ignore
-        for own, other in columns:
-            _set_lanes(own, other, lanes)
-    elif values is not None:
-        values[:, lanes] = new
 
 
 def _with_masks(info: dict[str, Any], lanes: BoolArray) -> dict[str, Any]:

@@ -20,7 +20,7 @@ import gymnasium as gym
 import numpy as np
 from lmaas_train.runs import csv_text, results_folder
 
-from lmaas_env import Market, Scenario, vector_env
+from lmaas_env import Market, Scenario
 from lmaas_env.env import LMaaSEnv
 from lmaas_env.files import write_whole
 from lmaas_env.state import Draws, State
@@ -91,7 +91,7 @@ def memory() -> float:
 def many_steps(steps: int, part: int, lanes: int = LANES, scenario: str = "day") -> Iterator[Part]:
     """Step a vector environment at random actions, day after day; yield a row after every ``part`` market steps."""
     books, rng = Books(), np.random.default_rng(0)
-    with mock.patch.object(vector_env, "transition", books.step):
+    with mock.patch("lmaas_env.lanes.transition", books.step):
         env = LMaaSVectorEnv(lanes, scenario, autoreset_mode="SameStep")
         env.reset(seed=0)
         actions = rng.uniform(-1.1, 0.2, (101, lanes, env.market.catalogue.size)).astype(np.float32)
@@ -112,7 +112,7 @@ def wide_day(customers: int) -> Part:
     env, began = LMaaSEnv(Scenario(customers=customers)), time.process_time()
     env.reset(seed=0)
     books, over, steps = Books(), False, 0
-    with mock.patch("lmaas_env.env.transition", books.step):
+    with mock.patch("lmaas_env.lanes.transition", books.step):
         while not over:
             seen, reward, over, _, _ = env.step(np.full(4, -0.4))
             assert np.isfinite(seen).all()

@@ -45,6 +45,7 @@ SCALAR = "lmaas_env.engine.recourse"
 SIMD = "lmaas_env.engine.recourse_simd"
 RSR = "lmaas_env.engine.rsr"
 ENV = "lmaas_env.env"
+EPISODES = "lmaas_env.lanes"
 MARKET = "lmaas_env.market"
 EPISODE = "lmaas_env.episode"
 SEEDS = "lmaas_env.seeds"
@@ -371,13 +372,6 @@ GROUPS: dict[str, list[Mutant]] = {
                 "reward = np.where(over, reward, reward)",
             ),
             ("a reset mask reseeds all lanes", "if own is not None and lanes[lane]:", "if own is not None:"),
-            ("a reset mask leaves the draws", "values[:, lanes] = new", "values[:, lanes] = values[:, lanes]"),
-            ("a reset mask resets all states", "    copy[lanes] = new", "    copy[:] = new"),
-            (
-                "lanes share the first lane's hour",
-                "return self._day.at((hours, np.arange(self.num_envs)))",
-                "return self._day.at(hours[0])",
-            ),
             (
                 "ignored actions have info",
                 "info = _with_masks(entries, ~over)",
@@ -385,12 +379,23 @@ GROUPS: dict[str, list[Mutant]] = {
             ),
         ),
         *_of(
+            EPISODES,
+            MASK,
+            ("a reset mask leaves the draws", "values[:, lanes] = new", "values[:, lanes] = values[:, lanes]"),
+            ("a reset mask resets all states", "    copy[lanes] = new", "    copy[:] = new"),
+            (
+                "lanes share the first lane's hour",
+                "return self.draws.at((np.minimum(state.hour, last), np.arange(self._count)))",
+                "return self.draws.at(min(first, last))",
+            ),
+        ),
+        *_of(
             ENV,
             LANES,
             (
                 "the scalar environment ends early",
-                "hour + 1 >= scenario.periods",
-                "hour + 2 >= scenario.periods",
+                "result.state.hour[0] >= scenario.periods",
+                "result.state.hour[0] + 1 >= scenario.periods",
             ),
         ),
     ],

@@ -71,7 +71,7 @@ def is_sound(changes: Changes, seed: int) -> bool:
         assert env.observation_space.contains(seen)
         for array in (reward, *info.values(), *sold, *after):
             assert np.isfinite(array).all()
-        harvest = scenario.harvest * capacity * env._day.harvest[before.hour, 0]
+        harvest = scenario.harvest * capacity * env._lanes.draws.harvest[before.hour, 0]
         brought, gone = before.charge + harvest, after.charge + sold.spilled + sold.energy_used
         if "removed" in info:
             ends = (gone.sum() + info["removed"], brought.sum() + info["added"])

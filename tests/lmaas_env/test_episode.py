@@ -57,7 +57,7 @@ def test_the_region_is_drawn_first_then_customers_then_the_day() -> None:
     state, draws = env.market.days([rng])
     assert env.state is not None
     assert (env.state.charge == state.charge[0]).all()
-    assert (env._day.faded == draws.faded).all()
+    assert (env._lanes.draws.faded == draws.faded).all()
 
 
 def test_every_later_day_draws_innovations_replacements_and_newcomers_in_this_order() -> None:
@@ -135,7 +135,7 @@ def test_who_leaves_and_comes_overnight_is_booked_and_nobody_else_changes() -> N
         after, sold = env.state, env.settlement
         assert after is not None
         assert sold is not None
-        harvest = DRIFT.harvest * customers.capacity * env._day.harvest[hour, 0]
+        harvest = DRIFT.harvest * customers.capacity * env._lanes.draws.harvest[hour, 0]
         kept = before.charge + harvest - sold.spilled - sold.energy_used
         replaced = env.market.population.distance != customers.distance
         assert after.charge.sum() == pytest.approx(kept.sum() - info["removed"] + info["added"], rel=1e-12)

@@ -378,7 +378,7 @@ def memory_line(lanes: int, steps: int) -> str:
     warm = _resident()
     for _ in range(-(-steps // lanes)):
         env.step(action)
-    arrays = sum(array.nbytes for array in (*env.state[1:], *env._day)) / lanes  # type: ignore[index]
+    arrays = sum(array.nbytes for array in (*env.state[1:], *env._lanes.draws)) / lanes  # type: ignore[index]
     if math.isnan(start):
         return f"memory: {arrays / 1024:.1f} KiB of arrays per lane"
     return (

@@ -16,13 +16,13 @@ from lmaas_train.evaluation.days import Days
 from lmaas_train.evaluation.sellers import NamedSeller, is_informed, is_ready
 
 from lmaas_env.episode import Episode
+from lmaas_env.lanes import Lanes
 from lmaas_env.market import Market
 from lmaas_env.render.viewer import SoldDay
-from lmaas_env.rivals import Rival, Rivals
+from lmaas_env.rivals import Rival
 from lmaas_env.seeds import of_one_day, open_days
-from lmaas_env.spaces import Float32Array, first_sale, observation_of_batch, shown_constants
+from lmaas_env.spaces import Float32Array
 from lmaas_env.state import Settlement, State
-from lmaas_env.transition import transition, with_new_customers
 from lmaas_env.types import FloatArray
 
 if TYPE_CHECKING:
@@ -238,31 +238,28 @@ def hours(
     the number of an hour and the seller's actions (K, M) into those that are posted. Where there are several sellers,
     it is the first, and ``rival`` posts at the same time.
     """
-    market, state, draws, _, drift = episode
-    lanes, models, shown = len(state.charge), market.catalogue.names, shown_constants(market)
-    rivals = Rivals(market, rival, lanes)
-    observation = observation_of_batch(market, shown, state, first_sale(market, lanes))
-    shape = (lanes, len(models)) if batch else (len(models),)
+    count, models = len(episode.state.charge), episode.market.catalogue.names
+    lanes = Lanes(episode.market, count, rival)
+    lanes.start(episode, np.ones(count, dtype=np.bool_))
+    observation = lanes.observe()
+    shape = (count, len(models)) if batch else (len(models),)
     memory: Any = None
-    for period in range(market.scenario.periods):
-        seen, start = observation if batch else observation[0], np.full(lanes, period == 0)
+    for period in range(episode.market.scenario.periods):
+        seen, start = observation if batch else observation[0], np.full(count, period == 0)
         began = time.perf_counter()
         try:
             action, memory = _predicted(seller, seen, memory, start)
             seconds = time.perf_counter() - began
             actions = _checked(action, shape, models)
         except _FaultError as fault:
-            all_lanes = fault.lane is None and lanes > 1
+            all_lanes = fault.lane is None and count > 1
             day = f"s {seeds[0]} to {seeds[-1]}" if all_lanes else f" {seeds[fault.lane or 0]}"
             raise ValueError(f"seller {name!r}, day{day}, hour {period}: {fault}") from fault.__cause__
         if change is not None:
             actions = change(period, actions)
-        joint = rivals.joint_actions(market, state, actions)
-        result = transition(market, shown, joint, state, draws.at(period))
-        rivals.remember(market, result)
-        market, shown, result = with_new_customers(market, shown, result, drift)
-        yield Hour(result.settlement, result.state, market, seconds, observation, actions, result.observation)
-        state, observation = result.state, result.observation
+        result = lanes.step(actions)
+        yield Hour(result.settlement, result.state, lanes.market, seconds, observation, actions, result.observation)
+        observation = result.observation
 
 
 class _FaultError(Exception):

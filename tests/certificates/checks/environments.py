@@ -53,7 +53,7 @@ def an_opened_day_is_that_of_the_environment() -> None:
 def _scalar(market: Market) -> LMaaSEnv:
     """The scalar environment of a market."""
     env = LMaaSEnv(market.scenario)
-    env.market = market
+    env._lanes.market = market
     return env
 
 
