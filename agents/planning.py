@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from lmaas_agents.energy import LEAST_PRICE, SHARES, VALUE_DRAWS, charged_costs, energy_value, one_lane
 from lmaas_agents.imp.coordinate_ascent import ascend
-from lmaas_agents.imp.imp import IMP, worst_fades_of
+from lmaas_agents.imp.imp import IMP, worst_case_only
 from lmaas_agents.imp.line_search import Anticipation, Problem, SellerConstants
 from lmaas_agents.seller import check_alone
 
@@ -202,7 +202,7 @@ def _constants(seller: IMP, terms: Terms) -> SellerConstants:
 def _worst_case(market: Market, lanes: int) -> Anticipation:
     """Return the worst fades of the customers of all lanes."""
     budgets = np.broadcast_to(market.population.fade_budget, (lanes, market.population.size)).reshape(-1)
-    return worst_fades_of(budgets, market.scenario.slots)
+    return worst_case_only(budgets, market.scenario.slots)
 
 
 def _tiled(anticipation: Anticipation, days: int) -> Anticipation:

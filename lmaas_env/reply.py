@@ -7,13 +7,12 @@ from numpy.typing import ArrayLike
 
 from lmaas_env.checks import array_in, check_seller
 from lmaas_env.engine.parallel import in_threads
-from lmaas_env.engine.recourse import worst_fades
 from lmaas_env.engine.reply import profits_of_lanes, reply_lanes
+from lmaas_env.fades import SCENARIOS, drawn_fades, worst_fades_of
 from lmaas_env.market import Market
 from lmaas_env.state import Draws, State
 from lmaas_env.types import BoolArray, FloatArray
 
-SCENARIOS = 16  # fade patterns over which profits are expected, as IMP's
 REPLY_SCENARIOS = 1  # over which the hours of a reply are expected
 LEAST_LANES = 4  # per thread
 
@@ -23,13 +22,12 @@ def fade_scenarios(market: Market, count: int) -> BoolArray:
 
     Where customers rent the hours of their plan, it is the one pattern that they plan for, (1, L, N or K * N).
     """
-    scenario, budgets = market.scenario, market.population.fade_budget
+    scenario, population = market.scenario, market.population
     if scenario.settlement == "plan":
-        return (
-            np.array([[worst_fades(int(budget), scenario.slots) for budget in budgets.ravel()]]).swapaxes(1, 2).copy()
-        )
-    drawn = np.random.default_rng(0).random((count, scenario.customers, scenario.slots)) < scenario.fade_probability
-    return np.ascontiguousarray(drawn.swapaxes(1, 2))
+        patterns = worst_fades_of(population.fade_budget.ravel(), scenario.slots)[None]
+    else:
+        patterns = drawn_fades(population.size, scenario.slots, scenario.fade_probability, count)
+    return np.ascontiguousarray(patterns.swapaxes(1, 2))
 
 
 def expected_draws(market: Market, faded: BoolArray, lanes: int) -> Draws:
@@ -118,13 +116,14 @@ def anticipated_profits(market: Market, state: State, prices: ArrayLike, faded: 
 
 def _patterns(market: Market, faded: BoolArray | None, count: int) -> BoolArray:
     """Return fade patterns (P, L, N or K * N), checked, or so many of `fade_scenarios`."""
-    usual = fade_scenarios(market, count)
     if faded is None:
-        return usual
+        return fade_scenarios(market, count)
     given = np.asarray(faded)
-    if given.ndim != 3 or given.dtype != np.bool_ or given.shape[1:] != usual.shape[1:] or not len(given):
-        expected = ("P", *usual.shape[1:])
-        raise ValueError(f"faded has shape {given.shape} of {given.dtype}, it must be {expected} booleans, P >= 1")
+    expected = fade_scenarios(market, 1).shape[1:]
+    if given.ndim != 3 or given.dtype != np.bool_ or given.shape[1:] != expected or not len(given):
+        raise ValueError(
+            f"faded has shape {given.shape} of {given.dtype}, it must be {('P', *expected)} booleans, P >= 1"
+        )
     return np.ascontiguousarray(given)
 
 

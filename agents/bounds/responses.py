@@ -13,7 +13,8 @@ import numpy as np
 from lmaas_env.engine.recourse_simd import solve_recourse
 from lmaas_env.engine.rsr import worst_case
 from lmaas_env.engine.terms import Terms
-from lmaas_env.types import BoolArray, FloatArray, IntArray
+from lmaas_env.fades import worst_fades_of
+from lmaas_env.types import BoolArray, FloatArray
 
 AMPLE = 1e12  # Wh, more than any rental uses
 LARGEST_VALUE = 1e3  # $, of a customer's tasks in an hour: above, selection thresholds exceed the tables' tolerance
@@ -72,9 +73,8 @@ def responses(terms: Terms, faded: BoolArray, settlement: str, nodes: FloatArray
             f"task_value: those of a customer sum to {most:g} $ in an hour, must be <= {LARGEST_VALUE:g} $"
         )
     (customers, points), models, slots = nodes.shape, terms.setup_cost.shape[0], terms.task_value.shape[0]
-    order: IntArray = np.arange(slots, dtype=np.int64)[:, None]
-    worst_fades: BoolArray = order < terms.fade_budget
-    rented_fades = np.ascontiguousarray(faded.T) if settlement == "recourse" else worst_fades
+    rented_in = faded if settlement == "recourse" else worst_fades_of(terms.fade_budget, slots)
+    rented_fades = np.ascontiguousarray(rented_in.T)
 
     at_nodes = _repeated(terms, points)._replace(energy=np.ascontiguousarray(nodes.T).reshape(-1))
     worst = np.empty((models, grid.size, points, customers))

@@ -41,6 +41,7 @@ from lmaas_env.checks import array_in, check_seller
 from lmaas_env.engine.jit import kernel
 from lmaas_env.engine.reply import promised_by_others
 from lmaas_env.engine.terms import slice_offers
+from lmaas_env.fades import SCENARIOS, drawn_fades, worst_fades_of
 from lmaas_env.market import Market, unstack
 from lmaas_env.spaces import (
     Float32Array,
@@ -54,7 +55,6 @@ from lmaas_env.terms import RentalTerms, check_payable
 from lmaas_env.types import BoolArray, FloatArray, IntArray
 
 MAX_SWEEPS = 100  # of one start
-SCENARIOS = 16  # fade scenarios of the expectation
 RESTARTS = 2  # compared in benchmarks/seller
 FEW = 64  # customers up to which starting again pays: at 100 one start is within 0.1 % of many
 
@@ -118,7 +118,7 @@ class IMP(PricingSeller):
         if self.anticipate == "expected":
             self.anticipation = common_scenarios(n, slots, probability)
         else:
-            self.anticipation = worst_fades_of(market.population.fade_budget, slots)
+            self.anticipation = worst_case_only(market.population.fade_budget, slots)
         scenario, catalogue = market.scenario, market.catalogue
         self.order = np.argsort(catalogue.serving_cost, kind="stable")  # so that the models' order does not matter
         self.constants = SellerConstants(
@@ -297,9 +297,7 @@ class PublicIMP(IMP):
 
 def common_scenarios(customers: int, slots: int, fade_probability: float, count: int = SCENARIOS) -> Anticipation:
     """Return fade scenarios that are the same for every price, market and day; equal patterns are merged."""
-    rng, drawn = np.random.default_rng(0), np.empty((count, customers, slots), dtype=np.bool_)
-    for scenario in drawn:  # one at a time, as the numbers take eight times the memory of the fades
-        scenario[:] = rng.random((customers, slots)) < fade_probability
+    drawn = drawn_fades(customers, slots, fade_probability, count)
     return Anticipation(drawn, _merged_weights(drawn))
 
 
@@ -320,7 +318,6 @@ def _merged_weights(drawn: BoolArray) -> FloatArray:
     return weights
 
 
-def worst_fades_of(fade_budget: IntArray, slots: int) -> Anticipation:
+def worst_case_only(fade_budget: IntArray, slots: int) -> Anticipation:
     """Return the worst fades of customers with these budgets (N,) as the only pattern."""
-    patterns = np.arange(slots) < fade_budget[:, None]
-    return Anticipation(patterns[None], np.ones((1, len(fade_budget))))
+    return Anticipation(worst_fades_of(fade_budget, slots)[None], np.ones((1, len(fade_budget))))

@@ -645,8 +645,8 @@ GROUPS: dict[str, list[Mutant]] = {
             BRACKETED,
             (
                 "customers rent as if no slot faded",
-                "rented_fades = np.ascontiguousarray(faded.T) if",
-                "rented_fades = np.ascontiguousarray(0 * faded.T).astype(bool) if",
+                "rented_in = faded if",
+                "rented_in = np.zeros_like(faded) if",
             ),
         ),
         *_of(
@@ -774,7 +774,11 @@ GROUPS: dict[str, list[Mutant]] = {
                 "s, n = np.where(faded[slot], 1, 0), np.arange",
                 "s, n = np.ones(customers, dtype=np.int64), np.arange",
             ),
-            ("plans expect another slot to fade", "order < terms.fade_budget", "order <= terms.fade_budget"),
+            (
+                "plans expect another slot to fade",
+                "worst_fades_of(terms.fade_budget,",
+                "worst_fades_of(terms.fade_budget + 1,",
+            ),
             ("closed slots open again at lower prices", "> least, value / (low", "> 2.0 * least, value / (low"),
             (
                 "energy falls in the price as if all slots used one unit of power",

@@ -15,7 +15,8 @@ from lmaas_train.evaluation.games import best_cycle, extreme_equilibrium
 from lmaas_train.q_learning import Learned
 
 from lmaas_env import Market, State
-from lmaas_env.reply import SCENARIOS, expected_draws, fade_scenarios
+from lmaas_env.fades import SCENARIOS
+from lmaas_env.reply import expected_draws, fade_scenarios
 from lmaas_env.types import FloatArray, IntArray
 
 FACTORS = np.geomspace(0.1, 1.3, 15)  # on the joint monopolist's prices; as many as the prices of Calvano et al. (2020)
