@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 import torch
-from lmaas_agents.learned.policy import HEADS
+from lmaas_agents.learned.encoders import HEADS
 from lmaas_train.ppo_config import PPOConfig
 from torch import nn
 

@@ -28,7 +28,8 @@ import numpy as np
 import torch
 from lmaas_agents.adaptive.plan_library import load_library
 from lmaas_agents.energy import SHARES
-from lmaas_agents.learned.policy import LearnedSeller, PolicySpec
+from lmaas_agents.learned.policy import LearnedSeller
+from lmaas_agents.learned.spec import PolicySpec
 from lmaas_train.exploration import Exploration
 from lmaas_train.networks import Network, act, inputs_of, last_layer, network, stored_weights
 from lmaas_train.ppo_config import PPOConfig

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from lmaas_agents.learned.policy import ACTIVATIONS, CUSTOMER_ENCODERS, HEADS
+from lmaas_agents.learned.encoders import HEADS
+from lmaas_agents.learned.spec import ACTIVATIONS, CUSTOMER_ENCODERS
 
 from lmaas_env.fields import checked, number, option
 from lmaas_env.market import Market

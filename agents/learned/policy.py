@@ -1,15 +1,15 @@
-"""Learned policies: what a stored policy is, and the seller that acts from it without torch."""
+"""The seller that acts from a learned policy, without torch."""
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 from lmaas_agents.energy import SHARES
+from lmaas_agents.learned.encoders import CustomerEncoder, CustomerMean
+from lmaas_agents.learned.memories import GRU, Stack
 from lmaas_agents.learned.residual import (
     CLOCK_FEATURES,
     CUSTOMER_FEATURES,
@@ -17,12 +17,12 @@ from lmaas_agents.learned.residual import (
     customer_features,
     residual_prices,
 )
+from lmaas_agents.learned.spec import ACTIVATIONS, CUSTOMER_ENCODERS, MEMORIES, PolicySpec
+from lmaas_agents.learned.weights import Weights, layers_of
 from lmaas_agents.planning import Plan, check_plan
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit, softmax
 
 from lmaas_env.checks import array_in
-from lmaas_env.fields import close_match
 from lmaas_env.market import Market
 from lmaas_env.population import Population
 from lmaas_env.scenario import Scenario
@@ -37,90 +37,7 @@ from lmaas_env.spaces import (
 from lmaas_env.state import State
 from lmaas_env.types import FloatArray
 
-POLICIES = ("flat", "mean", "set", "attention", "stack", "gru")
-CUSTOMER_ENCODERS = ("mean", "set", "attention")
-HEADS = 4  # of the attention between customers
 SHOWN = ("observation", "resample_population", "sellers", "slots")  # of a scenario: what is shown of a customer
-LARGEST_SCALE = 10.0
-LARGEST_SEARCHES = 1024
-ACTIVATIONS: dict[str, Callable[[FloatArray], FloatArray]] = {"tanh": np.tanh, "relu": lambda x: np.maximum(x, 0.0)}
-
-
-@dataclasses.dataclass(frozen=True)
-class PolicySpec:
-    """What ``policy.json`` says about the weights.
-
-    Attributes
-    ----------
-    scenario : the scenario it was trained on, every number
-    population_seed : which customers
-    observation_size, action_size : lengths D and M of what it sees and does
-    activation : ``tanh`` or ``relu``, after every layer but the last
-    observation_clip : normalised observations are clipped to plus or minus this
-    policy : ``flat`` (a perceptron of the observation), ``mean`` (of the mean over customers), ``set`` (customer by
-        customer), ``attention`` (the same, where customers see each other), ``stack`` (of the last observations) or
-        ``gru`` (of the state of a gated recurrent unit)
-    residual_scale, snap_radius, searches : of residual pricing, a scale of 0 where the policy prices without a plan
-        (`lmaas_agents.learned.residual.Residual`)
-    algorithm, steps, training_seed : how it was trained
-    command, versions : how to train it again
-    scores : what it earned, where and when that was measured
-    """
-
-    scenario: dict[str, Any]
-    population_seed: int
-    observation_size: int
-    action_size: int
-    activation: str
-    observation_clip: float
-    policy: str
-    residual_scale: float
-    snap_radius: float
-    searches: int
-    algorithm: str
-    steps: int
-    training_seed: int
-    command: str
-    versions: dict[str, str]
-    scores: dict[str, Any]
-
-    def __post_init__(self) -> None:
-        kinds = {"int": int, "float": float, "str": str, "dict[str, Any]": dict, "dict[str, str]": dict}
-        for field in dataclasses.fields(self):
-            value, kind = getattr(self, field.name), kinds[str(field.type)]
-            whole_as_float = kind is float and isinstance(value, int)
-            if isinstance(value, bool) or not (isinstance(value, kind) or whole_as_float):
-                raise ValueError(f"{field.name} = {value!r} must be of type {kind.__name__}")
-        for name in ("observation_size", "action_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} = {getattr(self, name)} must be at least 1")
-        if self.activation not in ACTIVATIONS:
-            raise ValueError(f"activation = {self.activation!r} must be one of {', '.join(ACTIVATIONS)}")
-        if self.policy not in POLICIES:
-            raise ValueError(f"policy = {self.policy!r} must be one of {', '.join(POLICIES)}")
-        for name in ("residual_scale", "snap_radius"):
-            if not 0.0 <= getattr(self, name) <= LARGEST_SCALE:
-                raise ValueError(f"{name} = {getattr(self, name)} must be in [0, {LARGEST_SCALE:g}]")
-        if not 0 <= self.searches <= LARGEST_SEARCHES:
-            raise ValueError(f"searches = {self.searches} must be in 0..{LARGEST_SEARCHES}")
-        try:
-            Scenario.from_dict(self.scenario)
-        except ValueError as error:
-            raise ValueError(f"scenario: {error}") from error
-        if not (math.isfinite(self.observation_clip) and self.observation_clip > 0.0):
-            raise ValueError(f"observation_clip = {self.observation_clip} must be finite and positive")
-
-    @classmethod
-    def from_dict(cls, content: dict[str, Any]) -> PolicySpec:
-        """Build from a mapping with exactly the attributes as keys."""
-        known = [field.name for field in dataclasses.fields(cls)]
-        for key in content:
-            if key not in known:
-                raise ValueError(f"key {key!r} is unknown{close_match(key, known)}")
-        for key in known:
-            if key not in content:
-                raise ValueError(f"key {key!r} is missing")
-        return cls(**content)
 
 
 class LearnedSeller:
@@ -153,11 +70,14 @@ class LearnedSeller:
         self.spec = spec
         self.weights = dict(weights)
         self.scenario = Scenario.from_dict(spec.scenario)
-        used = _Stored(weights)
+        used = Weights(weights)
         models = spec.action_size
         self._deviation = np.exp(used.array("log_std", (models,)))
+        self._encoder: CustomerMean | CustomerEncoder | None = None
+        self._memory: Stack | GRU | None = None
         if spec.policy in CUSTOMER_ENCODERS:
-            inputs = self._take_encoder(used)
+            self._encoder = self._encoder_of(used)
+            inputs = self._encoder.size
         else:
             inputs = spec.observation_size
             self._mean = used.array("observation_mean", (inputs,))
@@ -165,14 +85,10 @@ class LearnedSeller:
             if not (variance > 0.0).all():
                 raise ValueError("observation_variance must be positive")
             self._scale = np.sqrt(variance)
-        if spec.policy == "gru":
-            inputs = self._take_gru(used)
-        elif spec.policy == "stack":
-            first = used.array("layer0.weight", (None, None)).shape[1]
-            if first % inputs:
-                raise ValueError(f"layer0.weight sees {first} numbers, not a multiple of the observation's {inputs}")
-            self._stacked, inputs = first // inputs, first
-        self._layers = _layers(used, inputs, models)
+            if spec.policy in MEMORIES:
+                self._memory = (Stack if spec.policy == "stack" else GRU)(used, inputs)
+                inputs = self._memory.size
+        self._layers = layers_of(used, inputs, models)
         self.residual: Residual | None = None
         if spec.residual_scale > 0.0:
             periods = self.scenario.periods
@@ -200,10 +116,8 @@ class LearnedSeller:
         seen = self._checked(observation)
         batch = np.atleast_2d(seen)
         shown = self._shown(batch)
-        remembered = None
-        if self.spec.policy in ("stack", "gru"):
-            batch, remembered = self._remember(batch, state, episode_start)
-        outputs = self._outputs(batch, shown)
+        inputs, remembered = self._inputs(batch, shown, state, episode_start)
+        outputs = self._perceptron(inputs)
         if not deterministic:
             outputs = outputs + self._deviation * self._rng.standard_normal(outputs.shape)
         if self.residual is None or shown is None:
@@ -218,8 +132,7 @@ class LearnedSeller:
         A policy with a memory takes them for the first of an episode.
         """
         seen = np.atleast_2d(self._checked(observation))
-        known = self._remember(seen, None, None)[0] if self.spec.policy in ("stack", "gru") else seen
-        return self._outputs(known, self._shown(seen))
+        return self._perceptron(self._inputs(seen, self._shown(seen), None, None)[0])
 
     def check(self, market: Market) -> None:
         """Raise ValueError unless the policy sees and prices what this market shows and sells."""
@@ -260,12 +173,31 @@ class LearnedSeller:
             return None
         return observed(self._market, seen)
 
-    def _outputs(self, seen: FloatArray, shown: tuple[Market, State] | None) -> FloatArray:
-        activation = ACTIVATIONS[self.spec.activation]
-        if self.spec.policy in CUSTOMER_ENCODERS:
-            outputs = self._encoded(*self._by_customer(seen, shown))
-        else:
-            outputs = self._normalised(seen) if self.spec.policy == "flat" else seen
+    def _inputs(
+        self, seen: FloatArray, shown: tuple[Market, State] | None, state: Any, episode_start: ArrayLike | None
+    ) -> tuple[FloatArray, FloatArray | None]:
+        """Return what the perceptron sees of a batch (K, D), and what a memory keeps of it.
+
+        Raises
+        ------
+        ValueError
+            If the state is not one that `predict` returned for as many observations.
+        """
+        if self._encoder is not None:
+            return self._encoder(*self._by_customer(seen, shown)), None
+        clip = self.spec.observation_clip
+        normalised = np.clip((seen - self._mean) / self._scale, -clip, clip)
+        if self._memory is None:
+            return normalised, None
+        shape = len(seen), self._memory.size
+        before = np.zeros(shape) if state is None else array_in("state", state, shape)
+        first = np.asarray(False if episode_start is None else episode_start, dtype=np.bool_)
+        before = np.where(np.broadcast_to(first, len(seen))[:, None], 0.0, before)
+        after = self._memory(before, normalised)
+        return after, after
+
+    def _perceptron(self, inputs: FloatArray) -> FloatArray:
+        activation, outputs = ACTIVATIONS[self.spec.activation], inputs
         for i, (weight, bias) in enumerate(self._layers):
             outputs = (outputs if i == 0 else activation(outputs)) @ weight.T + bias
         return outputs
@@ -277,136 +209,13 @@ class LearnedSeller:
         customers, rest = customer_columns(self.scenario, seen.shape[-1])
         return seen[:, customers], seen[:, rest]
 
-    def _encoded(self, customers: FloatArray, clock: FloatArray) -> FloatArray:
-        """Return the mean of what is seen or made of the customers, and the hour, (K, F + C) or (K, E + C)."""
-        if self.spec.policy == "mean":
-            return np.concatenate([customers.mean(axis=1), clock], axis=1)
-        activation = ACTIVATIONS[self.spec.activation]
-        by_customer, by_clock, bias, second, second_bias = self._encoder
-        hidden = activation(customers @ by_customer.T + (clock @ by_clock.T)[:, None] + bias)
-        if self._attention is not None:
-            hidden = hidden + attended(hidden, *self._attention)
-        return np.concatenate([activation(hidden @ second.T + second_bias).mean(axis=1), clock], axis=1)
-
-    def _normalised(self, seen: FloatArray) -> FloatArray:
-        clip = self.spec.observation_clip
-        return np.clip((seen - self._mean) / self._scale, -clip, clip)
-
-    def _remember(self, seen: FloatArray, state: Any, episode_start: ArrayLike | None) -> tuple[FloatArray, FloatArray]:
-        """Return what the perceptron sees of a batch (K, D), and the state after it, both (K, ...).
-
-        Raises
-        ------
-        ValueError
-            If the state is not one that `predict` returned for as many observations.
-        """
-        lanes, size = seen.shape
-        width = self._stacked * size if self.spec.policy == "stack" else len(self._gru[1]) // 3
-        before = np.zeros((lanes, width)) if state is None else array_in("state", state, (lanes, width))
-        first = np.asarray(False if episode_start is None else episode_start, dtype=np.bool_)
-        before = np.where(np.broadcast_to(first, lanes)[:, None], 0.0, before)
-        normalised = self._normalised(seen)
-        if self.spec.policy == "stack":
-            after = np.concatenate([before[:, size:], normalised], axis=1)
-            return after, after
-        by_input, by_hidden, input_bias, hidden_bias = self._gru
-        reset, update, new = np.split(normalised @ by_input.T + input_bias, 3, axis=1)
-        own_reset, own_update, own_new = np.split(before @ by_hidden.T + hidden_bias, 3, axis=1)
-        kept = expit(update + own_update)
-        after = (1.0 - kept) * np.tanh(new + expit(reset + own_reset) * own_new) + kept * before
-        return after, after
-
-    def _take_gru(self, used: _Stored) -> int:
-        """Keep the arrays of the recurrent unit; return the width of its state."""
-        rows, width = used.array("gru.hidden.weight", (None, None)).shape
-        if rows != 3 * width:
-            raise ValueError(f"gru.hidden.weight has shape {(rows, width)}, its rows must be three times its columns")
-        self._gru = (
-            used.array("gru.input.weight", (rows, self.spec.observation_size)),
-            used.array("gru.hidden.weight", (rows, width)),
-            used.array("gru.input.bias", (rows,)),
-            used.array("gru.hidden.bias", (rows,)),
-        )
-        return width
-
-    def _take_encoder(self, used: _Stored) -> int:
-        """Keep the arrays of the encoder of customers; return how many numbers the perceptron after it sees."""
-        own, clock, each = CUSTOMER_FEATURES + 3 * self.spec.action_size, CLOCK_FEATURES, ()
-        if self.spec.residual_scale == 0.0:
-            customers, rest = customer_columns(self.scenario, self.spec.observation_size)
-            own, clock = customers.shape[1], len(rest)
-            each = (len(customers),) if self.scenario.resample_population == "never" else ()
-        if self.spec.policy == "mean":
-            return own + clock
-        bias = used.array("customer.bias", (*each, None))
-        width = bias.shape[-1]
-        self._encoder = (
-            used.array("customer.weight", (width, own)),
-            used.array("clock.weight", (width, clock)),
-            bias,
-            used.array("encoder.weight", (width, width)),
-            used.array("encoder.bias", (width,)),
-        )
-        self._attention: tuple[FloatArray, FloatArray] | None = None
-        if self.spec.policy == "attention":
-            if width % HEADS:
-                raise ValueError(f"customer.bias makes {width} numbers of a customer, not a multiple of {HEADS}")
-            weights = used.array("attention.weight", (3 * width, width)), used.array("attended.weight", (width, width))
-            self._attention = weights
-        return width + clock
-
-
-def attended(hidden: FloatArray, weight: FloatArray, out: FloatArray) -> FloatArray:
-    """Return what customers (K, N, E) learn from each other, by dot products of `HEADS` heads (Vaswani et al., 2017).
-
-    Parameters
-    ----------
-    hidden : (K, N, E)
-    weight : (3 E, E), of queries, keys and values
-    out : (E, E), of what the heads give together
-    """
-    lanes, customers, width = hidden.shape
-    heads = (hidden @ weight.T).reshape(lanes, customers, 3, HEADS, width // HEADS)
-    query, key, value = np.moveaxis(heads, (2, 3), (0, 2))  # each (K, heads, N, E / heads)
-    shares = softmax(query @ key.swapaxes(-1, -2) / math.sqrt(width // HEADS), axis=-1)
-    return (shares @ value).swapaxes(1, 2).reshape(hidden.shape) @ out.T
-
-
-class _Stored:
-    """Stored arrays, each checked as it is taken, so that unexpected ones can be named."""
-
-    def __init__(self, weights: Mapping[str, NDArray[Any]]) -> None:
-        self.weights = weights
-        self.names: set[str] = set()
-
-    def array(self, name: str, shape: tuple[int | None, ...]) -> FloatArray:
-        """Return one array as float64, or say what is wrong with it; None in a shape stands for any size."""
-        self.names.add(name)
-        if name not in self.weights:
-            raise ValueError(f"{name} is missing")
-        array = self.weights[name]
-        fits = array.ndim == len(shape)
-        fits = fits and all(want in (None, size) for want, size in zip(shape, array.shape, strict=True))
-        if not fits or array.size == 0:
-            wanted = tuple("any" if want is None else want for want in shape)
-            raise ValueError(f"{name} has shape {array.shape}, it must be {wanted}")
-        if array.dtype.kind != "f" or not np.isfinite(array).all():
-            raise ValueError(f"{name} must hold finite floating-point numbers")
-        return array.astype(np.float64)
-
-    def check_all_known(self) -> None:
-        for name in self.weights:
-            if name not in self.names:
-                raise ValueError(f"{name} is unexpected{close_match(name, self.names)}")
-
-
-def _layers(used: _Stored, inputs: int, outputs: int) -> list[tuple[FloatArray, FloatArray]]:
-    """Return the perceptron's (weight, bias) pairs, each fitting the one before it."""
-    layers: list[tuple[FloatArray, FloatArray]] = []
-    while not layers or f"layer{len(layers)}.weight" in used.weights:
-        weight = used.array(f"layer{len(layers)}.weight", (None, inputs))
-        layers.append((weight, used.array(f"layer{len(layers)}.bias", (len(weight),))))
-        inputs = len(weight)
-    if inputs != outputs:
-        raise ValueError(f"layer{len(layers) - 1} has {inputs} outputs, it must have {outputs}, one per model")
-    return layers
+    def _encoder_of(self, weights: Weights) -> CustomerMean | CustomerEncoder:
+        spec = self.spec
+        own, clock, customers = CUSTOMER_FEATURES + 3 * spec.action_size, CLOCK_FEATURES, None
+        if spec.residual_scale == 0.0:
+            columns, rest = customer_columns(self.scenario, spec.observation_size)
+            own, clock = columns.shape[1], len(rest)
+            customers = len(columns) if self.scenario.resample_population == "never" else None
+        if spec.policy == "mean":
+            return CustomerMean(own, clock)
+        return CustomerEncoder(weights, own, clock, spec.activation, customers, spec.policy == "attention")

@@ -1,7 +1,7 @@
 """Policy files: a folder of weights and a description; loading runs no code that came with them.
 
 ``policy.safetensors`` holds the actor's weights, the observation normaliser and the plan of a residual policy;
-``policy.json`` says what they are (`lmaas_agents.learned.policy.PolicySpec`).
+``policy.json`` says what they are (`lmaas_agents.learned.spec.PolicySpec`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from lmaas_agents.learned.policy import LearnedSeller, PolicySpec
+from lmaas_agents.learned.policy import LearnedSeller
+from lmaas_agents.learned.spec import PolicySpec
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 

@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from lmaas_agents.learned.policy import ACTIVATIONS
+from lmaas_agents.learned.spec import ACTIVATIONS
 from lmaas_train.settings import from_yaml
 
 from lmaas_env.fields import close_match, shown

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from lmaas_agents.learned.policy import LearnedSeller, PolicySpec
+from lmaas_agents.learned.policy import LearnedSeller
 from lmaas_agents.learned.residual import Residual
+from lmaas_agents.learned.spec import PolicySpec
 from lmaas_train.networks import ACTIVATIONS
 from lmaas_train.runs import command_line, versions
 from lmaas_train.sb3.networks import CustomerFeatures

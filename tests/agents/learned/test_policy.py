@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from lmaas_agents import load_policy
-from lmaas_agents.learned.policy import LearnedSeller, PolicySpec
+from lmaas_agents.learned.policy import LearnedSeller
 from lmaas_agents.learned.policy_file import SPEC, WEIGHTS, save_policy
+from lmaas_agents.learned.spec import PolicySpec
 from safetensors.numpy import load_file, save_file
 
 from lmaas_env import Market, Scenario
