@@ -20,8 +20,8 @@ import yaml
 from lmaas_train.__main__ import main
 from lmaas_train.cli.train import Train, train
 from lmaas_train.datasets import dataset_folder
+from lmaas_train.evaluation import result_files
 from lmaas_train.explore.hour import CUSTOMERS_FILES, hour_of
-from lmaas_train.report import tables
 from lmaas_train.runs import csv_text, in_use, results_folder
 from lmaas_train.sb3 import training as sb3
 from lmaas_train.snapshots import load_snapshot, save_snapshot
@@ -84,7 +84,7 @@ def test_a_comparison_goes_on_after_kill_9_and_is_alone_in_its_folder(
     assert (tmp_path / "made.txt").read_text().count("made") == made + 1  # Slow, as Quick was finished
     assert json.loads((out / "origin.json").read_text())["complete"]
     assert not [path.name for path in out.iterdir() if path.name.startswith(".") or path.is_dir()]
-    assert {row["seller"] for row in tables.table(out / "table.csv")} == {"imp", "Quick", "Slow"}
+    assert {row["seller"] for row in result_files.table(out / "table.csv")} == {"imp", "Quick", "Slow"}
     before = (out / "table.csv").read_bytes()
     assert main(arguments) == 2
     assert "exists already" in capsys.readouterr().err
@@ -296,8 +296,8 @@ def test_spreadsheets_find_no_formulas_in_tables(tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_text(csv_text(["seller", "profit"], [[name, -1.5] for name in names]))
     with (tmp_path / "table.csv").open(newline="") as file:
         assert not [row for row in csv.DictReader(file) if row["seller"].startswith(("=", "+", "-", "@"))]
-    assert [row["seller"] for row in tables.table(tmp_path / "table.csv")] == names
-    assert {row["profit"] for row in tables.table(tmp_path / "table.csv")} == {-1.5}
+    assert [row["seller"] for row in result_files.table(tmp_path / "table.csv")] == names
+    assert {row["profit"] for row in result_files.table(tmp_path / "table.csv")} == {-1.5}
 
 
 def test_writers_leave_nothing_and_clean_up_after_those_that_were_killed(tmp_path: Path) -> None:

@@ -23,10 +23,10 @@ import yaml
 from lmaas_agents import CostPlus, load_policy
 from lmaas_agents.learned.policy_file import SPEC, WEIGHTS
 from lmaas_train.cli.leaderboard import Entry
+from lmaas_train.evaluation import result_files
 from lmaas_train.evaluation.adapters import LARGEST_DATA, algorithm
 from lmaas_train.evaluation.evaluate import evaluate
 from lmaas_train.evaluation.results import RECORDS, read_results
-from lmaas_train.report import tables
 from lmaas_train.sb3.config import CONFIGS, SB3Config
 
 from lmaas_env import Market, Population, Scenario
@@ -233,7 +233,7 @@ def test_damaged_results_are_read_or_refused(tmp_path: Path) -> None:
         (folder / RECORDS).write_bytes(damaged(records, random.Random(seed)))
         refuses(lambda: read_results(folder), RECORDS)
         (folder / "table.csv").write_bytes(damaged(table, random.Random(seed)))
-        refuses(lambda: tables.table(folder / "table.csv"), "table.csv")
+        refuses(lambda: result_files.table(folder / "table.csv"), "table.csv")
 
 
 def test_damaged_zips_of_other_libraries_are_read_or_refused(tmp_path: Path) -> None:

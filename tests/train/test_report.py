@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from lmaas_agents import IMP, FixedPrice
 from lmaas_train.__main__ import main
+from lmaas_train.evaluation import findings
 from lmaas_train.evaluation.results import choices, summary, write_results
 from lmaas_train.evaluation.rollout import rollout, rollout_each
-from lmaas_train.report import findings
 from lmaas_train.report.report import report
 
 from lmaas_env import Market

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from lmaas_train.evaluation import findings
 from lmaas_train.evaluation.days import Days
-from lmaas_train.report import findings
 
 from lmaas_env.render.drawing import (
     GREY,

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from lmaas_train.evaluation import result_files
 from lmaas_train.evaluation.tables import Column, table
-from lmaas_train.report import tables
 from lmaas_train.runs import csv_text
 from rich.console import Console, Group
 
@@ -71,7 +71,7 @@ def write_times(out: Path, times: Sequence[Reached]) -> None:
 def read_curve(path: Path) -> np.ndarray:
     """Return steps, seconds, profit on tuning days and share of IMP's of a learning curve, (4, T), NaN for unknown."""
     names = ("step", "seconds", "mean_day_profit", "share_of_imp")
-    return np.array([[row.get(name, math.nan) for name in names] for row in tables.table(path)]).T
+    return np.array([[row.get(name, math.nan) for name in names] for row in result_files.table(path)]).T
 
 
 def time_table(times: Sequence[Reached], console: Console) -> Group:

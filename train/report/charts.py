@@ -13,7 +13,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 from lmaas_train.evaluation.days import REFERENCE
-from lmaas_train.report.findings import Table, column, digits_for
+from lmaas_train.evaluation.findings import Table, column, digits_for
 
 from lmaas_env.render.drawing import GREY, GRID, INK, LEARNED, model_colours, seller_label, seller_styles
 

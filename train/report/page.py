@@ -11,8 +11,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from lmaas_train.report import charts, findings, tables
-from lmaas_train.report.tables import Rows
+from lmaas_train.evaluation import findings, result_files
+from lmaas_train.evaluation.result_files import Rows
+from lmaas_train.report import charts
 
 from lmaas_env import lined_yaml
 from lmaas_env.files import read_text
@@ -62,10 +63,13 @@ def page(folder: Path) -> str:
 
 def _sections(folder: Path) -> list[str]:
     """Return the sections of the page, those for which there are files."""
-    table, days = tables.table(folder / "table.csv"), tables.table(folder / "days.csv")
-    hours, models = tables.table(folder / "hours.csv"), tables.table(folder / "models.csv")
-    curves, profiles = tables.table(folder / "curves.csv"), tables.table(folder / "profiles.csv")
-    evaluations, record = tables.table(folder / "evaluations.csv"), tables.json_object(folder / "choices.json")
+    table, days = result_files.table(folder / "table.csv"), result_files.table(folder / "days.csv")
+    hours, models = result_files.table(folder / "hours.csv"), result_files.table(folder / "models.csv")
+    curves, profiles = result_files.table(folder / "curves.csv"), result_files.table(folder / "profiles.csv")
+    evaluations, record = (
+        result_files.table(folder / "evaluations.csv"),
+        result_files.json_object(folder / "choices.json"),
+    )
     if not table and not evaluations:
         raise ValueError(f"folder {str(folder)!r} holds no results: neither table.csv nor evaluations.csv is there")
     sections: list[str] = []
@@ -75,9 +79,9 @@ def _sections(folder: Path) -> list[str]:
         sections.append(_learning(findings.learned(evaluations), _BAND, charts.learning, evaluations))
     if table:
         sections.append(_earned(table, days, profiles))
-    payoffs = tables.table(folder / "payoffs.csv")
+    payoffs = result_files.table(folder / "payoffs.csv")
     if payoffs:
-        sections.append(_tournament(payoffs, tables.table(folder / "mixture.csv")))
+        sections.append(_tournament(payoffs, result_files.table(folder / "mixture.csv")))
     if table and hours:
         sections.append(_hour_by_hour(table, hours, models))
     if record:
@@ -251,7 +255,7 @@ def _scenario(folder: Path) -> str:
 
 def _origin(folder: Path) -> str:
     """Return the command, the versions and the settings."""
-    origin, parts = tables.json_object(folder / "origin.json"), list[str]()
+    origin, parts = result_files.json_object(folder / "origin.json"), list[str]()
     if origin:
         parts.append(f"<pre>{escape(str(origin.get('command', '')))}</pre>")
         versions = "".join(f"<li>{escape(str(k))} {escape(str(v))}</li>" for k, v in origin.get("versions", {}).items())
