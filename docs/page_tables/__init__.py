@@ -26,6 +26,7 @@ FUNCTIONS: tuple[Callable[..., str], ...] = (
     learners.time_to_score,
     learners.encoders,
     learners.zoo,
+    learners.zoo_of,
     learners.limits,
     learners.scratch_ablation,
     learners.energy_value,

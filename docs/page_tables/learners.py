@@ -36,6 +36,7 @@ ZOO = {  # way to sell of benchmarks/sweeps/zoo.yaml: what it is
     "cma-es": "CMA-ES",
     "cloning": "cloning",
     "iql": "IQL",
+    "guided": "guided: plan, imitation, PPO, search",
 }
 SCRATCH_ABLATION = {  # row of benchmarks/learned/scratch-ablation: what it is
     "short": "`lmaas train --steps 600000`",
@@ -147,6 +148,23 @@ def zoo() -> str:
         rows.append([ZOO.get(row["way"], f"`{row['way']}`"), *cells, over, took])
     heads = [head for name in scenarios for head in (f"`{name}` / IMP", "score")]
     return table(("seller", *heads, "IQM", "s"), rows)
+
+
+def zoo_of(name: str) -> str:
+    """Return what each algorithm of the zoo of one scenario earns, the best first."""
+    found = sorted(rows_of(f"{name}/summary.csv"), key=lambda row: -float(row["profit"]))
+    ahead = next(float(row["profit"]) for row in found if row["way"].endswith("lookahead"))
+    rows = [
+        [
+            ZOO.get(row["way"], f"`{row['way']}`"),
+            row["cells"],
+            *profit_and_share(row, ahead),
+            interval(row, "share_of_imp", "{:.3f}") if row["way"] != "imp" else "1",
+            f"{float(row['training_seconds']):.0f}" if int(row["cells"]) > 1 else "",
+        ]
+        for row in found
+    ]
+    return table(("seller", "training seeds", "profit, $ a day", "/ look-ahead IMP", "/ IMP", "s"), rows)
 
 
 def limits() -> str:
