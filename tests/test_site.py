@@ -128,10 +128,12 @@ def test_statements_about_sellers_agree_with_the_committed_results() -> None:
     scratch = [sellers_in("wide/table.csv")[name] for name in ("flat", "wide")]
     assert [1.005 <= row["share_of_imp"] < 1.035 for row in scratch] == [True] * 2
     refined, plain = sellers_in("learned/ablation/table.csv"), sellers_in("learned/ablation-no-search/table.csv")
-    assert round(refined["untrained"]["profit"] / refined["lookahead"]["profit"], 3) == 0.994
-    assert round(plain["ppo"]["profit"] / plain["imitation"]["profit"], 3) == 1.004
+    assert round(refined["untrained"]["profit"] / refined["lookahead"]["profit"], 3) == 0.993
+    assert round(plain["ppo"]["profit"] / plain["imitation"]["profit"], 3) == 1.008
     assert abs(refined["ppo"]["profit"] / refined["imitation"]["profit"] - 1.0) < 5e-4
-    assert plain["no-shaping"]["profit"] < plain["imitation"]["profit"]
+    learned = plain["ppo"]["profit"] - plain["imitation"]["profit"]
+    for without in ("no-shaping", "no-snapping"):
+        assert 0.25 * learned < plain[without]["profit"] - plain["imitation"]["profit"] < 0.6 * learned
 
 
 def test_the_figure_of_theorem_1_shows_the_most_valuable_slots_as_the_worst(tmp_path: Path) -> None:
