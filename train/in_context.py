@@ -22,17 +22,12 @@ from lmaas_train.ppo import as_seller
 from lmaas_train.ppo_config import PPOConfig
 from torch import nn
 
+from lmaas_env.episode import Episode
 from lmaas_env.fields import checked, number, option
+from lmaas_env.lanes import Lanes
 from lmaas_env.market import Market
 from lmaas_env.seeds import training_seeds
-from lmaas_env.spaces import (
-    Float32Array,
-    action_from_prices,
-    first_sale,
-    observation_of_batch,
-    shown_constants,
-)
-from lmaas_env.transition import transition
+from lmaas_env.spaces import Float32Array, action_from_prices
 
 LEAST_WEIGHT = 0.02  # of a hypothesis that earns little, relative to the mean
 
@@ -135,9 +130,10 @@ class InContext:
         """Sell one episode to every hypothesis; return what was seen, (J, H, D)."""
         market, lanes, periods = self._possible, self.lanes, self.market.scenario.periods
         days = self._seeds[self.rounds * lanes : (self.rounds + 1) * lanes]
-        state, draws = market.days([np.random.default_rng(seed) for seed in days])
-        shown = shown_constants(market)
-        observation = observation_of_batch(market, shown, state, first_sale(market, lanes))
+        drawn = market.days([np.random.default_rng(seed) for seed in days])  # of the customers that the market has
+        episodes = Lanes(market, lanes)
+        episodes.start(Episode(market, *drawn, np.empty((lanes, 0)), None), np.ones(lanes, dtype=np.bool_))
+        observation = episodes.observe()
         seen = np.empty((lanes, periods, inputs_of(market, self._ppo)), dtype=np.float32)
         is_guided = self._rng.random(lanes) < 1.0 - self.rounds / max(self.config.guided_rounds, 1)
         std = self.config.noise * self._rng.random((lanes, 1))
@@ -146,8 +142,7 @@ class InContext:
             seen[:, hour], outputs, memory = act(self.actor, self._ppo, observation, memory)
             own = np.where(is_guided[:, None], self._teacher[:, hour], outputs)
             actions = np.clip(own + std * self._rng.standard_normal(own.shape), -1.0, 1.0)
-            result = transition(market, shown, actions, state, draws.at(hour))
-            state, observation = result.state, result.observation
+            observation = episodes.step(actions).observation
         return seen
 
     def snapshot(self) -> dict[str, Any]:
