@@ -115,7 +115,7 @@ def figure(found: list[WayNormalised]) -> Figure:
             above.set_xlim(max(0.0, inside[0] - 0.02), inside[-1] + 0.02)
         above.legend(fontsize=drawing.SMALL, frameon=False)
     title = (
-        f"(a) The best trained seller, {drawing.short(trained[0].way, 20)}, reaches {trained[0].iqm.mean:.2f}"
+        f"(a) The best trained seller, {drawing.short(trained[0].way, 20)}, reaches {trained[0].iqm.mean:.3f}"
         if trained
         else "(a) No trained seller"
     )
