@@ -150,19 +150,21 @@ def zoo() -> str:
     return table(("seller", *heads, "IQM", "s"), rows)
 
 
-def zoo_of(name: str) -> str:
-    """Return what each algorithm of the zoo of one scenario earns, the best first."""
-    found = sorted(rows_of(f"{name}/summary.csv"), key=lambda row: -float(row["profit"]))
-    ahead = next(float(row["profit"]) for row in found if row["way"].endswith("lookahead"))
+def zoo_of(scenario: str) -> str:
+    """Return what each algorithm of the zoo earns on a scenario, the best first, with PPO's encoders that ran apart."""
+    found = {row["way"]: row for row in rows_of(f"zoo-{scenario}/summary.csv")}
+    for way, row in sellers_of(f"learned/encoders-{scenario}/table.csv").items():
+        found.setdefault(way, {**row, "way": way, "cells": row["seeds"], "training_seconds": ""})
+    ahead = next(float(row["profit"]) for way, row in found.items() if way.endswith("lookahead"))
     rows = [
         [
-            ZOO.get(row["way"], f"`{row['way']}`"),
+            ZOO.get(way, f"`{way}`"),
             row["cells"],
             *profit_and_share(row, ahead),
-            interval(row, "share_of_imp", "{:.3f}") if row["way"] != "imp" else "1",
-            f"{float(row['training_seconds']):.0f}" if int(row["cells"]) > 1 else "",
+            interval(row, "share_of_imp", "{:.3f}") if way != "imp" else "1",
+            f"{float(row['training_seconds']):.0f}" if int(row["cells"]) > 1 and row["training_seconds"] else "",
         ]
-        for row in found
+        for way, row in sorted(found.items(), key=lambda item: -float(item[1]["profit"]))
     ]
     return table(("seller", "training seeds", "profit, $ a day", "/ look-ahead IMP", "/ IMP", "s"), rows)
 
