@@ -210,7 +210,7 @@ def _tiled(anticipation: Anticipation, days: int) -> Anticipation:
 
 
 def sold_days(market: Market, prices: FloatArray, first: State, draws: Draws) -> tuple[FloatArray, list[State]]:
-    """Sell the episodes of K lanes at the prices (P, M) of a plan, repeated.
+    """Sell the episodes of K lanes at the prices of a plan, repeated: (P, M), or (P, K, M) with one for each lane.
 
     Returns the seller's profit of each hour and lane, (H, K) $, and the states at the start of each day.
     """
@@ -220,6 +220,7 @@ def sold_days(market: Market, prices: FloatArray, first: State, draws: Draws) ->
         if hour % HOURS_A_DAY == 0:
             mornings.append(state)
         record = market.new_record(lanes)
-        market.settle_batch(np.tile(prices[hour % len(prices)], (lanes, 1)), state, draws.at(hour), record)
+        posted = np.ascontiguousarray(np.broadcast_to(prices[hour % len(prices)], (lanes, market.catalogue.size)))
+        market.settle_batch(posted, state, draws.at(hour), record)
         profit[hour], state = record.per_seller[PROFIT, :, 0], state_after(record)
     return profit, mornings

@@ -12,13 +12,12 @@ from pathlib import Path
 
 import numpy as np
 from lmaas_agents import LookaheadIMP
+from lmaas_agents.planning import sold_days
 from lmaas_train.evaluation.rollout import rollout
 from lmaas_train.runs import csv_text
 
 from lmaas_env import Market
-from lmaas_env.engine.period import PROFIT
 from lmaas_env.files import write_whole
-from lmaas_env.market import state_after
 from lmaas_env.seeds import draw_days, held_out_seeds
 from lmaas_env.state import Draws, State
 
@@ -29,14 +28,7 @@ ROUNDS, CANDIDATES, SEEDS = 1000, 512, 8
 
 def day_profit(market: Market, prices: np.ndarray) -> np.ndarray:
     """Return the profit of the first held-out day at each of K sequences of prices (K, H, M) $/h, (K,) $."""
-    state, draws = _day(market, len(prices))
-    profit = np.zeros(len(prices))
-    for hour in range(market.scenario.periods):
-        record = market.new_record(len(prices))
-        market.settle_batch(np.ascontiguousarray(prices[:, hour]), state, draws.at(hour), record)
-        profit += record.per_seller[PROFIT, :, 0]
-        state = state_after(record)
-    return profit
+    return sold_days(market, prices.swapaxes(0, 1), *_day(market, len(prices)))[0].sum(axis=0)
 
 
 @functools.cache

@@ -9,7 +9,7 @@ from lmaas_env.types import BoolArray, IntArray
 SCENARIOS = 16  # over which profits are expected
 
 
-def drawn_fades(customers: int, slots: int, fade_probability: float, count: int = SCENARIOS) -> BoolArray:
+def drawn_fades(customers: int, slots: int, fade_probability: float, count: int) -> BoolArray:
     """Return fade patterns (P, N, L) that are as likely as each other, and the same in every call."""
     rng, drawn = np.random.default_rng(0), np.empty((count, customers, slots), dtype=np.bool_)
     for scenario in drawn:  # one at a time, as the numbers take eight times the memory of the fades

@@ -68,12 +68,13 @@ class Lanes:
         episode = open_episodes(self.market, [rng])
         if episode.market is not self.market:
             episode = episode._replace(market=self.market.with_population(episode.market.population.lane(0)))
-        self.start(episode, np.ones(1, dtype=np.bool_))
+        self.start(episode)
         return {"region": episode.region[0]} if episode.region.size else {}
 
-    def start(self, episode: Episode, lanes: BoolArray) -> None:
-        """Start the episodes of some lanes (K,); the others keep theirs."""
+    def start(self, episode: Episode, lanes: BoolArray | None = None) -> None:
+        """Start the episodes of all lanes, or of some (K,); the others keep theirs."""
         market, state, draws, _, drift = episode
+        lanes = np.ones(self._count, dtype=np.bool_) if lanes is None else lanes
         sale = first_sale(market, len(state.charge))
         if lanes.all():
             self.market, self.state, self.draws, self._sale, self._drift = market, state, draws, sale, drift

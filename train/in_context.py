@@ -132,7 +132,7 @@ class InContext:
         days = self._seeds[self.rounds * lanes : (self.rounds + 1) * lanes]
         drawn = market.days([np.random.default_rng(seed) for seed in days])  # of the customers that the market has
         episodes = Lanes(market, lanes)
-        episodes.start(Episode(market, *drawn, np.empty((lanes, 0)), None), np.ones(lanes, dtype=np.bool_))
+        episodes.start(Episode(market, *drawn, np.empty((lanes, 0)), None))
         observation = episodes.observe()
         seen = np.empty((lanes, periods, inputs_of(market, self._ppo)), dtype=np.float32)
         is_guided = self._rng.random(lanes) < 1.0 - self.rounds / max(self.config.guided_rounds, 1)

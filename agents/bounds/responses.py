@@ -73,8 +73,8 @@ def responses(terms: Terms, faded: BoolArray, settlement: str, nodes: FloatArray
             f"task_value: those of a customer sum to {most:g} $ in an hour, must be <= {LARGEST_VALUE:g} $"
         )
     (customers, points), models, slots = nodes.shape, terms.setup_cost.shape[0], terms.task_value.shape[0]
-    rented_in = faded if settlement == "recourse" else worst_fades_of(terms.fade_budget, slots)
-    rented_fades = np.ascontiguousarray(rented_in.T)
+    fades = faded if settlement == "recourse" else worst_fades_of(terms.fade_budget, slots)
+    rented_fades = np.ascontiguousarray(fades.T)
 
     at_nodes = _repeated(terms, points)._replace(energy=np.ascontiguousarray(nodes.T).reshape(-1))
     worst = np.empty((models, grid.size, points, customers))

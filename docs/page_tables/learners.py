@@ -151,20 +151,18 @@ def zoo() -> str:
 
 
 def zoo_of(scenario: str) -> str:
-    """Return what each algorithm of the zoo earns on a scenario, the best first, with PPO's encoders that ran apart."""
-    found = {row["way"]: row for row in rows_of(f"zoo-{scenario}/summary.csv")}
-    for way, row in sellers_of(f"learned/encoders-{scenario}/table.csv").items():
-        found.setdefault(way, {**row, "way": way, "cells": row["seeds"], "training_seconds": ""})
-    ahead = next(float(row["profit"]) for way, row in found.items() if way.endswith("lookahead"))
+    """Return what each algorithm of the zoo of one scenario earns, the best first."""
+    found = sorted(rows_of(f"zoo-{scenario}/summary.csv"), key=lambda row: -float(row["profit"]))
+    ahead = next(float(row["profit"]) for row in found if row["way"].endswith("lookahead"))
     rows = [
         [
-            ZOO.get(way, f"`{way}`"),
+            ZOO.get(row["way"], f"`{row['way']}`"),
             row["cells"],
             *profit_and_share(row, ahead),
-            interval(row, "share_of_imp", "{:.3f}") if way != "imp" else "1",
-            f"{float(row['training_seconds']):.0f}" if int(row["cells"]) > 1 and row["training_seconds"] else "",
+            interval(row, "share_of_imp", "{:.3f}") if row["way"] != "imp" else "1",
+            f"{float(row['training_seconds']):.0f}" if int(row["cells"]) > 1 else "",
         ]
-        for way, row in sorted(found.items(), key=lambda item: -float(item[1]["profit"]))
+        for row in found
     ]
     return table(("seller", "training seeds", "profit, $ a day", "/ look-ahead IMP", "/ IMP", "s"), rows)
 

@@ -645,8 +645,8 @@ GROUPS: dict[str, list[Mutant]] = {
             BRACKETED,
             (
                 "customers rent as if no slot faded",
-                "rented_in = faded if",
-                "rented_in = np.zeros_like(faded) if",
+                "    fades = faded if",
+                "    fades = np.zeros_like(faded) if",
             ),
         ),
         *_of(

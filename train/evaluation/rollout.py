@@ -240,7 +240,7 @@ def hours(
     """
     count, models = len(episode.state.charge), episode.market.catalogue.names
     lanes = Lanes(episode.market, count, rival)
-    lanes.start(episode, np.ones(count, dtype=np.bool_))
+    lanes.start(episode)
     observation = lanes.observe()
     shape = (count, len(models)) if batch else (len(models),)
     memory: Any = None
