@@ -28,7 +28,7 @@ DENSE_THRESHOLD = 12  # energy-constrained problems from which on a chunk is sea
 _ONE, _STATES = (WIDTH,), (2, WIDTH)
 CHUNK = np.dtype(
     [
-        # The problem. A SIMD lane without one has energy inf; its other numbers mean nothing.
+        # The problem.
         ("energy", np.float64, _ONE),  # E
         ("setup_cost", np.float64, _ONE),  # f
         ("cost", np.float64, _STATES),  # p = beta + c
@@ -159,11 +159,27 @@ def move(chunks: Any, slots: Any, source: int, targets: Any, target_slots: Any, 
 
 
 @kernel
+def idle(chunks: Any, slots: Any, count: int) -> None:
+    """Give the SIMD lanes after the first ``count`` a problem that never lacks energy.
+
+    What is left in their memory may be denormal numbers, which cost a hundred cycles an operation.
+    """
+    chunk = chunks[0]
+    for i in range(count, WIDTH):
+        chunk["energy"][i], chunk["setup_cost"][i] = np.inf, 0.0
+        for s in range(2):
+            chunk["cost"][s, i], chunk["power"][s, i] = 1.0, 1.0
+            chunk["kappa_q"][s, i], chunk["max_hours"][s, i] = 1.0, 1.0
+        for k in range(slots.shape[0]):
+            slots[k]["value"][i], slots[k]["faded"][i] = 1.0, 0
+
+
+@kernel
 def fill_slack(chunks: Any, slots: Any, count: int) -> int:
     """Fill hours as if energy were free, in the first ``count`` SIMD lanes; returns how many of them lack energy."""
     chunk = chunks[0]
+    idle(chunks, slots, count)
     for i in range(WIDTH):
-        chunk["energy"][i] = where(i < count, chunk["energy"][i], np.inf)
         chunk["per_kappa_q"][0, i] = 1.0 / chunk["kappa_q"][0, i]
         chunk["per_kappa_q"][1, i] = 1.0 / chunk["kappa_q"][1, i]
         chunk["mu"][i] = 0.0
