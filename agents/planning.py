@@ -221,6 +221,6 @@ def sold_days(market: Market, prices: FloatArray, first: State, draws: Draws) ->
             mornings.append(state)
         record = market.new_record(lanes)
         posted = np.ascontiguousarray(np.broadcast_to(prices[hour % len(prices)], (lanes, market.catalogue.size)))
-        market.settle_batch(posted, state, draws.at(hour), record)
+        market.settle_batch(posted, state, draws, record)
         profit[hour], state = record.per_seller[PROFIT, :, 0], state_after(record)
     return profit, mornings

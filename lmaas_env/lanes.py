@@ -109,18 +109,11 @@ class Lanes:
         Lanes whose episode is over sell its last hour again; their result means nothing.
         """
         assert self.state is not None, "no episode has started"
-        result = transition(self.market, self._shown, actions, self.state, self._draws_now(self.state))
+        result = transition(self.market, self._shown, actions, self.state, self.draws)
         if self._drift is not None:
             result = self._with_new_customers(result, self._drift)
         self.last, self.state, self._sale = result, result.state, result.sale
         return result
-
-    def _draws_now(self, state: State) -> Draws:
-        """Return this period's draws: a view where all lanes are at one hour, else a copy."""
-        first, last = int(state.hour[0]), self.market.scenario.periods - 1
-        if self._count == 1 or (state.hour == first).all():
-            return self.draws.at(min(first, last))
-        return self.draws.at((np.minimum(state.hour, last), np.arange(self._count)))
 
     def _with_new_customers(self, result: StepResult, drift: Drift) -> StepResult:
         """Let customers leave and others come where a day starts, and return what the step brings with them."""

@@ -29,6 +29,7 @@ from lmaas_env.engine.period import (
     Numbers,
     Record,
     Rentals,
+    draw_day,
     draw_days,
     record_lanes,
     settle_lanes,
@@ -150,10 +151,11 @@ class Market:
             draws = draws._replace(shadowing=np.empty((*shape[:2], scenario.sellers * shape[2])))
 
         def draw_lanes(first: int, last: int) -> None:
-            while first < last:
-                count = DRAWN_AT_ONCE if last - first >= DRAWN_AT_ONCE else 1  # two sizes, each compiled by itself
-                draw_days(tuple(rngs[first : first + count]), first, self.constants, start, draws)
-                first += count
+            while last - first >= DRAWN_AT_ONCE:
+                draw_days(tuple(rngs[first : first + DRAWN_AT_ONCE]), first, self.constants, start, draws)
+                first += DRAWN_AT_ONCE
+            for lane in range(first, last):
+                draw_day(rngs[lane], lane, self.constants, start, draws)
 
         in_threads(draw_lanes, lanes, LEAST_LANES)
         demand, share = start[1:3]
@@ -243,7 +245,7 @@ class Market:
         )
         rows = np.ascontiguousarray(posted) if lead else posted[None]
         record = self.new_record(len(rows))
-        self.settle_batch(rows, before, batch, record)
+        self.settle_batch(rows, before, batch.at(None), record)
         settlement, after = settlement_of(rows, batch.faded, record), state_after(record)
         return (settlement, after) if lead else (settlement.lane(0), after.lane(0))
 
@@ -254,23 +256,25 @@ class Market:
 
     def new_record(self, lanes: int) -> Record:
         """Return room for what a period of K lanes brings."""
-        customers, slots, sellers = self.scenario.customers, self.scenario.slots, self.scenario.sellers
+        scenario, offers = self.scenario, self.offers
+        customers, sellers = scenario.customers, scenario.sellers
         return Record(
             np.empty(lanes, dtype=np.int64),
             np.empty((lanes, customers), dtype=np.int64),
-            np.empty((lanes, customers, slots)),
+            np.empty((lanes, customers, scenario.slots)),
             np.empty((6, lanes, customers)),
             np.empty((lanes, sellers * customers)),
             np.empty((3, lanes)),
             np.empty((4, lanes, sellers)),
-            np.empty((lanes, self.offers), dtype=np.int64),
-            np.empty((lanes, self.offers)),
+            np.empty((lanes, offers), dtype=np.int64),
+            np.empty((lanes, offers)),
         )
 
     def settle_batch(self, prices: FloatArray, state: State, draws: Draws, record: Record) -> None:
         """As `settle` for K lanes, every array with a leading lane axis; fills ``record``.
 
-        For the environments, whose state and draws are their own: neither shapes nor numbers of them are checked.
+        For the environments, whose state and draws are their own: neither shapes nor numbers of them are checked. The
+        draws have axes (H, K): those of each lane's hour are used, the last where the hour is beyond them.
 
         Raises
         ------
@@ -288,8 +292,9 @@ class Market:
         terms = terms_of_lanes(self.constants, state, 0, len(prices))
         check_terms(terms)
         price = check_payable(terms, prices)
-        selection = self.customers.select(terms, price, draws.choice_uniform.reshape(-1))
-        faded = np.ascontiguousarray(draws.faded.reshape(-1, self.scenario.slots).T)
+        now = draws.of_lanes(state.hour)
+        selection = self.customers.select(terms, price, now.choice_uniform.reshape(-1))
+        faded = np.ascontiguousarray(now.faded.reshape(-1, self.scenario.slots).T)
         rent = self.customers.rent if self.scenario.settlement == "recourse" else keep_plan
         choice, hours, profit, energy = rent(terms, price, selection, faded)
         rentals = Rentals(choice, hours, profit, selection.worst_case_profit, energy)

@@ -65,6 +65,10 @@ class Draws(NamedTuple):
             self.choice_uniform[index],
         )
 
+    def of_lanes(self, hour: IntArray) -> Draws:
+        """Return a copy of the draws of each lane's hour (K,), of the last where there is none, from draws (H, K)."""
+        return self.at((np.minimum(hour, len(self.faded) - 1), np.arange(len(hour))))
+
 
 class Settlement(NamedTuple):
     """What one period brought; money in $.

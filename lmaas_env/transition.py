@@ -14,9 +14,9 @@ from lmaas_env.engine.observation import fill_sale, observe, post_actions, step_
 from lmaas_env.engine.parallel import in_threads
 from lmaas_env.engine.period import Record
 from lmaas_env.market import LEAST_LANES, Market, settlement_of
-from lmaas_env.spaces import Float32Array, first_sale, observation_size
+from lmaas_env.spaces import Float32Array, observation_size, sale_size
 from lmaas_env.state import Draws, Settlement, State
-from lmaas_env.types import BoolArray, FloatArray
+from lmaas_env.types import FloatArray
 
 
 class StepResult(NamedTuple):
@@ -25,7 +25,7 @@ class StepResult(NamedTuple):
     Attributes
     ----------
     prices : (K, S * M), of every offer, $/h
-    faded : (K, N, L) bool
+    draws : (H, K), those of the episodes
     record : of the period that ended; `settlement` names its parts
     state : the next state of all lanes
     sale : (K, Q), what the first seller remembers (`lmaas_env.spaces.first_sale`)
@@ -34,7 +34,7 @@ class StepResult(NamedTuple):
     """
 
     prices: FloatArray
-    faded: BoolArray
+    draws: Draws
     record: Record
     state: State
     sale: FloatArray
@@ -45,7 +45,7 @@ class StepResult(NamedTuple):
     @property
     def settlement(self) -> Settlement:
         """What the period brought, every array with a leading axis of K."""
-        return settlement_of(self.prices, self.faded, self.record)
+        return settlement_of(self.prices, self.draws.of_lanes(self.state.hour - 1).faded, self.record)
 
 
 def transition(market: Market, shown: Float32Array, actions: FloatArray, state: State, draws: Draws) -> StepResult:
@@ -58,8 +58,9 @@ def transition(market: Market, shown: Float32Array, actions: FloatArray, state: 
         The customers' constants that are seen (`lmaas_env.spaces.shown_constants`).
     actions : (K, S * M)
     state : State
-        Of K lanes, as the draws.
+        Of K lanes.
     draws : Draws
+        With axes (H, K): those of each lane's hour are used, the last where the hour is beyond them.
 
     Raises
     ------
@@ -69,7 +70,8 @@ def transition(market: Market, shown: Float32Array, actions: FloatArray, state: 
     if actions.shape[1] != market.offers:
         raise ValueError(f"actions have shape {actions.shape}, they must be of all {market.offers} offers")
     lanes, constants = len(actions), market.constants
-    prices, record, sale = np.empty(actions.shape), market.new_record(lanes), first_sale(market, lanes)
+    prices, record = np.empty(actions.shape), market.new_record(lanes)
+    sale = np.empty((lanes, sale_size(market.scenario)))
     observation = np.empty((lanes, observation_size(market)), dtype=np.float32)
     before, drawn, result = tuple(state), tuple(draws), (prices, tuple(record), sale, observation)
 
@@ -85,7 +87,7 @@ def transition(market: Market, shown: Float32Array, actions: FloatArray, state: 
         if sale.size:
             fill_sale(constants, prices, record, 0, 0, lanes, sale)
         observe(constants, shown, after, sale, 0, 0, lanes, observation)
-    return StepResult(prices, draws.faded, record, after, sale, observation)
+    return StepResult(prices, draws, record, after, sale, observation)
 
 
 def info_of(result: StepResult, lanes: int | slice = slice(None), seller: int = 0) -> dict[str, Any]:

@@ -109,9 +109,9 @@ class ThompsonIMP(AdaptiveSeller[Belief]):
         return self.plan_library.plans[int(np.argmax(belief.weight @ self.plan_library.payoff))]
 
     def _draws(self, hour: int) -> Draws:
-        """Draw a period of every hypothesis, the same in every episode."""
+        """Draw a period of every hypothesis, (1, J), the same in every episode."""
         scenario, rng = self.market.scenario, np.random.default_rng([self.seed, hour, 0])
-        shape = len(self.region), scenario.customers
+        shape = 1, len(self.region), scenario.customers
         low, high = 1.0 - scenario.harvest_spread, 1.0 + scenario.harvest_spread
         return Draws(
             rng.random((*shape, scenario.slots)) < scenario.fade_probability,

@@ -16,7 +16,7 @@ from lmaas_env.engine.math import exponential, where
 from lmaas_env.engine.rsr import chosen, rent, select, selection_threshold, worst_case_of_all
 from lmaas_env.engine.terms import Terms, first_unpayable, first_violation, price_per_customer
 from lmaas_env.state import Draws, State
-from lmaas_env.types import FloatArray, IntArray
+from lmaas_env.types import BoolArray, FloatArray, IntArray
 
 BLOCK = 384  # customers whose terms are alive at once: 0.15 MB with the default models, so that they stay in the cache
 
@@ -110,10 +110,8 @@ def numbers_of(constants: Constants) -> Numbers:
 
 
 @kernel
-def draw_days(
-    rngs: tuple[np.random.Generator, ...], first: int, constants: Constants, start: FloatArray, draws: Draws
-) -> None:
-    """Draw a day of each of the lanes from ``first`` on, a generator a lane.
+def draw_day(rng: np.random.Generator, lane: int, constants: Constants, start: FloatArray, draws: Draws) -> None:
+    """Draw a day of one of K lanes.
 
     ``start`` (3 + S - 1, K, N) is filled with standard normal shadowing and demand and the share of charge of the first
     state; with (..., K, 0) none is drawn. ``draws`` (H, K, ...) is filled next, period by period. The shadowing of the
@@ -122,32 +120,39 @@ def draw_days(
     numbers = numbers_of(constants)
     low, high, spread = numbers.charge_start_min, numbers.charge_start_max, numbers.harvest_spread
     periods, _, customers, slots = draws.faded.shape
+    for n in range(start.shape[2]):
+        start[0, lane, n] = rng.standard_normal()
+    for n in range(start.shape[2]):
+        start[1, lane, n] = rng.standard_normal()
+    for n in range(start.shape[2]):
+        start[2, lane, n] = rng.uniform(low, high)
+    for hour in range(periods):
+        for n in range(customers):
+            for slot in range(slots):
+                draws.faded[hour, lane, n, slot] = rng.random() < numbers.fade_probability
+        for n in range(customers):
+            draws.shadowing[hour, lane, n] = rng.standard_normal()
+        for n in range(customers):
+            draws.demand[hour, lane, n] = rng.standard_normal()
+        for n in range(customers):
+            draws.harvest[hour, lane, n] = rng.uniform(1.0 - spread, 1.0 + spread)
+        for n in range(customers):
+            draws.choice_uniform[hour, lane, n] = rng.random()
+    for row in range(3, start.shape[0]):
+        for n in range(start.shape[2]):
+            start[row, lane, n] = rng.standard_normal()
+    for hour in range(periods):
+        for n in range(customers, draws.shadowing.shape[2]):
+            draws.shadowing[hour, lane, n] = rng.standard_normal()
+
+
+@kernel
+def draw_days(
+    rngs: tuple[np.random.Generator, ...], first: int, constants: Constants, start: FloatArray, draws: Draws
+) -> None:
+    """Draw a day of each of the lanes from ``first`` on, a generator a lane, as `draw_day`."""
     for i, rng in enumerate(rngs):
-        lane = first + i
-        for n in range(start.shape[2]):
-            start[0, lane, n] = rng.standard_normal()
-        for n in range(start.shape[2]):
-            start[1, lane, n] = rng.standard_normal()
-        for n in range(start.shape[2]):
-            start[2, lane, n] = rng.uniform(low, high)
-        for hour in range(periods):
-            for n in range(customers):
-                for slot in range(slots):
-                    draws.faded[hour, lane, n, slot] = rng.random() < numbers.fade_probability
-            for n in range(customers):
-                draws.shadowing[hour, lane, n] = rng.standard_normal()
-            for n in range(customers):
-                draws.demand[hour, lane, n] = rng.standard_normal()
-            for n in range(customers):
-                draws.harvest[hour, lane, n] = rng.uniform(1.0 - spread, 1.0 + spread)
-            for n in range(customers):
-                draws.choice_uniform[hour, lane, n] = rng.random()
-        for row in range(3, start.shape[0]):
-            for n in range(start.shape[2]):
-                start[row, lane, n] = rng.standard_normal()
-        for hour in range(periods):
-            for n in range(customers, draws.shadowing.shape[2]):
-                draws.shadowing[hour, lane, n] = rng.standard_normal()
+        draw_day(rng, first + i, constants, start, draws)
 
 
 @kernel
@@ -269,10 +274,10 @@ def settle_lanes(
 ) -> bool:
     """Settle a period of the lanes first, ..., last - 1 for customers that follow RSR and rent with recourse.
 
-    Prices (K, S * M), state, draws and the record that is filled are those of all lanes. Returns False if terms or
-    prices break a rule (`first_violation`, `first_unpayable`).
+    Prices (K, S * M), state, draws (H, K, ...) and the record that is filled are those of all lanes. Returns False if
+    terms or prices break a rule (`first_violation`, `first_unpayable`).
     """
-    customers, slots = state.charge.shape[1], draws.faded.shape[2]
+    customers = state.charge.shape[1]
     at_once = max(1, BLOCK // customers)
     for low in range(first, last, at_once):
         high = min(low + at_once, last)
@@ -284,12 +289,29 @@ def settle_lanes(
                 return False
             worst = worst_case_of_all(terms, price)
             choice = select(worst, selection_threshold(terms))
-            of_lanes = draws.faded[low:high].reshape((high - low) * customers, slots)
-            faded = of_lanes[begin : begin + terms.energy.shape[0]].T
-            hours, profit, energy = rent(terms, choice, price, faded)
+            hours, profit, energy = rent(terms, choice, price, _fades(state, draws, low, high, begin, stop))
             rentals = Rentals(choice, hours, profit, chosen(worst, choice), energy)
             record_block(constants, prices, state, draws, low, begin, rentals, record)
     return True
+
+
+@kernel
+def _period_of(state: State, draws: Draws, lane: int) -> int:
+    """Return which of the periods of draws (H, K, ...) is that of a lane's hour, the last if there is none."""
+    return min(state.hour[lane], draws.faded.shape[0] - 1)
+
+
+@kernel
+def _fades(state: State, draws: Draws, first: int, last: int, begin: int, stop: int) -> BoolArray:
+    """Return z (L, R) of the customers begin, ..., stop - 1 of each of the lanes first, ..., last - 1."""
+    slots, customers = draws.faded.shape[3], stop - begin
+    faded = np.empty((slots, (last - first) * customers), dtype=np.bool_)
+    for lane in range(first, last):
+        of_lane, start = draws.faded[_period_of(state, draws, lane), lane], (lane - first) * customers
+        for n in range(customers):
+            for slot in range(slots):
+                faded[slot, start + n] = of_lane[begin + n, slot]
+    return faded
 
 
 @kernel
@@ -330,14 +352,14 @@ def record_block(
             record.customers_per_model[lane] = 0
             record.hours_per_model[lane] = 0.0
         profits, worst, fades = of_lane[CUSTOMERS_PROFIT, lane], of_lane[CUSTOMERS_WORST_CASE, lane], 0
-        own = lane * customers % known.capacity.shape[0]
+        own, now = lane * customers % known.capacity.shape[0], _period_of(state, draws, lane)
         for n in range(begin, begin + block):
             row = (lane - first) * customers + n - begin
             m, rented = rentals.choice[row], 0.0
             for slot in range(slots):
                 record.hours[lane, n, slot] = rentals.hours[slot, row]
                 rented += rentals.hours[slot, row]
-                fades += draws.faded[lane, n, slot]
+                fades += draws.faded[now, lane, n, slot]
             if m >= 0:
                 record.customers_per_model[lane, m] += 1
                 record.hours_per_model[lane, m] += rented
@@ -350,11 +372,12 @@ def record_block(
             mine[WORST_CASE_PROFIT, lane, n] = rentals.worst_case_profit[row]
             mine[ENERGY_USED, lane, n] = rentals.energy[row]
             capacity = known.capacity[own + n]
-            charge = state.charge[lane, n] - rentals.energy[row] + numbers.harvest * capacity * draws.harvest[lane, n]
+            harvested = numbers.harvest * capacity * draws.harvest[now, lane, n]
+            charge = state.charge[lane, n] - rentals.energy[row] + harvested
             stored = min(max(charge, 0.0), capacity)
             mine[SPILLED, lane, n], mine[CHARGE, lane, n] = max(charge - stored, 0.0), stored
             mine[DEMAND, lane, n] = _autoregressive(
-                state.demand[lane, n], numbers.demand_memory, numbers.demand_sigma, draws.demand[lane, n]
+                state.demand[lane, n], numbers.demand_memory, numbers.demand_sigma, draws.demand[now, lane, n]
             )
         of_lane[CUSTOMERS_PROFIT, lane], of_lane[CUSTOMERS_WORST_CASE, lane] = profits, worst
         of_lane[FADED_SHARE, lane] += fades / (customers * slots)
@@ -362,8 +385,9 @@ def record_block(
             continue
         record.hour[lane] = state.hour[lane] + 1
         for n in range(state.shadowing.shape[1]):
+            innovation = draws.shadowing[now, lane, n]
             record.shadowing[lane, n] = _autoregressive(
-                state.shadowing[lane, n], numbers.shadowing_memory, numbers.shadowing_sigma, draws.shadowing[lane, n]
+                state.shadowing[lane, n], numbers.shadowing_memory, numbers.shadowing_sigma, innovation
             )
         for s in range(sellers):
             record.per_seller[PROFIT, lane, s] = revenue[s] - cost[s]

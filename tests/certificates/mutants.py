@@ -186,11 +186,11 @@ GROUPS: dict[str, list[Mutant]] = {
             SETTLED,
             (
                 "rentals do not drain the battery",
-                "state.charge[lane, n] - rentals.energy[row] + numbers",
-                "state.charge[lane, n] + numbers",
+                "state.charge[lane, n] - rentals.energy[row] + harvested",
+                "state.charge[lane, n] + harvested",
             ),
             ("batteries overflow", "stored = min(max(charge, 0.0), capacity)", "stored = max(charge, 0.0)"),
-            ("every hour harvests the mean", "capacity * draws.harvest[lane, n]", "capacity"),
+            ("every hour harvests the mean", "capacity * draws.harvest[now, lane, n]", "capacity"),
             (
                 "adaptation is free",
                 "models.serving_cost[m] * rented + models.adaptation_cost[m]",
@@ -383,11 +383,11 @@ GROUPS: dict[str, list[Mutant]] = {
             MASK,
             ("a reset mask leaves the draws", "values[:, lanes] = new", "values[:, lanes] = values[:, lanes]"),
             ("a reset mask resets all states", "    copy[lanes] = new", "    copy[:] = new"),
-            (
-                "lanes share the first lane's hour",
-                "return self.draws.at((np.minimum(state.hour, last), np.arange(self._count)))",
-                "return self.draws.at(min(first, last))",
-            ),
+        ),
+        *_of(
+            PERIOD,
+            MASK,
+            ("lanes share the first lane's hour", "return min(state.hour[lane], ", "return min(state.hour[0], "),
         ),
         *_of(
             ENV,

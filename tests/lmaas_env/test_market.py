@@ -457,7 +457,7 @@ def test_sums_over_the_customers_of_several_blocks_are_over_all_of_them() -> Non
     state, day = one_day(market, 5)
     record = market.new_record(1)
     one = State(np.array([12]), *(array[None] for array in state[1:]))
-    market.settle_batch(np.full((1, 4), 9.0), one, Draws(*(array[0][None] for array in day)), record)
+    market.settle_batch(np.full((1, 4), 9.0), one, Draws(*(array[:1, None] for array in day)), record)
     mine = record.per_customer[:, 0]
     profit, worst, faded = record.per_lane[:, 0]
     assert profit == pytest.approx(mine[CUSTOMER_PROFIT].sum(), rel=1e-12)

@@ -292,9 +292,9 @@ class TestReply:
 def test_sellers_who_price_for_a_market_of_their_own_are_refused() -> None:
     state, draws = draw_days(TWO, [0])
     with pytest.raises(ValueError, match=r"prices have shape \(1, 4\), they must be of all 8 offers"):
-        TWO.settle_batch(np.full((1, M), 5.0), state, draws.at(0), TWO.new_record(1))
+        TWO.settle_batch(np.full((1, M), 5.0), state, draws, TWO.new_record(1))
     with pytest.raises(ValueError, match=r"actions have shape \(1, 4\), they must be of all 8 offers"):
-        transition(TWO, shown_constants(TWO), np.zeros((1, M)), state, draws.at(0))
+        transition(TWO, shown_constants(TWO), np.zeros((1, M)), state, draws)
 
 
 class TestImp:

@@ -32,7 +32,7 @@ import lmaas_env  # noqa: F401  registers the environments
 from lmaas_env import Market, Population, Scenario
 from lmaas_env.engine.jit import kernel
 from lmaas_env.engine.parallel import thread_count
-from lmaas_env.engine.period import Constants, Record, Rentals, draw_days, record_lanes, state_after, terms_of_lanes
+from lmaas_env.engine.period import Constants, Record, Rentals, draw_day, record_lanes, state_after, terms_of_lanes
 from lmaas_env.engine.recourse import worst_fades
 from lmaas_env.engine.rsr import chosen, select, selection_threshold
 from lmaas_env.engine.terms import Terms
@@ -286,10 +286,9 @@ def plain_steps(
     """
     (lanes, models), (customers, slots) = prices.shape, draws.faded.shape[2:]
     no_start = np.empty((3, lanes, 0))
-    period = Draws(draws.faded[0], draws.shadowing[0], draws.demand[0], draws.harvest[0], draws.choice_uniform[0])
     hours, scratch = np.empty(slots), np.empty((5, slots))
     for k in range(lanes):
-        draw_days((rng,), k, constants, no_start, draws)
+        draw_day(rng, k, constants, no_start, draws)
         terms = terms_of_lanes(constants, state, k, k + 1)
         worst, rented = np.empty((models, customers)), np.zeros((slots, customers))
         profit, used = np.zeros(customers), np.zeros(customers)
@@ -301,10 +300,10 @@ def plain_steps(
         for n in range(customers):
             m = choice[n]
             if m >= 0:
-                profit[n], used[n] = _bisected(terms, n, m, prices[k, m], period.faded[k, n], hours, scratch)
+                profit[n], used[n] = _bisected(terms, n, m, prices[k, m], draws.faded[0, k, n], hours, scratch)
                 rented[:, n] = hours
         rentals = Rentals(choice, rented, profit, chosen(worst, choice), used)
-        record_lanes(constants, prices, state, period, k, rentals, record)
+        record_lanes(constants, prices, state, draws, k, rentals, record)
 
 
 def _ppo(seconds: float, settings: str, names: tuple[str, str, str]) -> list[SpeedRow]:
