@@ -198,7 +198,7 @@ def _environments(lanes: int, seconds: float) -> list[SpeedRow]:
         env.reset(seed=0)
 
         def steps() -> None:
-            for _ in range(10 * periods):
+            for _ in range(100 * periods):
                 if any(env.step(action)[2:4]):
                     env.reset()
 
@@ -216,8 +216,8 @@ def _environments(lanes: int, seconds: float) -> list[SpeedRow]:
             NATIVE: (lanes, lanes * periods, day_of_lanes("vector_entry_point")),
             SYNC: (lanes, lanes * periods, day_of_lanes("sync")),
             PLAIN: (lanes, lanes * periods, _plain_days(market, lanes, action)),
-            SCALAR: (1, 10 * periods, episodes("LMaaS-v0", action[0])),
-            CARTPOLE: (1, 10 * periods, episodes("CartPole-v1", 1)),
+            SCALAR: (1, 100 * periods, episodes("LMaaS-v0", action[0])),
+            CARTPOLE: (1, 100 * periods, episodes("CartPole-v1", 1)),
             CARTPOLES: (lanes, lanes * periods, cartpole_steps),
         },
         seconds,
