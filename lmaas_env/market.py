@@ -29,8 +29,8 @@ from lmaas_env.engine.period import (
     Numbers,
     Record,
     Rentals,
-    draw_day,
-    draw_days,
+    fill_day,
+    fill_days,
     record_lanes,
     settle_lanes,
     state_after,
@@ -152,10 +152,10 @@ class Market:
 
         def draw_lanes(first: int, last: int) -> None:
             while last - first >= DRAWN_AT_ONCE:
-                draw_days(tuple(rngs[first : first + DRAWN_AT_ONCE]), first, self.constants, start, draws)
+                fill_days(tuple(rngs[first : first + DRAWN_AT_ONCE]), first, self.constants, start, draws)
                 first += DRAWN_AT_ONCE
             for lane in range(first, last):
-                draw_day(rngs[lane], lane, self.constants, start, draws)
+                fill_day(rngs[lane], lane, self.constants, start, draws)
 
         in_threads(draw_lanes, lanes, LEAST_LANES)
         demand, share = start[1:3]

@@ -110,7 +110,7 @@ def numbers_of(constants: Constants) -> Numbers:
 
 
 @kernel
-def draw_day(rng: np.random.Generator, lane: int, constants: Constants, start: FloatArray, draws: Draws) -> None:
+def fill_day(rng: np.random.Generator, lane: int, constants: Constants, start: FloatArray, draws: Draws) -> None:
     """Draw a day of one of K lanes.
 
     ``start`` (3 + S - 1, K, N) is filled with standard normal shadowing and demand and the share of charge of the first
@@ -147,12 +147,12 @@ def draw_day(rng: np.random.Generator, lane: int, constants: Constants, start: F
 
 
 @kernel
-def draw_days(
+def fill_days(
     rngs: tuple[np.random.Generator, ...], first: int, constants: Constants, start: FloatArray, draws: Draws
 ) -> None:
-    """Draw a day of each of the lanes from ``first`` on, a generator a lane, as `draw_day`."""
+    """Draw a day of each of the lanes from ``first`` on, a generator a lane, as `fill_day`."""
     for i, rng in enumerate(rngs):
-        draw_day(rng, first + i, constants, start, draws)
+        fill_day(rng, first + i, constants, start, draws)
 
 
 @kernel

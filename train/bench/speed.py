@@ -32,7 +32,7 @@ import lmaas_env  # noqa: F401  registers the environments
 from lmaas_env import Market, Population, Scenario
 from lmaas_env.engine.jit import kernel
 from lmaas_env.engine.parallel import thread_count
-from lmaas_env.engine.period import Constants, Record, Rentals, draw_day, record_lanes, state_after, terms_of_lanes
+from lmaas_env.engine.period import Constants, Record, Rentals, fill_day, record_lanes, state_after, terms_of_lanes
 from lmaas_env.engine.recourse import worst_fades
 from lmaas_env.engine.rsr import chosen, select, selection_threshold
 from lmaas_env.engine.terms import Terms
@@ -288,7 +288,7 @@ def plain_steps(
     no_start = np.empty((3, lanes, 0))
     hours, scratch = np.empty(slots), np.empty((5, slots))
     for k in range(lanes):
-        draw_day(rng, k, constants, no_start, draws)
+        fill_day(rng, k, constants, no_start, draws)
         terms = terms_of_lanes(constants, state, k, k + 1)
         worst, rented = np.empty((models, customers)), np.zeros((slots, customers))
         profit, used = np.zeros(customers), np.zeros(customers)
