@@ -31,7 +31,7 @@ from lmaas_agents.imp.line_search import (
     Anticipation,
     Problem,
     SellerConstants,
-    personalised_bound,
+    personalised_hour_bound,
 )
 from lmaas_agents.imp.multistart import starting_prices
 from lmaas_agents.seller import PricingSeller, SearchResult
@@ -193,7 +193,7 @@ class IMP(PricingSeller):
             If the state is not one of the market, or the start is not one price per model between floor and cap.
         """
         problem = self._problem(*self._period(state))
-        return self._search(problem, start)._replace(bound=float(personalised_bound(problem)))
+        return self._search(problem, start)._replace(bound=self.bound_of(problem))
 
     def solve_terms(self, terms: RentalTerms, start: FloatArray | None = None) -> SearchResult:
         """As `solve`, for rental terms of the market's customers, without the bound; other sizes are refused.
@@ -212,7 +212,7 @@ class IMP(PricingSeller):
 
     def bound_of(self, problem: Problem) -> float:
         """Return the personalised-price bound on what any prices earn in a problem, $."""
-        return float(personalised_bound(problem))
+        return float(personalised_hour_bound(problem))
 
     def problem(self, terms: RentalTerms) -> Problem:
         """Return the pricing problem of one period by itself, as the searches take it.

@@ -492,7 +492,7 @@ def search_price(
 
 
 @kernel
-def personalised_bound(problem: Problem) -> float:
+def personalised_hour_bound(problem: Problem) -> float:
     """Return what the seller would earn if every customer had its own price and no choice but that model or none, $.
 
     No common prices earn more (docs/theorem-2.md): a bound without a search over price vectors.

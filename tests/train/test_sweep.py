@@ -27,7 +27,7 @@ from lmaas_train.sweeps.cell import Cell, Result, run_cell
 from lmaas_train.sweeps.engines import LocalEngine, Outcome
 from lmaas_train.sweeps.folder import CELLS, RESULT, SweepFolder
 from lmaas_train.sweeps.normalised import LEVELS, normalised
-from lmaas_train.sweeps.plan import Plan
+from lmaas_train.sweeps.plan import SweepPlan
 from lmaas_train.sweeps.run import run_plan
 from lmaas_train.sweeps.sweep_file import read_plan
 from lmaas_train.sweeps.table import cell_rows, ways
@@ -52,7 +52,7 @@ algorithms:
 """
 
 
-def plan_of(text: str, folder: Path) -> Plan:
+def plan_of(text: str, folder: Path) -> SweepPlan:
     (folder / "sweep.yaml").write_text(text, encoding="utf-8")
     return read_plan(folder / "sweep.yaml")
 

@@ -29,7 +29,7 @@ from lmaas_train.runs import csv_text, machine, new_folder, versions, write_orig
 from lmaas_train.sweeps.cell import run_cell
 from lmaas_train.sweeps.engines import THREADS, Engine, LocalEngine
 from lmaas_train.sweeps.parts import EngineOptions, values_of
-from lmaas_train.sweeps.plan import Algorithm, Plan
+from lmaas_train.sweeps.plan import Algorithm, SweepPlan
 from rich.console import Console
 from rich.table import Table
 
@@ -219,7 +219,7 @@ def _costs(engine: Engine, market: Market, args: BenchSweep, console: Console) -
     from lmaas_train.ppo_config import PPOConfig
 
     workers, lanes = engine.slots, PPOConfig().lanes
-    plan = Plan("", {(args.scenario, 0): market}, days=DAYS, tuning_days=DAYS)
+    plan = SweepPlan("", {(args.scenario, 0): market}, days=DAYS, tuning_days=DAYS)
 
     def cells(steps: int, count: int) -> dict[str, tuple[Any, ...]]:
         options = {"steps": steps, "eval_every": steps}

@@ -10,7 +10,7 @@ from typing import Annotated
 import tyro
 from lmaas_train.progress import bars
 from lmaas_train.runs import default_folder, in_use, new_folder, write_origin
-from lmaas_train.sweeps.folder import Progress, State, SweepFolder
+from lmaas_train.sweeps.folder import Progress, SweepFolder, SweepState
 from lmaas_train.sweeps.parts import EngineOptions
 from lmaas_train.sweeps.plan import Planned
 from lmaas_train.sweeps.run import run_plan, write_tables
@@ -120,7 +120,7 @@ def _said(ended: Planned, now: Progress) -> str:
     return f"done   {ended.name}{note}; {now}"
 
 
-def _print(folder: SweepFolder, state: State, found: list[Way], console: Console) -> None:
+def _print(folder: SweepFolder, state: SweepState, found: list[Way], console: Console) -> None:
     records = (folder.record(it.key) for it in state.planned)
     held_out = next((len(it["profit"]) for it in records if it is not None), 0)
     if found:

@@ -89,7 +89,7 @@ def duration(seconds: float) -> str:
 
 
 @dataclasses.dataclass
-class State:
+class SweepState:
     """What a sweep does: its cells in order, the number of cells that searches will add, failures by key."""
 
     planned: list[Entry]
@@ -135,11 +135,11 @@ class SweepFolder:
             write_whole(folder / RESULT, sealed(json.dumps(result.record).encode()))
         self._records[key] = result.record
 
-    def write(self, state: State) -> None:
+    def write(self, state: SweepState) -> None:
         """Write state.json."""
         write_whole(self.path / STATE, json.dumps({**vars(state), "planned": [it._asdict() for it in state.planned]}))
 
-    def read(self) -> State:
+    def read(self) -> SweepState:
         """Return what state.json holds.
 
         Raises
@@ -149,7 +149,7 @@ class SweepFolder:
         """
         try:
             said = json.loads(read_text(self.path / STATE))
-            return State(**{**said, "planned": [Entry(**it) for it in said["planned"]]})
+            return SweepState(**{**said, "planned": [Entry(**it) for it in said["planned"]]})
         except (TypeError, KeyError, ValueError) as error:
             raise ValueError(f"folder {str(self.path)!r} holds no sweep: {error}") from error
 
@@ -162,7 +162,7 @@ class SweepFolder:
         except BlockingIOError:
             return True
 
-    def progress(self, state: State, is_running: bool) -> Progress:
+    def progress(self, state: SweepState, is_running: bool) -> Progress:
         """Return how far the sweep is, from its state and the finished cells."""
         records = {it.key: self.record(it.key) for it in state.planned}
         done = {key: record for key, record in records.items() if record is not None}
@@ -193,7 +193,7 @@ def _seconds(record: Mapping[str, Any]) -> float:
     return record["training_seconds"] + record["selling_seconds"]
 
 
-def _seconds_left(state: State, done: Mapping[str, Mapping[str, Any]], waiting: Sequence[Entry]) -> float:
+def _seconds_left(state: SweepState, done: Mapping[str, Mapping[str, Any]], waiting: Sequence[Entry]) -> float:
     """Return the time that the other cells need if they take as long as those of their way, or else as all."""
     if not done:
         return np.nan

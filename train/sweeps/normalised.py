@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from lmaas_train.evaluation.statistics import Estimate, iqm, performance_profile, stratified
 from lmaas_train.runs import csv_text
-from lmaas_train.sweeps.folder import Entry, State, SweepFolder
+from lmaas_train.sweeps.folder import Entry, SweepFolder, SweepState
 
 from lmaas_env.files import write_whole
 from lmaas_env.render import drawing
@@ -44,7 +44,7 @@ class WayNormalised(NamedTuple):
     profile: FloatArray
 
 
-def normalised(folder: SweepFolder, state: State) -> list[WayNormalised]:
+def normalised(folder: SweepFolder, state: SweepState) -> list[WayNormalised]:
     """Return the ways to sell, the best first; none unless random prices and look-ahead IMP sell in every scenario."""
     runs: dict[str, dict[tuple[str, int], list[float]]] = {}
     for it in state.planned:

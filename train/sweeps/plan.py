@@ -68,7 +68,7 @@ class Algorithm:
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
+class SweepPlan:
     """What a sweep file asks for.
 
     Attributes

@@ -9,9 +9,9 @@ from typing import Any
 from lmaas_train.runs import csv_text, versions
 from lmaas_train.sweeps.cell import run_cell
 from lmaas_train.sweeps.engines import Engine
-from lmaas_train.sweeps.folder import Entry, Progress, State, SweepFolder
+from lmaas_train.sweeps.folder import Entry, Progress, SweepFolder, SweepState
 from lmaas_train.sweeps.normalised import normalised, write_normalised
-from lmaas_train.sweeps.plan import Plan, Planned
+from lmaas_train.sweeps.plan import Planned, SweepPlan
 from lmaas_train.sweeps.search import Search
 from lmaas_train.sweeps.table import HEADINGS, SUMMARY, Way, cell_rows, ways, write_table
 
@@ -21,14 +21,14 @@ Report = Callable[[Planned | None, Progress], Any]
 """Gets the cell that has ended, None before the first of a round, and the progress."""
 
 
-def run_plan(plan: Plan, engine: Engine, folder: SweepFolder, report: Report) -> State:
+def run_plan(plan: SweepPlan, engine: Engine, folder: SweepFolder, report: Report) -> SweepState:
     """Run every cell of a plan that is not finished yet, and write the tables, also where it is stopped.
 
     Failed cells are tried again by the next run. A search goes on with the next batch when all cells have ended.
 
     Parameters
     ----------
-    plan : Plan
+    plan : SweepPlan
     engine : Engine
     folder : SweepFolder
         Given to this process alone (`lmaas_train.runs.in_use`).
@@ -36,11 +36,11 @@ def run_plan(plan: Plan, engine: Engine, folder: SweepFolder, report: Report) ->
 
     Returns
     -------
-    State
+    SweepState
         With the failed cells.
     """
     searches = [Search(plan, space) for space in plan.searches]
-    state, wanted = State([], slots=engine.slots), versions()
+    state, wanted = SweepState([], slots=engine.slots), versions()
     cells = [*plan.grid, *_asked(searches)]
     try:
         while cells:
@@ -81,7 +81,7 @@ def _asked(searches: Sequence[Search]) -> list[Planned]:
     return cells
 
 
-def write_tables(folder: SweepFolder, state: State) -> list[Way]:
+def write_tables(folder: SweepFolder, state: SweepState) -> list[Way]:
     """Write table.parquet, summary.csv, normalised profits and the folder ``runs``; return the rows of the summary."""
     found = ways(folder, state)
     write_table(folder, cell_rows(folder, state))

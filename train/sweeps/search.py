@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from lmaas_train.sweeps.plan import Plan, Planned, Space, start_config
+from lmaas_train.sweeps.plan import Planned, Space, SweepPlan, start_config
 
 SEED = 1  # of Optuna's sampler
 
@@ -21,11 +21,11 @@ class Search:
 
     Parameters
     ----------
-    plan : Plan
+    plan : SweepPlan
     space : Space
     """
 
-    def __init__(self, plan: Plan, space: Space) -> None:
+    def __init__(self, plan: SweepPlan, space: Space) -> None:
         self._optuna: Any = importlib.import_module("optuna")
         self._optuna.logging.set_verbosity(self._optuna.logging.ERROR)
         self._plan, self._space = plan, space

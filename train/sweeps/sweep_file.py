@@ -14,7 +14,7 @@ from lmaas_train.evaluation.sellers import SELLERS, seller_of
 from lmaas_train.extras import require
 from lmaas_train.settings import MOST_STEPS
 from lmaas_train.sweeps.cell import TRAINERS, Trainer
-from lmaas_train.sweeps.plan import Algorithm, Plan, Space, attribute
+from lmaas_train.sweeps.plan import Algorithm, Space, SweepPlan, attribute
 
 from lmaas_env import Market, lined_yaml
 from lmaas_env.fields import close_match, in_range, shown
@@ -38,7 +38,7 @@ class _FaultError(ValueError):
         self.key = key
 
 
-def read_plan(path: Path) -> Plan:
+def read_plan(path: Path) -> SweepPlan:
     """Read a sweep file and return its plan; every cell that is known beforehand is checked.
 
     Raises
@@ -55,7 +55,7 @@ def read_plan(path: Path) -> Plan:
         raise ValueError(lined_yaml.report("sweep", path, [(lines.get(fault.key, 0), str(fault))])) from fault
 
 
-def _plan(path: Path, content: Mapping[str, Any]) -> Plan:
+def _plan(path: Path, content: Mapping[str, Any]) -> SweepPlan:
     _known("", content, KEYS)
     scenarios = _texts("scenarios", content.get("scenarios"))
     populations = _wholes("population_seeds", content.get("population_seeds", [0]), 0, 2**31 - 1)
@@ -70,7 +70,7 @@ def _plan(path: Path, content: Mapping[str, Any]) -> Plan:
         for stem, name in names.items()
         for seed in populations
     }
-    plan = Plan(read_text(path, "sweep"), markets, days, tuning_days)
+    plan = SweepPlan(read_text(path, "sweep"), markets, days, tuning_days)
     sellers = _texts("sellers", content.get("sellers", []), may_be_empty=True)
     for name in sellers:
         _check_seller(name, markets)
@@ -92,7 +92,7 @@ def _plan(path: Path, content: Mapping[str, Any]) -> Plan:
 
 
 def _add_algorithm(
-    plan: Plan,
+    plan: SweepPlan,
     key: str,
     name: str,
     said: Any,

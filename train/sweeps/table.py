@@ -12,7 +12,7 @@ from lmaas_train.evaluation.certified_bounds import certified_bounds
 from lmaas_train.evaluation.days import REFERENCE
 from lmaas_train.evaluation.statistics import Estimate, iqm, mean_estimate, normalised_score, seeds_and_days
 from lmaas_train.evaluation.tables import Column, days, dollars, table, with_interval
-from lmaas_train.sweeps.folder import Entry, State, SweepFolder
+from lmaas_train.sweeps.folder import Entry, SweepFolder, SweepState
 from rich.console import Console, Group
 
 from lmaas_env import Market, Scenario
@@ -63,7 +63,7 @@ HEADINGS = (
 )
 
 
-def cell_rows(folder: SweepFolder, state: State) -> list[dict[str, Any]]:
+def cell_rows(folder: SweepFolder, state: SweepState) -> list[dict[str, Any]]:
     """Return one row per planned cell: what it is, whether it is done, scores paired with IMP's, times, versions."""
     rows: list[dict[str, Any]] = []
     for it in state.planned:
@@ -104,7 +104,7 @@ def cell_rows(folder: SweepFolder, state: State) -> list[dict[str, Any]]:
     return rows
 
 
-def ways(folder: SweepFolder, state: State) -> list[Way]:
+def ways(folder: SweepFolder, state: SweepState) -> list[Way]:
     """Return the ways to sell of each scenario, those that earn most first."""
     by_way: dict[tuple[str, int, str], list[Entry]] = {}
     for it in state.planned:
