@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-from lmaas_agents.imp.line_search import SellerConstants
+from lmaas_agents.imp.problem import SellerConstants
 
 from lmaas_env.checks import array_in, check_seller
 from lmaas_env.engine.jit import kernel

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from lmaas_agents.energy import charged_costs, shadow_prices
 from lmaas_agents.imp.imp import IMP
-from lmaas_agents.imp.line_search import SellerConstants
+from lmaas_agents.imp.problem import SellerConstants
 from lmaas_agents.planning import Plan, check_plan, plan_day
 
 from lmaas_env.market import Market

@@ -14,7 +14,7 @@ import numpy as np
 from lmaas_agents.energy import LEAST_PRICE, SHARES, VALUE_DRAWS, charged_costs, energy_value, one_lane
 from lmaas_agents.imp.coordinate_ascent import ascend
 from lmaas_agents.imp.imp import IMP, worst_case_only
-from lmaas_agents.imp.line_search import Anticipation, Problem, SellerConstants
+from lmaas_agents.imp.problem import Anticipation, Problem, SellerConstants
 from lmaas_agents.seller import check_alone
 
 from lmaas_env.checks import array_in

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from lmaas_agents.energy import charged_costs, energy_value
 from lmaas_agents.imp.imp import IMP
-from lmaas_agents.imp.line_search import SellerConstants
+from lmaas_agents.imp.problem import SellerConstants
 from lmaas_agents.seller import MemorylessSeller, SearchResult, check_rivals
 from numpy.typing import ArrayLike
 

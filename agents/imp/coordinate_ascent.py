@@ -7,21 +7,15 @@ only if the profit of the whole market rises.
 from __future__ import annotations
 
 import numpy as np
-from lmaas_agents.imp.line_search import (
-    TOLERANCE,
-    Problem,
-    demand_for,
-    fill_model,
-    least_promise,
-    least_unit,
-    new_points,
-    nothing_known,
-    search_price,
-)
+from lmaas_agents.imp.demand import demand_for, fill_model, nothing_known
+from lmaas_agents.imp.line_search import new_points, search_price
+from lmaas_agents.imp.problem import Problem, least_promise, least_unit
 
 from lmaas_env.engine.jit import kernel
 from lmaas_env.engine.rsr import chosen, select
 from lmaas_env.types import BoolArray, FloatArray, IntArray
+
+TOLERANCE = 1e-7  # gain for which a price moves, relative to the profit or `least_unit`
 
 
 @kernel

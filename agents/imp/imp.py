@@ -25,15 +25,9 @@ import time
 
 import numpy as np
 from lmaas_agents.imp.coordinate_ascent import anticipated_profit, ascend
-from lmaas_agents.imp.line_search import (
-    EXACT,
-    NO_OFFERS,
-    Anticipation,
-    Problem,
-    SellerConstants,
-    personalised_hour_bound,
-)
+from lmaas_agents.imp.line_search import EXACT, personalised_hour_bound
 from lmaas_agents.imp.multistart import starting_prices
+from lmaas_agents.imp.problem import NO_OFFERS, Anticipation, Problem, SellerConstants
 from lmaas_agents.seller import PricingSeller, SearchResult
 from numpy.typing import ArrayLike
 

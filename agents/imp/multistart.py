@@ -6,8 +6,8 @@ So many searches from random cells are affordable, and the few that end highest 
 from __future__ import annotations
 
 import numpy as np
-from lmaas_agents.imp.line_search import Problem, least_promise
 from lmaas_agents.imp.price_table import price_table
+from lmaas_agents.imp.problem import Problem, least_promise
 
 from lmaas_env.engine.price_table import search_cells
 from lmaas_env.engine.rsr import select, worst_case_of_all

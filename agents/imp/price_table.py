@@ -7,7 +7,7 @@ there, all models at once (`lmaas_env.engine.price_table` searches them).
 from __future__ import annotations
 
 import numpy as np
-from lmaas_agents.imp.line_search import SellerConstants
+from lmaas_agents.imp.problem import SellerConstants
 
 from lmaas_env.engine.jit import kernel
 from lmaas_env.engine.price_table import PriceTable, search_cells

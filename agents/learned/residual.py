@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 import numpy as np
 from lmaas_agents.energy import SHARES, charged_costs, interpolated
-from lmaas_agents.imp.line_search import SellerConstants
 from lmaas_agents.imp.price_table import refined_prices
+from lmaas_agents.imp.problem import SellerConstants
 from lmaas_agents.learned.snap import snap_to_threshold
 from lmaas_agents.planning import Plan, check_plan, plan_day
 

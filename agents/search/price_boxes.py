@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from lmaas_agents.imp.line_search import Problem, fill_model
+from lmaas_agents.imp.demand import fill_model
+from lmaas_agents.imp.problem import Problem
 from lmaas_agents.search.frontier import Frontier, drop_top, push
 
 from lmaas_env.engine.jit import kernel

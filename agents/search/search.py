@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from lmaas_agents.imp.coordinate_ascent import anticipated_profit
 from lmaas_agents.imp.imp import IMP
-from lmaas_agents.imp.line_search import least_unit
+from lmaas_agents.imp.problem import least_unit
 from lmaas_agents.search import price_boxes
 from lmaas_agents.search.frontier import Frontier
 from lmaas_agents.seller import SearchResult

@@ -10,8 +10,9 @@ from lmaas_agents import IMP, LookaheadIMP, PublicLookaheadIMP
 from lmaas_agents.bounds.clairvoyant import clairvoyant_profit
 from lmaas_agents.bounds.known_day import known_day
 from lmaas_agents.energy import SHARES, energy_value
+from lmaas_agents.imp.demand import demand_for, nothing_known
 from lmaas_agents.imp.forecast import forecast
-from lmaas_agents.imp.line_search import EXACT, demand_for, new_points, nothing_known, search_price
+from lmaas_agents.imp.line_search import EXACT, new_points, search_price
 from lmaas_agents.imp.price_table import PriceTable, local_search
 from lmaas_agents.learned.residual import Residual, customer_features, potential, residual_prices
 from lmaas_agents.learned.snap import snap_to_threshold

@@ -26,6 +26,7 @@ def _of(module: str, check: str, *changes: tuple[str, str, str]) -> Iterator[Mut
 
 ASCENT = "lmaas_agents.imp.coordinate_ascent"
 IMP = "lmaas_agents.imp.imp"
+DEMAND = "lmaas_agents.imp.demand"
 LINE = "lmaas_agents.imp.line_search"
 STARTS = "lmaas_agents.imp.multistart"
 TABLE = "lmaas_env.engine.price_table"
@@ -481,6 +482,10 @@ GROUPS: dict[str, list[Mutant]] = {
                 "if not 0.98 * block.bound > best + exact * max(unit, abs(best))",
             ),
             ("the line search stops at the first split", "or block.depth == DEPTH", "or block.depth == 1"),
+        ),
+        *_of(
+            DEMAND,
+            SEARCHED,
             (
                 "lost customers are worth nothing elsewhere",
                 "elsewhere[n] = sale[other, n] if other >= 0 else 0.0",
@@ -493,7 +498,7 @@ GROUPS: dict[str, list[Mutant]] = {
             ),
         ),
         *_of(
-            LINE,
+            DEMAND,
             TANGENTS,
             ("hours bend where they are taken for smooth", "kinks += count + others", "kinks += count"),
             ("a closed slot does not bend", "bends += count", "bends += 0"),
@@ -513,7 +518,7 @@ GROUPS: dict[str, list[Mutant]] = {
             ),
         ),
         *_of(
-            LINE,
+            DEMAND,
             ENDS,
             ("sales do not pay for adaptation", "* hours - seller.adaptation_cost[m]", "* hours"),
         ),

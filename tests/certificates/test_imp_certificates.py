@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 from lmaas_agents import IMP, SearchResult
-from lmaas_agents.imp.line_search import Anticipation
+from lmaas_agents.imp.problem import Anticipation
 from lmaas_agents.search.search import branch_and_bound, exhaustive
 
 from lmaas_env import Market, Population, RentalTerms, Scenario

@@ -33,8 +33,8 @@ import numpy as np
 from lmaas_agents import LookaheadIMP
 from lmaas_agents.bounds import mean_energy_value
 from lmaas_agents.energy import SHARES, charged_costs, interpolated, profit_per_customer, value_at
-from lmaas_agents.imp.line_search import Problem, SellerConstants
 from lmaas_agents.imp.price_table import PriceTable, local_search
+from lmaas_agents.imp.problem import Problem, SellerConstants
 from lmaas_agents.planning import Plan, plan_day
 from lmaas_agents.seller import PricingSeller
 from lmaas_train.evaluation.rollout import rollout

@@ -7,7 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 from lmaas_agents import IMP, PublicIMP
-from lmaas_agents.imp.line_search import MARGIN, fill_model
+from lmaas_agents.imp.demand import fill_model
+from lmaas_agents.imp.line_search import MARGIN
 from scipy.optimize import minimize_scalar
 
 from lmaas_env import Market, Scenario

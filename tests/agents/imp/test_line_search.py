@@ -9,25 +9,17 @@ import numpy as np
 import pytest
 from lmaas_agents import IMP
 from lmaas_agents.imp.coordinate_ascent import anticipated_profit
-from lmaas_agents.imp.line_search import (
-    EXACT,
-    MARGIN,
+from lmaas_agents.imp.demand import (
     Demand,
     Known,
-    Problem,
-    SellerConstants,
-    _bound,
-    _concave,
-    _gone,
-    _hours,
-    _interval,
-    _look,
+    anticipated_hours,
     demand_for,
     fill_model,
-    new_points,
+    find_concavity,
     nothing_known,
-    search_price,
 )
+from lmaas_agents.imp.line_search import EXACT, MARGIN, _bound, _gone, _interval, _look, new_points, search_price
+from lmaas_agents.imp.problem import Problem, SellerConstants
 from scipy.optimize import brentq
 
 from lmaas_env import Market, Scenario
@@ -223,7 +215,7 @@ def test_profit_of_a_sale_lies_below_its_tangents_where_nothing_bends_up(anticip
         cost = rng.uniform(0.0, 1.0)
         left, right = np.sort(rng.uniform(1.0, 40.0, 2))
         (hours_left, slope_left, bends_left), (hours_right, slope_right, bends_right) = (
-            _hours(arrays, anticipation, n, m, price)[:3] for price in (left, right)
+            anticipated_hours(arrays, anticipation, n, m, price)[:3] for price in (left, right)
         )
         assert bends_left <= bends_right
         assert hours_left >= hours_right - 1e-12
@@ -233,7 +225,7 @@ def test_profit_of_a_sale_lies_below_its_tangents_where_nothing_bends_up(anticip
         short += abs(slope_right) < 0.5 * hours_right / right
         tangents = [(left, hours_left, slope_left), (right, hours_right, slope_right)]
         for price in np.linspace(left, right, 30):
-            profit = (price - cost) * _hours(arrays, anticipation, n, m, price)[0]
+            profit = (price - cost) * anticipated_hours(arrays, anticipation, n, m, price)[0]
             assert profit <= min(_tangent(price, cost, *tangent) for tangent in tangents) + 1e-10
     assert min(agreeing, short) > 100
 
@@ -254,16 +246,16 @@ def test_loss_of_a_sale_below_cost_lies_below_its_tangents_where_hours_do_not_be
         right = left + (right - left) * rng.choice([1.0, 0.1])
         cost = left + rng.exponential(10.0)  # between the two, or above both
         (hours_left, slope_left, _, kinks_left), (hours_right, slope_right, _, kinks_right) = (
-            _hours(arrays, anticipation, n, m, price) for price in (left, right)
+            anticipated_hours(arrays, anticipation, n, m, price) for price in (left, right)
         )
         assert kinks_left <= kinks_right
-        concave, above = _concave(arrays, n, m, cost)
+        concave, above = find_concavity(arrays, n, m, cost)
         if kinks_left != kinks_right or hours_left == 0.0 or not concave or left < above:
             continue
         agreeing += 1
         short += abs(slope_right) < 0.5 * hours_right / right
         tangents = [(left, hours_left, slope_left), (right, hours_right, slope_right)]
         for price in np.linspace(left, right, 30):
-            profit = (price - cost) * _hours(arrays, anticipation, n, m, price)[0]
+            profit = (price - cost) * anticipated_hours(arrays, anticipation, n, m, price)[0]
             assert profit <= min(_tangent(price, cost, *tangent) for tangent in tangents) + 1e-10
     assert min(agreeing, short) > 100

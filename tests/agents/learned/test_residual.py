@@ -10,7 +10,7 @@ import pytest
 from lmaas_agents import LookaheadIMP, load_policy
 from lmaas_agents.energy import SHARES
 from lmaas_agents.imp.coordinate_ascent import anticipated_profit
-from lmaas_agents.imp.line_search import Problem
+from lmaas_agents.imp.problem import Problem
 from lmaas_agents.learned.residual import Residual, customer_features, plan_of, residual_prices
 from lmaas_agents.learned.snap import snap_to_threshold
 from lmaas_agents.planning import Plan

@@ -12,22 +12,10 @@ import pytest
 from lmaas_agents import IMP
 from lmaas_agents.imp import multistart
 from lmaas_agents.imp.coordinate_ascent import anticipated_profit
-from lmaas_agents.imp.line_search import (
-    EXACT,
-    Problem,
-    _bound,
-    _concave,
-    _gone,
-    _hours,
-    _interval,
-    _look,
-    demand_for,
-    fill_model,
-    new_points,
-    nothing_known,
-    search_price,
-)
+from lmaas_agents.imp.demand import anticipated_hours, demand_for, fill_model, find_concavity, nothing_known
+from lmaas_agents.imp.line_search import EXACT, _bound, _gone, _interval, _look, new_points, search_price
 from lmaas_agents.imp.price_table import price_table
+from lmaas_agents.imp.problem import Problem
 from lmaas_agents.learned.snap import snap_to_threshold
 from lmaas_agents.search.price_boxes import BLOCKS, box_bound, tabulate
 
@@ -122,14 +110,14 @@ def sales_lie_below_their_tangents() -> None:
         left, right = np.sort(rng.uniform(1.0, 40.0, 2))
         right = left + (right - left) * rng.choice([1.0, 0.1])
         cost = left + rng.exponential(10.0) if below else rng.uniform(0.0, 1.0)
-        ends = [_hours(terms, problem.anticipation, n, m, price) for price in (left, right)]
+        ends = [anticipated_hours(terms, problem.anticipation, n, m, price) for price in (left, right)]
         (hours, slope, *counts), (hours_right, slope_right, *counts_right) = ends
-        concave, above = _concave(terms, n, m, cost)
+        concave, above = find_concavity(terms, n, m, cost)
         if counts[below] != counts_right[below] or hours == 0.0 or not concave or (below and left < above):
             continue
         agreeing[below] += 1
         for price in np.linspace(left, right, 12):
-            profit = (price - cost) * _hours(terms, problem.anticipation, n, m, price)[0]
+            profit = (price - cost) * anticipated_hours(terms, problem.anticipation, n, m, price)[0]
             for at, rented, change in ((left, hours, slope), (right, hours_right, slope_right)):
                 tangent = (at - cost) * rented + (rented + (at - cost) * change) * (price - at)
                 assert profit <= tangent + 1e-10
