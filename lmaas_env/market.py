@@ -21,6 +21,7 @@ from lmaas_env.checks import array_in, check_range
 from lmaas_env.customers.strategies import RSR, keep_plan, strategy
 from lmaas_env.engine import period
 from lmaas_env.engine.channel import mean_snr
+from lmaas_env.engine.draws import fill_day, fill_days
 from lmaas_env.engine.parallel import in_threads
 from lmaas_env.engine.period import (
     Constants,
@@ -29,8 +30,6 @@ from lmaas_env.engine.period import (
     Numbers,
     Record,
     Rentals,
-    fill_day,
-    fill_days,
     record_lanes,
     settle_lanes,
     state_after,

@@ -1,4 +1,4 @@
-"""One leasing period of a batch of markets: draws, rental terms, settlement, next state (docs/market.md).
+"""One leasing period of a batch of markets: rental terms, settlement, next state (docs/market.md).
 
 A lane is one market of the batch. All lanes share the market's constants, or each lane has customers of its own.
 """
@@ -107,52 +107,6 @@ def numbers_of(constants: Constants) -> Numbers:
     """Return the scenario's numbers by name."""
     x = constants.numbers
     return Numbers(x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7], x[8], x[9], x[10], x[11], x[12], x[13], x[14])
-
-
-@kernel
-def fill_day(rng: np.random.Generator, lane: int, constants: Constants, start: FloatArray, draws: Draws) -> None:
-    """Draw a day of one of K lanes.
-
-    ``start`` (3 + S - 1, K, N) is filled with standard normal shadowing and demand and the share of charge of the first
-    state; with (..., K, 0) none is drawn. ``draws`` (H, K, ...) is filled next, period by period. The shadowing of the
-    sites of sellers after the first comes last, so that the first seller's day does not depend on how many there are.
-    """
-    numbers = numbers_of(constants)
-    low, high, spread = numbers.charge_start_min, numbers.charge_start_max, numbers.harvest_spread
-    periods, _, customers, slots = draws.faded.shape
-    for n in range(start.shape[2]):
-        start[0, lane, n] = rng.standard_normal()
-    for n in range(start.shape[2]):
-        start[1, lane, n] = rng.standard_normal()
-    for n in range(start.shape[2]):
-        start[2, lane, n] = rng.uniform(low, high)
-    for hour in range(periods):
-        for n in range(customers):
-            for slot in range(slots):
-                draws.faded[hour, lane, n, slot] = rng.random() < numbers.fade_probability
-        for n in range(customers):
-            draws.shadowing[hour, lane, n] = rng.standard_normal()
-        for n in range(customers):
-            draws.demand[hour, lane, n] = rng.standard_normal()
-        for n in range(customers):
-            draws.harvest[hour, lane, n] = rng.uniform(1.0 - spread, 1.0 + spread)
-        for n in range(customers):
-            draws.choice_uniform[hour, lane, n] = rng.random()
-    for row in range(3, start.shape[0]):
-        for n in range(start.shape[2]):
-            start[row, lane, n] = rng.standard_normal()
-    for hour in range(periods):
-        for n in range(customers, draws.shadowing.shape[2]):
-            draws.shadowing[hour, lane, n] = rng.standard_normal()
-
-
-@kernel
-def fill_days(
-    rngs: tuple[np.random.Generator, ...], first: int, constants: Constants, start: FloatArray, draws: Draws
-) -> None:
-    """Draw a day of each of the lanes from ``first`` on, a generator a lane, as `fill_day`."""
-    for i, rng in enumerate(rngs):
-        fill_day(rng, first + i, constants, start, draws)
 
 
 @kernel

@@ -39,6 +39,7 @@ KNOWN_DAY = "lmaas_agents.bounds.known_day"
 TREE = "lmaas_agents.bounds.price_tree"
 BOXES = "lmaas_agents.search.price_boxes"
 STATIC = "lmaas_env.customers.static_robust"
+DAYS = "lmaas_env.engine.draws"
 OBSERVATION = "lmaas_env.engine.observation"
 PERIOD = "lmaas_env.engine.period"
 REPLY = "lmaas_env.engine.reply"
@@ -237,7 +238,7 @@ GROUPS: dict[str, list[Mutant]] = {
             ),
         ),
         *_of(
-            PERIOD,
+            DAYS,
             DRAWS,
             (
                 "fades are as likely as no fades",

@@ -30,9 +30,10 @@ from rich.table import Table
 
 import lmaas_env  # noqa: F401  registers the environments
 from lmaas_env import Market, Population, Scenario
+from lmaas_env.engine.draws import fill_day
 from lmaas_env.engine.jit import kernel
 from lmaas_env.engine.parallel import thread_count
-from lmaas_env.engine.period import Constants, Record, Rentals, fill_day, record_lanes, state_after, terms_of_lanes
+from lmaas_env.engine.period import Constants, Record, Rentals, record_lanes, state_after, terms_of_lanes
 from lmaas_env.engine.recourse import worst_fades
 from lmaas_env.engine.rsr import chosen, select, selection_threshold
 from lmaas_env.engine.terms import Terms
