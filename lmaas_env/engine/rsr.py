@@ -9,7 +9,8 @@ import numpy as np
 
 from lmaas_env.engine.jit import kernel
 from lmaas_env.engine.math import where
-from lmaas_env.engine.recourse_simd import Answers, solve_chosen, solve_recourse
+from lmaas_env.engine.recourse_chunk import Answers
+from lmaas_env.engine.recourse_simd import solve_chosen, solve_recourse
 from lmaas_env.engine.terms import Terms
 from lmaas_env.types import BoolArray, FloatArray, IntArray
 

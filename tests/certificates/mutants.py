@@ -44,6 +44,7 @@ OBSERVATION = "lmaas_env.engine.observation"
 PERIOD = "lmaas_env.engine.period"
 REPLY = "lmaas_env.engine.reply"
 SCALAR = "lmaas_env.engine.recourse"
+CHUNK = "lmaas_env.engine.recourse_chunk"
 SIMD = "lmaas_env.engine.recourse_simd"
 RSR = "lmaas_env.engine.rsr"
 ENV = "lmaas_env.env"
@@ -160,11 +161,15 @@ GROUPS: dict[str, list[Mutant]] = {
             ("dense chunks ignore the battery", "if is_dense and lacking > 0:", "if is_dense and lacking < 0:"),
         ),
         *_of(
-            SIMD,
+            CHUNK,
             RENTALS,
             ("all pay the first model's price", "price[m, n] + terms", "price[0, n] + terms"),
             ("customers get the fades of others", "where(faded[k, n], 1, 0)", "where(faded[k, i], 1, 0)"),
             ("all are capped as with the first model", "terms.max_hours[s, m, n]", "terms.max_hours[s, 0, n]"),
+        ),
+        *_of(
+            SIMD,
+            RENTALS,
             (
                 "faded slots keep their nominal cap",
                 'cap = where(faded, chunk["max_hours"][1, i]',

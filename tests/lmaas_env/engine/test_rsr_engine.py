@@ -7,7 +7,7 @@ import pytest
 
 from lmaas_env import Market
 from lmaas_env.engine.recourse import recourse, worst_fades
-from lmaas_env.engine.recourse_simd import WIDTH
+from lmaas_env.engine.recourse_chunk import WIDTH
 from lmaas_env.engine.rsr import chosen, rent, select, selection_threshold, worst_case, worst_case_of_all
 from lmaas_env.engine.terms import Terms, price_per_customer
 
