@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from lmaas_train.__main__ import main
-from lmaas_train.bench.speed import NATIVE, TARGETS, SpeedRow, changed, plain_steps, read_rows
+from lmaas_train.bench.plain_step import plain_steps
+from lmaas_train.bench.speed import NATIVE, TARGETS, SpeedRow, changed, read_rows
 
 from lmaas_env import Market
 from lmaas_env.engine.period import state_after
