@@ -1,10 +1,9 @@
 """`lmaas bench speed`: environment steps per second beside references, PPO's share of them, growth and memory.
 
-Whatever is compared is timed alternately in one run, so that other load slows both sides alike. `lmaas_train.bench.plain_step` is the
-reference of a straightforward implementation: one market after another on one core, 80 bisections per customer and
-model. CartPole gives the scale. PPO runs with the same settings on the native environment, on a DummyVecEnv of scalar
-environments, and on one that costs nothing, which bounds PPO's speed: once with few lanes and many epochs, once with
-many lanes and few epochs.
+Whatever is compared is timed alternately in one run, so that other load slows both sides alike. The reference of a
+straightforward implementation is `lmaas_train.bench.plain_step`. CartPole gives the scale. PPO runs with the same
+settings on the native environment, on a DummyVecEnv of scalar environments, and on one that costs nothing, which
+bounds PPO's speed: once with few lanes and many epochs, once with many lanes and few epochs.
 """
 
 from __future__ import annotations
