@@ -244,7 +244,7 @@ class Market:
         )
         rows = np.ascontiguousarray(posted) if lead else posted[None]
         record = self.new_record(len(rows))
-        self.settle_batch(rows, before, batch.at(None), record)
+        self.settle_batch(rows, before, batch.at(None), record)  # draws of one period, H = 1
         settlement, after = settlement_of(rows, batch.faded, record), state_after(record)
         return (settlement, after) if lead else (settlement.lane(0), after.lane(0))
 
