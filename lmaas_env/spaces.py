@@ -56,17 +56,20 @@ def observation_space(market: Market) -> spaces.Box:
 
 def observation_size(market: Market) -> int:
     """Return the length D of an observation."""
-    if market.scenario.observation == "public":
-        return 3 + sale_size(market.scenario)
-    shown = _constants_shown(market.scenario) if market.scenario.resample_population == "episode" else 0
-    return (2 + market.scenario.sellers + shown) * market.population.size + 3 + sale_size(market.scenario)
+    scenario = market.scenario
+    if scenario.observation == "public":
+        return 3 + sale_size(scenario)
+    shown = _constants_shown(scenario) if scenario.resample_population == "episode" else 0
+    return (2 + scenario.sellers + shown) * scenario.customers + 3 + sale_size(scenario)
 
 
 def sale_size(scenario: Scenario) -> int:
     """Return the size Q of what a seller remembers of a period (`first_sale`)."""
-    models, is_public = len(scenario.models), scenario.observation == "public"
-    posted = scenario.sellers * models if scenario.sellers > 1 or is_public else 0
-    return posted + (2 * models + 1 if is_public else 0)
+    is_public = scenario.observation == "public"
+    if scenario.sellers == 1 and not is_public:
+        return 0
+    models = len(scenario.models)
+    return scenario.sellers * models + (2 * models + 1 if is_public else 0)
 
 
 def _constants_shown(scenario: Scenario) -> int:

@@ -21,9 +21,9 @@ def in_threads(work: Callable[[int, int], Result], size: int, least: int) -> lis
     is larger by ``least`` / 4, about what others lose until they start and it would lose if it had to be woken. Its
     result comes first, those of the others in any order.
     """
-    parts = min(thread_count(), size // least)
-    if parts < 2:
+    if size < 2 * least or thread_count() == 1:
         return [work(0, size)]
+    parts = min(thread_count(), size // least)
     more = least // 4
     ends = [0, *(more + (size - more) * part // parts for part in range(1, parts + 1))]
     tasks, done = _tasks(os.getpid(), thread_count() - 1), SimpleQueue[tuple[Any, BaseException | None]]()
