@@ -270,10 +270,10 @@ class Market:
         )
 
     def settle_batch(self, prices: FloatArray, state: State, draws: Draws, record: Record) -> None:
-        """As `settle` for K lanes, every array with a leading lane axis; fills ``record``.
+        """As `settle` for K lanes, prices and state with a leading lane axis; fills ``record``.
 
         For the environments, whose state and draws are their own: neither shapes nor numbers of them are checked. The
-        draws have axes (H, K): those of each lane's hour are used, the last where the hour is beyond them.
+        draws have axes (H, K): those of each lane's hour are used, the last period's where the hour is beyond them.
 
         Raises
         ------
@@ -291,9 +291,9 @@ class Market:
         terms = terms_of_lanes(self.constants, state, 0, len(prices))
         check_terms(terms)
         price = check_payable(terms, prices)
-        now = draws.of_lanes(state.hour)
-        selection = self.customers.select(terms, price, now.choice_uniform.reshape(-1))
-        faded = np.ascontiguousarray(now.faded.reshape(-1, self.scenario.slots).T)
+        now = draws.lanes_at(state.hour)
+        selection = self.customers.select(terms, price, draws.choice_uniform[now].reshape(-1))
+        faded = np.ascontiguousarray(draws.faded[now].reshape(-1, self.scenario.slots).T)
         rent = self.customers.rent if self.scenario.settlement == "recourse" else keep_plan
         choice, hours, profit, energy = rent(terms, price, selection, faded)
         rentals = Rentals(choice, hours, profit, selection.worst_case_profit, energy)

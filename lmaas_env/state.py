@@ -39,7 +39,7 @@ class State(NamedTuple):
 
 
 class Draws(NamedTuple):
-    """The randomness of one period, or of the H periods of a day with a leading axis of H; independent of prices.
+    """The randomness of one period, independent of prices; leading axes (H,) or (H, K) hold the H periods of days.
 
     Attributes
     ----------
@@ -65,9 +65,9 @@ class Draws(NamedTuple):
             self.choice_uniform[index],
         )
 
-    def of_lanes(self, hour: IntArray) -> Draws:
-        """Return a copy of the draws of each lane's hour (K,), of the last where there is none, from draws (H, K)."""
-        return self.at((np.minimum(hour, len(self.faded) - 1), np.arange(len(hour))))
+    def lanes_at(self, hour: IntArray) -> tuple[IntArray, IntArray]:
+        """Return the index into arrays (H, K, ...) of each lane's hour (K,), the last period's where it is beyond."""
+        return np.minimum(hour, len(self.faded) - 1), np.arange(len(hour))
 
 
 class Settlement(NamedTuple):

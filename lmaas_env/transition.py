@@ -44,8 +44,9 @@ class StepResult(NamedTuple):
 
     @property
     def settlement(self) -> Settlement:
-        """What the period brought, every array with a leading axis of K."""
-        return settlement_of(self.prices, self.draws.of_lanes(self.state.hour - 1).faded, self.record)
+        """What the period brought, every array with a leading axis of K; to be read before a lane is reset."""
+        faded = self.draws.faded[self.draws.lanes_at(self.state.hour - 1)]
+        return settlement_of(self.prices, faded, self.record)
 
 
 def transition(market: Market, shown: Float32Array, actions: FloatArray, state: State, draws: Draws) -> StepResult:
@@ -60,7 +61,7 @@ def transition(market: Market, shown: Float32Array, actions: FloatArray, state: 
     state : State
         Of K lanes.
     draws : Draws
-        With axes (H, K): those of each lane's hour are used, the last where the hour is beyond them.
+        With axes (H, K): those of each lane's hour are used, the last period's where the hour is beyond them.
 
     Raises
     ------

@@ -126,5 +126,5 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    with np.errstate(all="ignore"):  # SIMD lanes without a problem hold any numbers
+    with np.errstate(all="ignore"):  # `where` computes both of its branches
         main(sys.argv[1:])

@@ -63,7 +63,7 @@ class Books:
         """Do one transition, and enter it."""
         result = transition(market, shown, actions, state, draws)
         sold, capacity = result.settlement, market.population.capacity
-        brought = state.charge + market.scenario.harvest * capacity * draws.of_lanes(state.hour).harvest
+        brought = state.charge + market.scenario.harvest * capacity * draws.harvest[draws.lanes_at(state.hour)]
         gone = result.state.charge + sold.spilled + sold.energy_used
         self.energy = max(self.energy, float((np.abs(brought - gone) / brought).max()))
         paid = np.take_along_axis(result.prices, np.maximum(sold.choice, 0), axis=1) * sold.hours.sum(axis=2)

@@ -39,10 +39,10 @@ class Known(NamedTuple):
 def anticipated_hours(
     terms: Terms, anticipation: Anticipation, n: int, m: int, price: float
 ) -> tuple[float, float, int, int]:
-    """Anticipated hours T of customer n renting model m, their slope dT/dbeta, and two counts.
+    """Return the anticipated hours T of customer n renting model m, their slope dT/dbeta, and two counts.
 
     The counts never fall as the price rises. The first rises where (beta - s) T may bend up at prices above s, the
-    second where T bends at all (see the module).
+    second where T bends at all (see `lmaas_agents.imp.line_search`).
     """
     slots, energy = terms.task_value.shape[0], terms.energy[n]
     power = (terms.power[0, m, n], terms.power[1, m, n])
@@ -209,9 +209,9 @@ def _taken(rows: FloatArray, customer: IntArray) -> FloatArray:
 
 @kernel
 def find_concavity(terms: Terms, n: int, m: int, cost: float) -> tuple[bool, float]:
-    """Return whether h is concave above cost, and the price from which it is so below, where nothing bends it up.
+    """Return whether h is concave above cost where nothing bends it up, and the price from which it is so below cost.
 
-    h is the seller's profit from a customer (`lmaas_agents.imp.line_search`).
+    Below cost T must not bend; h is the seller's profit from a customer (`lmaas_agents.imp.line_search`).
     """
     airtime = (terms.airtime_cost[0, m, n], terms.airtime_cost[1, m, n])
     power = (terms.power[0, m, n], terms.power[1, m, n])

@@ -21,7 +21,7 @@ def in_threads(work: Callable[[int, int], Result], size: int, least: int) -> lis
     is larger by ``least`` / 4, about what others lose until they start and it would lose if it had to be woken. Its
     result comes first, those of the others in any order.
     """
-    if size < 2 * least or thread_count() == 1:
+    if thread_count() == 1 or size < 2 * least:
         return [work(0, size)]
     parts = min(thread_count(), size // least)
     more = least // 4

@@ -251,7 +251,7 @@ def settle_lanes(
 
 @kernel
 def _period_of(state: State, draws: Draws, lane: int) -> int:
-    """Return which of the periods of draws (H, K, ...) is that of a lane's hour, the last if there is none."""
+    """Return which of the periods of draws (H, K, ...) is that of a lane's hour, the last where it is beyond."""
     return min(state.hour[lane], draws.faded.shape[0] - 1)
 
 

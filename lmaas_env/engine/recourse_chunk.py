@@ -154,18 +154,18 @@ def move(chunks: Any, slots: Any, source: int, targets: Any, target_slots: Any, 
 
 @kernel
 def idle(chunks: Any, slots: Any, count: int) -> None:
-    """Give the SIMD lanes after the first ``count`` a problem that never lacks energy.
+    """Give the SIMD lanes after the first ``count`` a problem that rents nothing.
 
     What is left in their memory may be denormal numbers, which cost a hundred cycles an operation.
     """
     chunk = chunks[0]
     for i in range(count, WIDTH):
-        chunk["energy"][i], chunk["setup_cost"][i] = np.inf, 0.0
+        chunk["energy"][i], chunk["setup_cost"][i] = 1.0, 0.0
         for s in range(2):
             chunk["cost"][s, i], chunk["power"][s, i] = 1.0, 1.0
             chunk["kappa_q"][s, i], chunk["max_hours"][s, i] = 1.0, 1.0
         for k in range(slots.shape[0]):
-            slots[k]["value"][i], slots[k]["faded"][i] = 1.0, 0
+            slots[k]["value"][i], slots[k]["faded"][i] = 0.0, 0
 
 
 class Answers(NamedTuple):

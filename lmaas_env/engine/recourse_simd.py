@@ -36,7 +36,10 @@ DENSE_THRESHOLD = 12  # energy-constrained problems from which on a chunk is sea
 
 @kernel
 def fill_slack(chunks: Any, slots: Any, count: int) -> int:
-    """Fill hours as if energy were free, in the first ``count`` SIMD lanes; returns how many of them lack energy."""
+    """Fill hours as if energy were free, in the first ``count`` SIMD lanes; returns how many of them lack energy.
+
+    The other SIMD lanes get a problem that rents nothing.
+    """
     chunk = chunks[0]
     idle(chunks, slots, count)
     for i in range(WIDTH):

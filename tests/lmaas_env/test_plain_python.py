@@ -93,5 +93,5 @@ def test_whole_days_are_the_same_without_the_compiler(tmp_path: Path) -> None:
 
 
 if __name__ == "__main__":
-    with np.errstate(all="ignore"):  # SIMD lanes without a problem hold any numbers
+    with np.errstate(all="ignore"):  # `where` computes both of its branches
         np.savez(sys.argv[1], **all_of(json.loads(sys.argv[2])))

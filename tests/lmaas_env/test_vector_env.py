@@ -44,14 +44,15 @@ def test_lanes_equal_scalar_environments_day_after_day(env_id: str, mode: Autore
         assert same(ours[4], theirs[4])
 
 
-def test_lanes_at_different_hours_equal_scalar_environments() -> None:
-    native = LMaaSVectorEnv(2)
+@pytest.mark.parametrize("customers", ["rsr", "nominal", "random"])
+def test_lanes_at_different_hours_equal_scalar_environments(customers: str) -> None:
+    native = LMaaSVectorEnv(2, customers=customers)
     native.reset(seed=[5, 6])
     action = np.full((2, 4), 0.3, np.float32)
     for _ in range(7):
         native.step(action)
     native.reset(seed=[0, 9], options={"reset_mask": np.array([False, True])})
-    scalar = LMaaSEnv()
+    scalar = LMaaSEnv(customers=customers)
     for lane, (seed, before) in enumerate([(5, 7), (9, 0)]):
         scalar.reset(seed=seed)
         for _ in range(before):
