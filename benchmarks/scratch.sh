@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains PPO from scratch and scores it on 200 held-out days: benchmarks/learned/{scratch,encoders}-* (hours).
+# Trains PPO from scratch and scores it on 200 held-out days: benchmarks/learned/scratch-* (hours).
 # WORK holds the sweeps; cells that are finished there are not run again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -12,11 +12,7 @@ for scenario in day scarce; do
   $lmaas evaluate --scenario $scenario --runs "$work/scratch/runs/$scenario/ppo" --sellers lookahead fixed --out "$results/scratch-$scenario"
 done
 $lmaas evaluate --scenario day --runs "$work"/ablation/runs/day/{short,no-copies,middle-price,large-batches} --sellers fixed --out "$results/scratch-ablation"
-$lmaas sweep benchmarks/sweeps/scratch-encoders.yaml --jobs 2 --out "$work/encoders"
-for scenario in population scarce day abundant; do
-  $lmaas evaluate --scenario $scenario --runs "$work/encoders/runs/$scenario"/{perceptron,set,attention} --sellers lookahead --out "$results/encoders-$scenario"
-done
-$lmaas sweep benchmarks/sweeps/scratch-public.yaml --jobs 2 --out "$work/public"
-$lmaas evaluate --scenario public --runs "$work/public/runs/public/perceptron" --sellers public-lookahead --out "$results/encoders-public"
+$lmaas sweep benchmarks/sweeps/scratch-abundant.yaml --jobs 2 --out "$work/abundant"
+$lmaas evaluate --scenario abundant --runs "$work/abundant/runs/abundant"/{perceptron,set,attention} --sellers lookahead --out "$results/scratch-abundant"
 $lmaas sweep benchmarks/sweeps/scratch-city.yaml --out "$work/city"
 mkdir -p "$results/scratch-city" && cp "$work"/city/{summary.csv,origin.json} "$results/scratch-city"

@@ -19,9 +19,12 @@ SCRATCH = (  # policy trained from scratch: label, table, its row
     ("PPO of SB3, 32 environments, 10 epochs, 200,000 steps (`ppo-flat.yaml`)", "wide/table.csv", "flat"),
     ("PPO of SB3, 256 environments, 2 epochs, 700,000 steps (`ppo-wide.yaml`)", "wide/table.csv", "wide"),
 )
-ENCODERS = {  # scenarios of benchmarks/learned/encoders-*: the seller there that looks ahead
-    **dict.fromkeys(("day", "scarce", "abundant", "population"), "lookahead"),
-    "public": "public-lookahead",
+ENCODERS = {  # scenario: the table with PPO's encoders there, the seller in it that looks ahead
+    "day": ("zoo/summary.csv", "lookahead"),
+    "scarce": ("zoo/summary.csv", "lookahead"),
+    "abundant": ("learned/scratch-abundant/table.csv", "lookahead"),
+    "population": ("zoo-population/summary.csv", "lookahead"),
+    "public": ("zoo-public/summary.csv", "public-lookahead"),
 }
 ZOO = {  # way to sell of benchmarks/sweeps/zoo.yaml: what it is
     "perceptron": "PPO, perceptron",
@@ -119,13 +122,14 @@ def time_to_score() -> str:
 def encoders() -> str:
     """Return what PPO from scratch earns with each encoder of customers, by scenario."""
     rows: list[list[str]] = []
-    for name, ahead in ENCODERS.items():
-        found = sellers_of(f"learned/encoders-{name}/table.csv")
-        for seller in ("perceptron", "set", "attention"):
+    for name, (table_name, ahead) in ENCODERS.items():
+        of_scenario = [row for row in rows_of(table_name) if row.get("scenario", name) == name]
+        found = {row.get("way") or row["seller"]: row for row in of_scenario}
+        for seller in ("perceptron", "mean", "set", "attention"):
             if row := found.get(seller):
                 profit, share = profit_and_share(row, float(found[ahead]["profit"]))
                 over_imp = interval(row, "share_of_imp", "{:.3f}")
-                rows.append([f"`{name}`", seller, row["seeds"], profit, over_imp, share])
+                rows.append([f"`{name}`", seller, row.get("cells") or row["seeds"], profit, over_imp, share])
     headings = ("scenario", "customers seen by", "training seeds", "profit, $ a day", "/ IMP", "/ look-ahead IMP")
     return table(headings, rows)
 
@@ -157,10 +161,10 @@ def zoo_of(scenario: str) -> str:
     rows = [
         [
             ZOO.get(row["way"], f"`{row['way']}`"),
-            row["cells"],
+            row["cells"] if row["way"] in ZOO else "",
             *profit_and_share(row, ahead),
             interval(row, "share_of_imp", "{:.3f}") if row["way"] != "imp" else "1",
-            f"{float(row['training_seconds']):.0f}" if int(row["cells"]) > 1 else "",
+            f"{float(row['training_seconds']):.0f}" if row["way"] in ZOO else "",
         ]
         for row in found
     ]
