@@ -234,3 +234,13 @@ def test_formulas_become_mathml_and_a_wrong_one_is_refused(monkeypatch: pytest.M
     assert re.fullmatch(r"<p><math>.*<mi>a</mi>.*&lt;.*<mi>b</mi>.*</math></p>", shown)
     with pytest.raises(Exception, match="unknwn"):
         hooks["on_page_content"]('<div class="arithmatex">\\[\\unknwn\\]</div>', Page)
+
+
+def test_the_pages_on_learners_give_the_numbers_of_the_zoo_on_population() -> None:
+    with (ROOT / "benchmarks/zoo-population/summary.csv").open() as file:
+        profit = {row["way"]: float(row["profit"]) for row in csv.DictReader(file)}
+    zoo, learned = ((DOCS / page).read_text(encoding="utf-8") for page in ("zoo.md", "learned-sellers.md"))
+    assert f"**Planning stays ahead** by {100.0 * (profit['lookahead'] / profit['set'] - 1.0):.1f} %" in zoo
+    assert min(profit[way] for way in ("set", "attention", "mean", "perceptron")) > profit["fixed"] > profit["imp"]
+    assert f"**, {profit['set'] - profit['perceptron']:.0f} $ a day on `population`" in learned
+    assert f"On `population` it earns {profit['attention'] - profit['perceptron']:.0f} $ more than" in learned

@@ -164,11 +164,10 @@ def zoo_of(scenario: str) -> str:
             row["cells"] if row["way"] in ZOO else "",
             *profit_and_share(row, ahead),
             interval(row, "share_of_imp", "{:.3f}") if row["way"] != "imp" else "1",
-            f"{float(row['training_seconds']):.0f}" if row["way"] in ZOO else "",
         ]
         for row in found
     ]
-    return table(("seller", "training seeds", "profit, $ a day", "/ look-ahead IMP", "/ IMP", "s"), rows)
+    return table(("seller", "training seeds", "profit, $ a day", "/ look-ahead IMP", "/ IMP"), rows)
 
 
 def limits() -> str:
